@@ -1,0 +1,120 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of an entitlement's parts, in bytes.
+const (
+	MaxConnectorName  = 63
+	MaxResourceName   = 300
+	MaxPermissionName = 128
+)
+
+var (
+	connectorName  = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
+	permissionName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+)
+
+// Entitlement is a permission on a resource behind a connector, written CONNECTOR/RESOURCE:PERMISSION. The first "/"
+// ends the connector, the last ":" begins the permission. Case is exact everywhere. Parsing is the only place where
+// the text is taken apart; everything behind it compares the parts.
+type Entitlement struct {
+	Connector  ConnectorName
+	Resource   string
+	Permission string
+}
+
+// String is the canonical text.
+func (e Entitlement) String() string {
+	if e == (Entitlement{}) {
+		return ""
+	}
+	return string(e.Connector) + "/" + e.Resource + ":" + e.Permission
+}
+
+// ParseEntitlement reads the canonical text. Its errors say which part is wrong and are safe to show.
+func ParseEntitlement(s string) (Entitlement, error) {
+	const form = "want CONNECTOR/RESOURCE:PERMISSION, as in orders-db/orders:read"
+	if len(s) > MaxConnectorName+MaxResourceName+MaxPermissionName+2 {
+		return Entitlement{}, fmt.Errorf("an entitlement of %d bytes is too long; %s", len(s), form)
+	}
+	conn, rest, ok := strings.Cut(s, "/")
+	colon := strings.LastIndexByte(rest, ':')
+	if !ok || colon < 0 {
+		return Entitlement{}, fmt.Errorf("entitlement %q: %s", s, form)
+	}
+	e := Entitlement{Connector: ConnectorName(conn), Resource: rest[:colon], Permission: rest[colon+1:]}
+	if err := e.Validate(); err != nil {
+		return Entitlement{}, fmt.Errorf("entitlement %q: %w", s, err)
+	}
+	return e, nil
+}
+
+// Validate checks the bounds and alphabets of the parts.
+func (e Entitlement) Validate() error {
+	if err := e.Connector.Validate(); err != nil {
+		return err
+	}
+	if err := ValidateResourceName(e.Resource); err != nil {
+		return err
+	}
+	if !permissionName.MatchString(e.Permission) {
+		return fmt.Errorf("permission %q: want 1 to 128 of A-Z a-z 0-9 . _ -", e.Permission)
+	}
+	return nil
+}
+
+// Validate checks the alphabet of a connector's name.
+func (c ConnectorName) Validate() error {
+	if !connectorName.MatchString(string(c)) {
+		return fmt.Errorf("connector %q: want 1 to 63 of a-z 0-9 -", string(c))
+	}
+	return nil
+}
+
+// ValidateResourceName checks that a resource's name can be shown and compared: valid UTF-8 of at most 300 bytes,
+// without control or format characters (a right-to-left override would make one name look like another).
+func ValidateResourceName(s string) error {
+	switch {
+	case s == "":
+		return errors.New("the resource is empty")
+	case len(s) > MaxResourceName:
+		return fmt.Errorf("a resource name of %d bytes is longer than %d", len(s), MaxResourceName)
+	case !utf8.ValidString(s):
+		return errors.New("the resource name is not valid UTF-8")
+	}
+	for _, r := range s {
+		if unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' {
+			return fmt.Errorf("the resource name has the unprintable character U+%04X", r)
+		}
+	}
+	return nil
+}
+
+// MarshalText makes Entitlement a string in JSON.
+func (e Entitlement) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (e *Entitlement) UnmarshalText(b []byte) error {
+	v, err := ParseEntitlement(string(b))
+	if err != nil {
+		return err
+	}
+	*e = v
+	return nil
+}
+
+// Resource is a thing behind a connector that can be asked for, as discovered at the target.
+type Resource struct {
+	Name string `json:"name"`
+	// Labels of the resource itself; they overlay the connector's.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Permissions are the names that entitlements on this resource may end with.
+	Permissions []string `json:"permissions"`
+}

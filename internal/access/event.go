@@ -1,0 +1,49 @@
+package access
+
+import "time"
+
+// EventKind names a change.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventRequestSubmitted EventKind = "request.submitted"
+	EventRequestReviewed  EventKind = "request.reviewed"
+	EventRequestApproved  EventKind = "request.approved"
+	EventRequestDenied    EventKind = "request.denied"
+	EventRequestWithdrawn EventKind = "request.withdrawn"
+	EventRequestLapsed    EventKind = "request.lapsed"
+
+	EventGrantScheduled  EventKind = "grant.scheduled"
+	EventGrantActivating EventKind = "grant.activating"
+	EventGrantActive     EventKind = "grant.active"
+	EventGrantRevoking   EventKind = "grant.revoking"
+	EventGrantEnded      EventKind = "grant.ended"
+	EventGrantFailed     EventKind = "grant.attempt_failed"
+
+	EventCredentialIssued  EventKind = "credential.issued"
+	EventCredentialFetched EventKind = "credential.fetched"
+)
+
+// Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.
+type Event struct {
+	ID     EventID
+	Tenant TenantID
+	At     time.Time
+	Kind   EventKind
+	// Actor is who caused it; zero when the engine acted by itself.
+	Actor PrincipalID
+	// Subject is whose access it is about.
+	Subject PrincipalID
+	// Person is the subject's person, by which personal data is found again and erased.
+	Person      PersonID
+	Request     RequestID
+	Grant       GrantID
+	Entitlement string
+	From, To    string
+	// Detail holds facts that say nothing about a person: states, counts, times, digests, safe errors.
+	Detail map[string]string
+	// Personal holds words of or about people: a reason, a comment. The audit log commits to it with a salt, so that
+	// it can be erased without breaking the log. No secret belongs in either map.
+	Personal map[string]string
+}

@@ -1,0 +1,83 @@
+package access
+
+import "time"
+
+// Bounds of what people write.
+const (
+	MaxReason       = 4096
+	MaxTicket       = 128
+	MaxEntitlements = 50
+	MaxParams       = 32
+	MaxParamBytes   = 1024
+	MaxDuration     = 366 * 24 * time.Hour
+	MinDuration     = time.Second
+)
+
+// Request says: this principal wants these entitlements, from when, for how long, because. It never changes after it
+// was accepted, but for its state.
+type Request struct {
+	ID        RequestID
+	Tenant    TenantID
+	Principal PrincipalID
+	Person    PersonID
+	// Bundle is the bundle asked for by name, or empty; Entitlements holds it expanded.
+	Bundle       string
+	Entitlements []Entitlement
+	Duration     time.Duration
+	// Start is when access shall begin; zero means as soon as it is approved.
+	Start      time.Time
+	Reason     string
+	Ticket     string
+	Params     map[string]string
+	BreakGlass bool
+	// Recipient is the requester's HPKE public key (package secret), or empty if it comes with the first fetch.
+	Recipient []byte
+	// Hash binds a review to what was asked: see RequestHash.
+	Hash []byte
+
+	State     RequestState
+	CreatedAt time.Time
+	// LapsesAt is when a request that is still pending stops waiting.
+	LapsesAt  time.Time
+	SettledAt time.Time
+	// Version grows by one with every change; a writer that read an older one loses.
+	Version int64
+}
+
+// RequestState is where a request stands; docs/states.md draws it.
+type RequestState string
+
+// The states of a request.
+const (
+	RequestPending   RequestState = "pending"
+	RequestApproved  RequestState = "approved"
+	RequestDenied    RequestState = "denied"
+	RequestWithdrawn RequestState = "withdrawn"
+	RequestLapsed    RequestState = "lapsed"
+)
+
+// Verdict is what a reviewer says.
+type Verdict string
+
+// The verdicts.
+const (
+	Approve Verdict = "approve"
+	Deny    Verdict = "deny"
+)
+
+// Review is one person's verdict on a request.
+type Review struct {
+	ID       ReviewID
+	Tenant   TenantID
+	Request  RequestID
+	Reviewer PrincipalID
+	Person   PersonID
+	Verdict  Verdict
+	// Cap shortens the grant; zero means no cap.
+	Cap     time.Duration
+	Comment string
+	// Hash is the request's hash together with the digests of the policies that decided or guarded it, as the
+	// reviewer saw them. Activation compares it again.
+	Hash []byte
+	At   time.Time
+}

@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// Verdict is what a decision comes to.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictAuto   Verdict = "auto"
+	VerdictReview Verdict = "review"
+	VerdictDenied Verdict = "denied"
+)
+
+// Decision is what the policies make of an Input. It is stored as JSON with the request.
+type Decision struct {
+	Verdict Verdict          `json:"verdict"`
+	Targets []TargetDecision `json:"targets"`
+	// Stages are the union over all targets; each stays with the policy that asks for it.
+	Stages []OpenStage `json:"stages,omitempty"`
+	// Missing are requirements that a candidate still waits for and the request can still meet, such as "mfa".
+	Missing []string `json:"missing,omitempty"`
+	// Digests are the sorted digests of the policies that decided or guarded; a review binds them.
+	Digests []string `json:"digests"`
+	// Why is one sentence for the requester: who must agree, or why it is denied and what would be possible.
+	Why string `json:"why"`
+}
+
+// TargetDecision is the decision on one entitlement.
+type TargetDecision struct {
+	Entitlement access.Entitlement `json:"entitlement"`
+	Verdict     Verdict            `json:"verdict"`
+	// Policy is the one that decided; empty when denied by default.
+	Policy string   `json:"policy,omitempty"`
+	Guards []string `json:"guards,omitempty"`
+	// Duration is what is granted at most: the asked one, or min(1h, the maximum) where none was asked.
+	Duration time.Duration `json:"duration,omitempty"`
+	// MaxDuration is the longest that the deciding policy admits, or, when the duration was refused, the longest
+	// possible from any policy.
+	MaxDuration time.Duration `json:"max_duration,omitempty"`
+	// Until caps the deadline; zero caps nothing.
+	Until time.Time `json:"until,omitzero"`
+	Why   string    `json:"why"`
+	// Trace has an entry for every policy that was considered, in file order.
+	Trace []Considered `json:"trace,omitempty"`
+}
+
+// Considered says what became of one policy.
+type Considered struct {
+	Policy string `json:"policy"`
+	Effect Effect `json:"effect"`
+	// Result is "decided", "guarded", "denied", "candidate", "not for you", "not for this", "condition false", "too long",
+	// "unmet", "not break-glass", "only break-glass", "past until", "no reviewer" or "error".
+	Result string `json:"result"`
+	// Detail is safe to show: the longest duration, the requirement, the error with its position.
+	Detail string `json:"detail,omitempty"`
+}
+
+// OpenStage is a stage of a decision.
+type OpenStage struct {
+	Policy string `json:"policy"`
+	// Index is the stage's place in its policy.
+	Index int `json:"index"`
+	// From are canonical selectors.
+	From   []string      `json:"from"`
+	Count  int           `json:"count"`
+	Within time.Duration `json:"within"`
+}
+
+// Progress is where the reviews of a request stand.
+type Progress struct {
+	Approved bool
+	Denied   bool
+	// Open are the stages that wait now: the first unmet stage of each policy.
+	Open []OpenStage
+	// Cap is the shortest cap among the approvals; zero means none.
+	Cap time.Duration
+}

@@ -1,0 +1,57 @@
+package policy
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// Input is everything that a decision may depend on, frozen: the same Input and the same policies give the same
+// Decision on any machine on any day. It is stored as JSON with the request.
+type Input struct {
+	// Now is the moment of the decision.
+	Now       time.Time        `json:"now"`
+	Principal access.Principal `json:"principal"`
+	Targets   []Target         `json:"targets"`
+	// Duration is what was asked; zero means min(1h, the maximum).
+	Duration   time.Duration     `json:"duration"`
+	Start      time.Time         `json:"start,omitzero"`
+	Reason     string            `json:"reason,omitempty"`
+	Ticket     string            `json:"ticket,omitempty"`
+	Params     map[string]string `json:"params,omitempty"`
+	BreakGlass bool              `json:"break_glass,omitempty"`
+	// MFA says that the request was made with a second factor.
+	MFA bool `json:"mfa,omitempty"`
+	// Facts are the answers of fact functions, by call: `oncall("payments-primary")` → JSON. A call that is missing or
+	// whose Error is set is an evaluation error.
+	Facts map[string]Fact `json:"facts,omitempty"`
+	// Reviewers are the principals that each stage selector named by a policy in question stands for, by selector.
+	Reviewers map[string][]Reviewer `json:"reviewers,omitempty"`
+}
+
+// Target is one entitlement asked for, with what is known of its resource.
+type Target struct {
+	Entitlement access.Entitlement `json:"entitlement"`
+	// Bundle is set when the entitlement was asked for as a member of a bundle.
+	Bundle string `json:"bundle,omitempty"`
+	// Type is the connector's type.
+	Type string `json:"type,omitempty"`
+	// Labels are the connector's, overlaid by the resource's own.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Owners are selectors of those who own the resource.
+	Owners []string `json:"owners,omitempty"`
+}
+
+// Fact is one answer of the world, or why there is none.
+type Fact struct {
+	Value json.RawMessage `json:"value,omitempty"`
+	Error string          `json:"error,omitempty"`
+}
+
+// Reviewer is a principal who may stand in a stage.
+type Reviewer struct {
+	ID     access.PrincipalID   `json:"id"`
+	Kind   access.PrincipalKind `json:"kind"`
+	Person access.PersonID      `json:"person"`
+}

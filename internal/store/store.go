@@ -1,0 +1,220 @@
+// Package store is the contract of Curfew's memory: one Store, transactions on it, and one small repository per noun.
+//
+// It owns the interfaces, the filters and the law that every implementation obeys (package storetest). It owns no SQL
+// (package store/sqlstore) and no rule: it refuses illegal transitions and lost races, and otherwise keeps what it is
+// told. Plans and credentials are sealed bytes to it.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// TxName names a kind of transaction, for metrics, traces and the tests that kill the process around each commit.
+type TxName string
+
+// Store keeps the books. It is safe for concurrent use by any number of goroutines.
+type Store interface {
+	// Update runs fn in one atomic, isolated, durable transaction: when Update returns nil, everything that fn wrote
+	// survives the death of the process and of the machine. When fn returns an error nothing is written and that
+	// error is returned as it is.
+	//
+	// fn shares its commit with other transactions. It may run more than once, on any goroutine, so it must be
+	// bounded, must not block, must not touch anything outside the Tx but variables of its caller that it assigns
+	// (never reads before assigning), and must not keep the Tx. A cancelled ctx stops the waiting, not the
+	// transaction: after an error that wraps ctx's, the outcome is unknown.
+	Update(ctx context.Context, name TxName, fn func(Tx) error) error
+
+	// View runs fn on one consistent snapshot. Writing in it is an error.
+	View(ctx context.Context, fn func(Tx) error) error
+
+	// Now is the one clock of all nodes on this store. It never goes back while the store is open.
+	Now(ctx context.Context) (time.Time, error)
+
+	// Close waits for what is under way. Every call after it fails with access.KindUnavailable.
+	Close() error
+}
+
+// Tx is a transaction under way. Its methods fail with access.KindNotFound for what is not there (or belongs to
+// another tenant), with access.KindConflict for a version that has moved on or an illegal transition, and with
+// access.KindUnavailable when the store itself cannot go on. A Tx is used by one goroutine.
+type Tx interface {
+	// Now is the store's clock, the same instant throughout the transaction.
+	Now() time.Time
+
+	Installation() Installation
+	Keys() Keys
+	Policies() Policies
+	Requests() Requests
+	Decisions() Decisions
+	Reviews() Reviews
+	Grants() Grants
+	Plans() Plans
+	Credentials() Credentials
+	Events() Events
+}
+
+// Installation is what this store is.
+type Installation interface {
+	// ID is a random identifier, made when the store was created.
+	ID() (string, error)
+}
+
+// Keys holds each tenant's data key, wrapped by the key-encryption key.
+type Keys interface {
+	// Get finds a tenant's wrapped key.
+	Get(tenant access.TenantID) ([]byte, error)
+	// Insert keeps a tenant's first wrapped key; a second one is access.KindConflict.
+	Insert(tenant access.TenantID, wrapped []byte) error
+}
+
+// Policies holds every policy text that ever decided, by digest, so that old decisions can be replayed.
+type Policies interface {
+	// Put keeps the text; the same digest again is no change.
+	Put(tenant access.TenantID, digest string, text []byte) error
+	Get(tenant access.TenantID, digest string) ([]byte, error)
+}
+
+// Page is a bounded piece of a list, newest first.
+type Page struct {
+	// After is the Next of the page before, or empty.
+	After string
+	// Limit is 1 to 1,000.
+	Limit int
+}
+
+// RequestFilter selects requests; zero fields select everything.
+type RequestFilter struct {
+	Principal access.PrincipalID
+	State     access.RequestState
+}
+
+// Requests are kept whole and for ever.
+type Requests interface {
+	Insert(access.Request) error
+	Get(access.TenantID, access.RequestID) (access.Request, error)
+	// Update writes the state fields (State, SettledAt) if r.Version is still the stored one and the transition is
+	// legal, and stores Version+1.
+	Update(r access.Request) error
+	List(access.TenantID, RequestFilter, Page) (items []access.Request, next string, err error)
+	// Lapsing finds pending requests with LapsesAt at or before now, oldest first.
+	Lapsing(tenant access.TenantID, now time.Time, limit int) ([]access.Request, error)
+	// NextLapse is the earliest LapsesAt of a pending request; zero when there is none.
+	NextLapse(access.TenantID) (time.Time, error)
+}
+
+// Decision is a decision with the input that it saw, as canonical JSON of package policy.
+type Decision struct {
+	Tenant  access.TenantID
+	Request access.RequestID
+	// Sequence is 0 for the decision at submission, 1 and on for those at activation.
+	Sequence int
+	At       time.Time
+	// PolicyDigest names the policy set, see Policies.
+	PolicyDigest string
+	Input        []byte
+	Decision     []byte
+}
+
+// Decisions are appended, never changed.
+type Decisions interface {
+	// Append gives the decision the next Sequence of its request.
+	Append(Decision) error
+	// List returns a request's decisions in order.
+	List(access.TenantID, access.RequestID) ([]Decision, error)
+}
+
+// Reviews are appended, never changed.
+type Reviews interface {
+	// Insert keeps a review; a second one by the same person on the same request is access.KindConflict.
+	Insert(access.Review) error
+	// List returns a request's reviews, oldest first.
+	List(access.TenantID, access.RequestID) ([]access.Review, error)
+}
+
+// Lane is the queue of one connector: what is slow or dead in one lane delays no other.
+type Lane struct {
+	Tenant    access.TenantID
+	Connector access.ConnectorName
+}
+
+// GrantFilter selects grants; zero fields select everything.
+type GrantFilter struct {
+	Principal access.PrincipalID
+	Request   access.RequestID
+	Connector access.ConnectorName
+	// Unended leaves out grants that have ended.
+	Unended bool
+}
+
+// Grants are kept whole and for ever.
+type Grants interface {
+	Insert(access.Grant) error
+	Get(access.TenantID, access.GrantID) (access.Grant, error)
+	// Update writes everything but identity (ID, Tenant, Request, Principal, Person, Entitlement, CreatedAt) if
+	// g.Version is still the stored one and the transition is legal (staying in the same state is), and stores
+	// Version+1. Of an ended grant only DueAt, Lease, Attempt, ActBy, Failures, LastError and Housekeeping change;
+	// anything else is access.KindConflict.
+	Update(g access.Grant) error
+	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
+	// Claim takes up to limit grants of the lane that are due at or before now, earliest first: it sets their Lease
+	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then.
+	Claim(lane Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error)
+	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
+	NextDue(Lane) (time.Time, error)
+	// Lanes lists the lanes with a grant that has not ended.
+	Lanes() ([]Lane, error)
+}
+
+// Plans holds one sealed plan per grant.
+type Plans interface {
+	// Put keeps the plan, in place of an earlier one of the same grant.
+	Put(tenant access.TenantID, grant access.GrantID, sealed []byte) error
+	Get(access.TenantID, access.GrantID) ([]byte, error)
+}
+
+// Credentials holds at most one sealed credential per grant.
+type Credentials interface {
+	// Put keeps the credential, in place of an earlier one of the same grant.
+	Put(access.TenantID, access.SealedCredential) error
+	Get(access.TenantID, access.GrantID) (access.SealedCredential, error)
+	// Delete removes it; absent is success.
+	Delete(access.TenantID, access.GrantID) error
+}
+
+// PersonalValue is one piece of personal data that an event's leaf commits to.
+type PersonalValue struct {
+	Field string
+	Value string
+	Salt  []byte
+}
+
+// EventRow is an event as it is kept: its canonical leaf, and apart from it what can be erased.
+type EventRow struct {
+	// Position orders events as they were written; it is given by Append.
+	Position int64
+	ID       access.EventID
+	Tenant   access.TenantID
+	At       time.Time
+	Kind     access.EventKind
+	Request  access.RequestID
+	Grant    access.GrantID
+	Person   access.PersonID
+	Leaf     []byte
+	Personal []PersonalValue
+}
+
+// EventFilter selects events; zero fields select everything.
+type EventFilter struct {
+	Request access.RequestID
+	Grant   access.GrantID
+}
+
+// Events are appended in the transaction of the change that they record.
+type Events interface {
+	Append(EventRow) error
+	// List returns events with a Position above after, oldest first, at most limit.
+	List(tenant access.TenantID, filter EventFilter, after int64, limit int) ([]EventRow, error)
+}
