@@ -1,6 +1,11 @@
 package access
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"time"
+)
 
 // Bounds of what people write.
 const (
@@ -32,7 +37,7 @@ type Request struct {
 	BreakGlass bool
 	// Recipient is the requester's HPKE public key (package secret), or empty if it comes with the first fetch.
 	Recipient []byte
-	// Hash binds a review to what was asked: see RequestHash.
+	// Hash binds a review to what was asked: see HashRequest.
 	Hash []byte
 
 	State     RequestState
@@ -80,4 +85,45 @@ type Review struct {
 	// reviewer saw them. Activation compares it again.
 	Hash []byte
 	At   time.Time
+}
+
+// HashRequest is SHA-256 over everything that was asked, and by whom: what a reviewer agrees to.
+func HashRequest(r Request) []byte {
+	// The members have a fixed order, and encoding/json sorts the keys of maps.
+	b, err := json.Marshal(struct {
+		ID           RequestID
+		Tenant       TenantID
+		Principal    PrincipalID
+		Person       PersonID
+		Bundle       string
+		Entitlements []Entitlement
+		Duration     time.Duration
+		Start        int64
+		Reason       string
+		Ticket       string
+		Params       map[string]string
+		BreakGlass   bool
+		Recipient    []byte
+	}{
+		r.ID, r.Tenant, r.Principal, r.Person, r.Bundle, r.Entitlements, r.Duration, Micros(r.Start), r.Reason, r.Ticket,
+		r.Params, r.BreakGlass, r.Recipient,
+	})
+	if err != nil {
+		panic("access: a request of plain values always marshals: " + err.Error())
+	}
+	sum := sha256.Sum256(b)
+	return sum[:]
+}
+
+// HashReview binds a request's hash to the digests of the policies that decided or guarded it, in sorted order. A
+// review counts only while both are what they were.
+func HashReview(request []byte, digests []string) []byte {
+	h := sha256.New()
+	for _, part := range append([]string{string(request)}, digests...) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
+		h.Write(n[:])
+		h.Write([]byte(part))
+	}
+	return h.Sum(nil)
 }

@@ -22,7 +22,8 @@ type Decision struct {
 	Targets []TargetDecision `json:"targets"`
 	// Stages are the union over all targets; each stays with the policy that asks for it.
 	Stages []OpenStage `json:"stages,omitempty"`
-	// Missing are requirements that a candidate still waits for and the request can still meet, such as "mfa".
+	// Missing are requirements that what decided still waits for and the request can still meet: "mfa". While there is
+	// one, nothing may be granted, whatever the verdict; see Tally.
 	Missing []string `json:"missing,omitempty"`
 	// Digests are the sorted digests of the policies that decided or guarded; a review binds them.
 	Digests []string `json:"digests"`
@@ -34,7 +35,7 @@ type Decision struct {
 type TargetDecision struct {
 	Entitlement access.Entitlement `json:"entitlement"`
 	Verdict     Verdict            `json:"verdict"`
-	// Policy is the one that decided; empty when denied by default.
+	// Policy is the one that decided, for or against; empty when denied by default.
 	Policy string   `json:"policy,omitempty"`
 	Guards []string `json:"guards,omitempty"`
 	// Duration is what is granted at most: the asked one, or min(1h, the maximum) where none was asked.
@@ -45,17 +46,43 @@ type TargetDecision struct {
 	// Until caps the deadline; zero caps nothing.
 	Until time.Time `json:"until,omitzero"`
 	Why   string    `json:"why"`
-	// Trace has an entry for every policy that was considered, in file order.
+	// Trace has an entry for every policy that was considered, in file order: those for this requester and this
+	// entitlement, or all of them when Explain was asked.
 	Trace []Considered `json:"trace,omitempty"`
 }
+
+// Result is what became of one policy in a decision.
+type Result string
+
+// The results.
+const (
+	// ResultDecided is the allowing policy whose limits and stages count.
+	ResultDecided Result = "decided"
+	// ResultGuarded is a guard that added its requirements and stages, or would have if anything had been allowed.
+	ResultGuarded Result = "guarded"
+	// ResultDenied is a denying policy whose condition holds.
+	ResultDenied Result = "denied"
+	// ResultCandidate is an allowing policy that would have decided, had another not come first.
+	ResultCandidate      Result = "candidate"
+	ResultNotForYou      Result = "not for you"
+	ResultNotForThis     Result = "not for this"
+	ResultConditionFalse Result = "condition false"
+	ResultTooLong        Result = "too long"
+	ResultUnmet          Result = "unmet"
+	ResultNotBreakGlass  Result = "not break-glass"
+	ResultOnlyBreakGlass Result = "only break-glass"
+	ResultPastUntil      Result = "past until"
+	ResultNoReviewer     Result = "no reviewer"
+	// ResultError is an expression that could not be evaluated. It drops an allowing policy; it denies in a denying
+	// policy and in a guard.
+	ResultError Result = "error"
+)
 
 // Considered says what became of one policy.
 type Considered struct {
 	Policy string `json:"policy"`
 	Effect Effect `json:"effect"`
-	// Result is "decided", "guarded", "denied", "candidate", "not for you", "not for this", "condition false", "too long",
-	// "unmet", "not break-glass", "only break-glass", "past until", "no reviewer" or "error".
-	Result string `json:"result"`
+	Result Result `json:"result"`
 	// Detail is safe to show: the longest duration, the requirement, the error with its position.
 	Detail string `json:"detail,omitempty"`
 }
@@ -65,7 +92,8 @@ type OpenStage struct {
 	Policy string `json:"policy"`
 	// Index is the stage's place in its policy.
 	Index int `json:"index"`
-	// From are canonical selectors.
+	// From are canonical selectors, sorted. The owners of the resource stand here by name, so that the stages of two
+	// resources with different owners are two stages.
 	From   []string      `json:"from"`
 	Count  int           `json:"count"`
 	Within time.Duration `json:"within"`
@@ -75,7 +103,7 @@ type OpenStage struct {
 type Progress struct {
 	Approved bool
 	Denied   bool
-	// Open are the stages that wait now: the first unmet stage of each policy.
+	// Open are the stages that wait now: of each policy the unmet ones with the lowest index.
 	Open []OpenStage
 	// Cap is the shortest cap among the approvals; zero means none.
 	Cap time.Duration

@@ -14,8 +14,9 @@ type Input struct {
 	Now       time.Time        `json:"now"`
 	Principal access.Principal `json:"principal"`
 	Targets   []Target         `json:"targets"`
-	// Duration is what was asked; zero means min(1h, the maximum).
-	Duration   time.Duration     `json:"duration"`
+	// Duration is what was asked; zero means min(DefaultDuration, the maximum of the policy that decides).
+	Duration time.Duration `json:"duration"`
+	// Start is when access shall begin; zero, like a moment that has passed, means Now.
 	Start      time.Time         `json:"start,omitzero"`
 	Reason     string            `json:"reason,omitempty"`
 	Ticket     string            `json:"ticket,omitempty"`
@@ -26,7 +27,8 @@ type Input struct {
 	// Facts are the answers of fact functions, by call: `oncall("payments-primary")` → JSON. A call that is missing or
 	// whose Error is set is an evaluation error.
 	Facts map[string]Fact `json:"facts,omitempty"`
-	// Reviewers are the principals that each stage selector named by a policy in question stands for, by selector.
+	// Reviewers are the principals that each selector of Needs.Reviewers stands for. A selector that is missing stands
+	// for nobody.
 	Reviewers map[string][]Reviewer `json:"reviewers,omitempty"`
 }
 
@@ -39,7 +41,7 @@ type Target struct {
 	Type string `json:"type,omitempty"`
 	// Labels are the connector's, overlaid by the resource's own.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Owners are selectors of those who own the resource.
+	// Owners are selectors of those who own the resource: groups, principals or persons.
 	Owners []string `json:"owners,omitempty"`
 }
 

@@ -15,30 +15,38 @@ const (
 	EffectGuard Effect = "guard"
 )
 
-// Policy is one rule as people write it, free of YAML.
+// Policy is one rule as people write it, free of YAML. Its JSON is the form in which Set.Source keeps it; durations in it
+// are whole seconds, written as nanoseconds.
 type Policy struct {
-	Name   string
-	Effect Effect
+	// Name is unique in its set: [a-z0-9-]{1,63}.
+	Name string `json:"name"`
+	// Effect has no default here: a policy that lost its effect must not turn into one that allows.
+	Effect Effect `json:"effect"`
 	// Who are selectors: "group:SOURCE/NAME", "principal:ISSUER/SUBJECT", "person:ID", "kind:agent", "owner-of-resource",
 	// "anyone". A bare group or principal means the static source; Compile canonicalises.
-	Who []string
+	Who []string `json:"who"`
 	// What are patterns of entitlements, where "*" stops at "/" and ":" and "**" does not, or "bundle:NAME".
-	What []string
+	What []string `json:"what"`
 	// When is a CEL expression of type bool; empty holds always.
-	When string
-	// Until is a CEL expression of type timestamp that caps the deadline; empty caps nothing.
-	Until string
-	// MaxDuration is the longest duration that this policy admits.
-	MaxDuration time.Duration
-	Require     Requirements
-	// Stages must be passed in order. None, together with Auto, grants at once. Neither is an error.
-	Stages []Stage
-	Auto   bool
+	When string `json:"when,omitempty"`
+	// Until is a CEL expression of type timestamp that caps the deadline; empty caps nothing. Only allowing policies
+	// have one.
+	Until string `json:"until,omitempty"`
+	// MaxDuration is the longest duration that this policy admits. Allowing policies must have one, others have none.
+	MaxDuration time.Duration `json:"max_duration,omitempty"`
+	// Require is for allowing policies and guards.
+	Require Requirements `json:"require,omitzero"`
+	// Stages must be passed in order. An allowing policy has stages or Auto, and neither or both is an error; a guard has
+	// stages, requirements or both.
+	Stages []Stage `json:"stages,omitempty"`
+	// Auto grants at once.
+	Auto bool `json:"auto,omitempty"`
 	// BreakGlass, when set, makes the policy a candidate only for break-glass requests.
-	BreakGlass *BreakGlass
+	BreakGlass *BreakGlass `json:"break_glass,omitempty"`
 }
 
-// Requirements must be met by the request.
+// Requirements must be met by the request. A reason and a ticket must come with it; the second factor of a human can
+// still follow, and stands in Decision.Missing until it does.
 type Requirements struct {
 	Reason bool `json:"reason,omitempty"`
 	Ticket bool `json:"ticket,omitempty"`
@@ -48,17 +56,20 @@ type Requirements struct {
 // Stage is a group of people of whom Count must agree.
 type Stage struct {
 	// From are selectors, as in Who.
-	From  []string
-	Count int
+	From  []string `json:"from"`
+	Count int      `json:"count"`
 	// Within is how long the stage waits before the request lapses; zero means DefaultWithin.
-	Within time.Duration
+	Within time.Duration `json:"within"`
 }
 
 // BreakGlass is what an emergency owes afterwards.
 type BreakGlass struct {
-	ReportWithin time.Duration
-	ReviewBy     []string
-	Alert        []string
+	// ReportWithin is how long the requester has for the incident report.
+	ReportWithin time.Duration `json:"report_within"`
+	// ReviewBy are selectors of those who review the report.
+	ReviewBy []string `json:"review_by"`
+	// Alert are selectors of those who are told at once.
+	Alert []string `json:"alert,omitempty"`
 }
 
 // DefaultWithin is how long a stage waits when its policy does not say.
