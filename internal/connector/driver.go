@@ -9,6 +9,8 @@ package connector
 import (
 	"context"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -18,31 +20,35 @@ import (
 //
 // Every method is idempotent, safe for concurrent use and bounded by its context. Errors are *access.Error with the
 // kind set by the driver, which alone can tell: KindUnavailable (try again), KindMisconfigured (an operator must act:
-// privileges, a missing group), KindInvalid (this order can never work), KindExhausted (the target is full or limits
-// us). Neither errors nor plans hold a secret. Work that arrives after Order.ActBy must not take effect where the target
-// can enforce that.
+// privileges, a missing group), KindInvalid or KindNotFound (this order can never work), KindExhausted (the target is
+// full or limits us), KindConflict (another call was at the same grant), KindTimeout (it came after Order.ActBy). Neither
+// errors nor plans hold a secret. Work that arrives after Order.ActBy must not take effect where the target can enforce
+// that.
 type Driver interface {
 	// Check reads whether the target is reachable, our privileges suffice and its clock is near ours.
 	Check(ctx context.Context) (Health, error)
-	// Discover yields what can be asked for. It stops at the first error.
+	// Discover yields what can be asked for, each resource once. It stops at the first error.
 	Discover(ctx context.Context) iter.Seq2[access.Resource, error]
-	// Prepare reads and plans, and changes nothing. Its plan is committed before Grant is called.
+	// Prepare reads and plans, and changes nothing. Its plan is committed before Grant is called. It refuses a resource
+	// or a permission that is not there, compared exactly.
 	Prepare(ctx context.Context, o Order) (access.Plan, error)
 	// Grant makes the access that the plan describes. Repeated, it leaves the same access. With Order.Recipient it also
 	// issues a credential; the one issued last counts and earlier ones stop working. Without one, nobody can log in
 	// yet.
 	Grant(ctx context.Context, o Order, p access.Plan) (Outcome, error)
-	// Extend moves the native expiry to Order.Deadline; credential and sessions stay.
+	// Extend moves the native expiry to Order.Deadline, later or earlier; credential and sessions stay. Where the access
+	// is not there it makes none, and fails.
 	Extend(ctx context.Context, o Order, p access.Plan) error
-	// Revoke removes the access and ends its sessions, from the plan alone. Absent is success. It succeeds only when the
-	// access itself is gone; what remains to be tidied is reported, and tidied by calling Revoke again.
+	// Revoke removes the access and ends its sessions, from the plan alone: of the order it may need Grant, Attempt,
+	// ActBy, Mark and Tenant. Absent is success. It succeeds only when the access itself is gone; what remains to be tidied
+	// is reported, and tidied by calling Revoke again.
 	Revoke(ctx context.Context, o Order, p access.Plan) (Removal, error)
-	// Observe reads what is there. It says absent only when the same read proved that it can see something that must be
-	// there; blind is unknown.
+	// Observe reads what is there, every atom of the plan, with no more of the order than Revoke. It says absent only when
+	// the same read proved that it can see something that must be there; blind is unknown, or an error.
 	Observe(ctx context.Context, o Order, p access.Plan) (Presence, error)
 	// List yields everything at the target that bears a mark, whoever's.
 	List(ctx context.Context) iter.Seq2[access.Finding, error]
-	// Close releases connections. The driver is not used after it.
+	// Close releases connections. Calls that come after it fail.
 	Close() error
 }
 
@@ -51,7 +57,7 @@ type Order struct {
 	Grant access.GrantID
 	// Attempt grows with each order that can have an effect.
 	Attempt int
-	// ActBy is the moment after which this order must have no further effect.
+	// ActBy is the moment after which this order must have no further effect. Only Revoke and reads may go without.
 	ActBy       time.Time
 	Mark        access.Mark
 	Tenant      access.TenantID
@@ -113,6 +119,11 @@ type Presence struct {
 	Sessions int
 	// ReadBy names the account that read, and what it saw as its positive control.
 	ReadBy string
+}
+
+// reads reports whether the read covers the atom.
+func (p Presence) reads(atom access.Atom) bool {
+	return slices.ContainsFunc(p.Atoms, func(a AtomPresence) bool { return a.Atom == atom })
 }
 
 // State sums the atoms up: present if any is or a session is open, else unknown if any is unknown or none was read,
@@ -206,12 +217,8 @@ type FieldError struct {
 
 // Error is the path and the message.
 func (e *FieldError) Error() string {
-	s := ""
-	for _, p := range e.Path {
-		s += p + "."
+	if len(e.Path) == 0 {
+		return e.Msg
 	}
-	if s != "" {
-		s = s[:len(s)-1] + ": "
-	}
-	return s + e.Msg
+	return strings.Join(e.Path, ".") + ": " + e.Msg
 }
