@@ -1,0 +1,31 @@
+package sqlstore
+
+import (
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// decisions implements store.Decisions.
+type decisions struct{ tx *tx }
+
+func (d decisions) Append(decision store.Decision) error {
+	_, err := d.tx.exec(`
+		INSERT INTO decisions (tenant, request_id, sequence, at, policy_digest, input, decision)
+		VALUES ($1, $2,
+			(SELECT coalesce(max(sequence) + 1, 0) FROM decisions WHERE tenant = $1 AND request_id = $2),
+			$3, $4, $5, $6)`,
+		decision.Tenant, decision.Request, micros(decision.At), decision.PolicyDigest, decision.Input,
+		decision.Decision)
+	return err
+}
+
+func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]store.Decision, error) {
+	return queryAll(d.tx, scanDecision, `
+		SELECT tenant, request_id, sequence, at, policy_digest, input, decision
+		FROM decisions WHERE tenant = $1 AND request_id = $2 ORDER BY sequence`, tenant, request)
+}
+
+func scanDecision(r row) (d store.Decision, err error) {
+	err = r.Scan(&d.Tenant, &d.Request, &d.Sequence, timeColumn{&d.At}, &d.PolicyDigest, &d.Input, &d.Decision)
+	return d, err
+}

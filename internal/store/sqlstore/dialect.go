@@ -1,0 +1,25 @@
+package sqlstore
+
+import (
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// dialect is everything in which one database differs from another.
+type dialect struct {
+	goose goose.Dialect
+	// migrations is the folder of this database's migrations.
+	migrations fs.FS
+	// beginUpdate starts a transaction that will write, beginView one that reads a single snapshot.
+	beginUpdate string
+	beginView   string
+	// lockDue ends the SELECT of grants about to be claimed, so that concurrent claims pass each other by.
+	lockDue string
+	// nextPosition is the expression for the position of a new event of tenant $1.
+	nextPosition string
+	// classify says what an error of the driver means, in a sentence that is safe to show.
+	classify func(error) (access.Kind, string)
+}

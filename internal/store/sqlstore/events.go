@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"database/sql"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// events implements store.Events.
+type events struct{ tx *tx }
+
+func (e events) Append(event store.EventRow) error {
+	position, err := insertReturning(e.tx, scanOne[int64], `
+		INSERT INTO events (tenant, position, id, at, kind, request_id, grant_id, person, leaf)
+		VALUES ($1, `+e.tx.dialect.nextPosition+`, $2, $3, $4, $5, $6, $7, $8) RETURNING position`,
+		event.Tenant, event.ID, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
+		event.Person, event.Leaf)
+	if err != nil {
+		return err
+	}
+	for i, p := range event.Personal {
+		_, err := e.tx.exec(`
+			INSERT INTO event_personal (tenant, position, ordinal, field, value, salt)
+			VALUES ($1, $2, $3, $4, $5, $6)`, event.Tenant, position, i, p.Field, p.Value, bytesOrNull(p.Salt))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e events) List(tenant access.TenantID, filter store.EventFilter, after int64, limit int) (
+	[]store.EventRow, error,
+) {
+	var w where
+	w.and("tenant", "=", tenant)
+	w.and("position", ">", after)
+	if filter.Request != "" {
+		w.and("request_id", "=", filter.Request)
+	}
+	if filter.Grant != "" {
+		w.and("grant_id", "=", filter.Grant)
+	}
+	text := `
+		SELECT e.tenant, e.position, e.id, e.at, e.kind, coalesce(e.request_id, ''), coalesce(e.grant_id, ''), e.person,
+			e.leaf, p.field, coalesce(p.value, ''), p.salt
+		FROM (SELECT * FROM events` + w.String() + ` ORDER BY position` + w.limit(clampLimit(limit)) + `) AS e
+		LEFT JOIN event_personal AS p ON p.tenant = e.tenant AND p.position = e.position
+		ORDER BY e.position, p.ordinal`
+	lines, err := queryAll(e.tx, scanEventLine, text, w.args...)
+	if err != nil {
+		return nil, err
+	}
+	return foldEvents(lines), nil
+}
+
+// eventLine is an event with one of its personal values, or with none.
+type eventLine struct {
+	event    store.EventRow
+	field    sql.NullString
+	personal store.PersonalValue
+}
+
+// foldEvents makes one event of the lines of each position.
+func foldEvents(lines []eventLine) []store.EventRow {
+	var rows []store.EventRow
+	for _, l := range lines {
+		if n := len(rows); n == 0 || rows[n-1].Position != l.event.Position {
+			rows = append(rows, l.event)
+		}
+		if l.field.Valid {
+			l.personal.Field = l.field.String
+			last := &rows[len(rows)-1]
+			last.Personal = append(last.Personal, l.personal)
+		}
+	}
+	return rows
+}
+
+func scanEventLine(r row) (l eventLine, err error) {
+	e, p := &l.event, &l.personal
+	err = r.Scan(&e.Tenant, &e.Position, &e.ID, timeColumn{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Person, &e.Leaf,
+		&l.field, &p.Value, &p.Salt)
+	return l, err
+}

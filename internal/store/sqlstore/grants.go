@@ -1,0 +1,180 @@
+package sqlstore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// grants implements store.Grants.
+type grants struct{ tx *tx }
+
+// The columns of a grant in three groups: what never changes, what is frozen when it ends, and what the engine keeps
+// its books with even after that.
+const grantColumns = `tenant, id, request_id, principal_issuer, principal_subject, person, connector, resource,
+	permission, created_at,
+	account, duration, state, end_reason, start_at, activated_at, deadline, ended_at, verified_at, verified_by,
+	residual_until, sessions_ended,
+	due_at, lease, attempt, act_by, failures, last_error, housekeeping,
+	version`
+
+func identityValues(g access.Grant) []any {
+	return []any{
+		g.Tenant, g.ID, g.Request, g.Principal.Issuer, g.Principal.Subject, g.Person, g.Entitlement.Connector,
+		g.Entitlement.Resource, g.Entitlement.Permission, micros(g.CreatedAt),
+	}
+}
+
+func lifeValues(g access.Grant) []any {
+	return []any{
+		g.Account, g.Duration.Microseconds(), g.State, g.EndReason, micros(g.StartAt), micros(g.ActivatedAt),
+		micros(g.Deadline), micros(g.EndedAt), micros(g.VerifiedAt), g.VerifiedBy, micros(g.ResidualUntil),
+		g.SessionsEnded,
+	}
+}
+
+func workValues(g access.Grant) []any {
+	return []any{micros(g.DueAt), g.Lease, g.Attempt, micros(g.ActBy), g.Failures, g.LastError, g.Housekeeping}
+}
+
+func (t grants) Insert(g access.Grant) error {
+	return t.tx.insert(alreadyThere("grant", string(g.ID)), `
+		INSERT INTO grants (`+grantColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
+		ON CONFLICT DO NOTHING`,
+		slices.Concat(identityValues(g), lifeValues(g), workValues(g), []any{g.Version})...)
+}
+
+func (t grants) Get(tenant access.TenantID, id access.GrantID) (access.Grant, error) {
+	return queryOne(t.tx, scanGrant, notFound("grant", string(id)),
+		`SELECT `+grantColumns+` FROM grants WHERE tenant = $1 AND id = $2`, tenant, id)
+}
+
+func (t grants) Update(g access.Grant) error {
+	stored, err := t.Get(g.Tenant, g.ID)
+	if err != nil {
+		return err
+	}
+	if err := checkGrantUpdate(stored, g); err != nil {
+		return err
+	}
+	n, err := t.tx.exec(`
+		UPDATE grants SET account = $4, duration = $5, state = $6, end_reason = $7, start_at = $8, activated_at = $9,
+			deadline = $10, ended_at = $11, verified_at = $12, verified_by = $13, residual_until = $14,
+			sessions_ended = $15, due_at = $16, lease = $17, attempt = $18, act_by = $19, failures = $20,
+			last_error = $21, housekeeping = $22, version = version + 1
+		WHERE tenant = $1 AND id = $2 AND version = $3`,
+		slices.Concat([]any{g.Tenant, g.ID, g.Version}, lifeValues(g), workValues(g))...)
+	if err == nil && n == 0 {
+		return movedOn("grant", string(g.ID))
+	}
+	return err
+}
+
+// checkGrantUpdate asks before the write what the database would refuse, for the sake of a clear answer.
+func checkGrantUpdate(stored, g access.Grant) error {
+	switch {
+	case stored.Version != g.Version:
+		return movedOn("grant", string(g.ID))
+	case stored.State != g.State && !stored.State.CanBecome(g.State):
+		return access.Errorf(access.KindConflict, "The grant %q is %s and cannot become %.32q.", g.ID, stored.State,
+			g.State)
+	case stored.State == access.GrantEnded && !slices.Equal(lifeValues(stored), lifeValues(g)):
+		return access.Errorf(access.KindConflict, "The grant %q has ended; what is known of its life is final.", g.ID)
+	}
+	return nil
+}
+
+func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page store.Page) (
+	items []access.Grant, next string, err error,
+) {
+	var w where
+	w.and("tenant", "=", tenant)
+	if !filter.Principal.IsZero() {
+		w.and("principal_issuer", "=", filter.Principal.Issuer)
+		w.and("principal_subject", "=", filter.Principal.Subject)
+	}
+	if filter.Request != "" {
+		w.and("request_id", "=", filter.Request)
+	}
+	if filter.Connector != "" {
+		w.and("connector", "=", filter.Connector)
+	}
+	if filter.Unended {
+		w.andText("state <> 'ended'")
+	}
+	limit, err := pageConditions(&w, grantList, page)
+	if err != nil {
+		return nil, "", err
+	}
+	text := `SELECT ` + grantColumns + ` FROM grants` + w.String() + ` ORDER BY id DESC` + w.limit(limit+1)
+	items, err = queryAll(t.tx, scanGrant, text, w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = cutPage(items, limit, grantList, func(g access.Grant) string { return string(g.ID) })
+	return items, next, nil
+}
+
+func (t grants) Claim(
+	lane store.Lane, now time.Time, lease string, leaseEnd time.Time, limit int,
+) ([]access.Grant, error) {
+	if !t.tx.writable {
+		return nil, errReadOnly()
+	}
+	if lease == "" || !leaseEnd.After(now) {
+		return nil, access.Errorf(access.KindInvalid, "a claim needs the name of a lease that ends after now")
+	}
+	// Reading first and writing row by row keeps the order, which UPDATE … RETURNING does not.
+	due, err := queryAll(t.tx, scanGrant, `
+		SELECT `+grantColumns+` FROM grants
+		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3
+		ORDER BY due_at, id LIMIT $4`+t.tx.dialect.lockDue,
+		lane.Tenant, lane.Connector, access.Micros(now), clampLimit(limit))
+	if err != nil {
+		return nil, err
+	}
+	for i := range due {
+		g := &due[i]
+		g.Lease, g.DueAt, g.Version = lease, access.FromMicros(access.Micros(leaseEnd)), g.Version+1
+		_, err := t.tx.exec(`UPDATE grants SET lease = $3, due_at = $4, version = $5 WHERE tenant = $1 AND id = $2`,
+			g.Tenant, g.ID, g.Lease, micros(g.DueAt), g.Version)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return due, nil
+}
+
+func (t grants) NextDue(lane store.Lane) (time.Time, error) {
+	return queryOne(t.tx, scanTime, nil, `
+		SELECT min(due_at) FROM grants WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL`,
+		lane.Tenant, lane.Connector)
+}
+
+func (t grants) Lanes() ([]store.Lane, error) {
+	return queryAll(t.tx, scanLane, `
+		SELECT tenant, connector FROM grants WHERE state <> 'ended'
+		UNION
+		SELECT tenant, connector FROM grants WHERE due_at IS NOT NULL
+		ORDER BY tenant, connector`)
+}
+
+func scanGrant(r row) (g access.Grant, err error) {
+	err = r.Scan(&g.Tenant, &g.ID, &g.Request, &g.Principal.Issuer, &g.Principal.Subject, &g.Person,
+		&g.Entitlement.Connector, &g.Entitlement.Resource, &g.Entitlement.Permission, timeColumn{&g.CreatedAt},
+		&g.Account, durationColumn{&g.Duration}, &g.State, &g.EndReason, timeColumn{&g.StartAt},
+		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
+		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, &g.SessionsEnded,
+		timeColumn{&g.DueAt}, &g.Lease, &g.Attempt, timeColumn{&g.ActBy}, &g.Failures, &g.LastError,
+		&g.Housekeeping, &g.Version)
+	return g, err
+}
+
+func scanLane(r row) (l store.Lane, err error) {
+	err = r.Scan(&l.Tenant, &l.Connector)
+	return l, err
+}

@@ -1,0 +1,194 @@
+package sqlstore
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// sqliteReaders is the number of views that run at the same time. More do not read faster, and each keeps a page
+// cache of about 2 MB.
+const sqliteReaders = 4
+
+// Options are what a store is handed from outside.
+type Options struct {
+	// Clock is the machine's clock where it is nil.
+	Clock access.Clock
+}
+
+// OpenSQLite opens the store in the file at path, and makes it where there is none. The file is this process's alone
+// until Close. The error is access.KindMisconfigured when an operator must act: a folder or a file with the wrong
+// permissions, a file that is not a store of Curfew's, is damaged, or was written by a newer version; it is
+// access.KindUnavailable when another process has the store open.
+func OpenSQLite(ctx context.Context, path string, options Options) (_ *Store, err error) {
+	d, err := sqliteDialect()
+	if err != nil {
+		return nil, err
+	}
+	if options.Clock == nil {
+		options.Clock = access.SystemClock{}
+	}
+	file, err := openSQLiteFile(path)
+	if err != nil {
+		return nil, err
+	}
+	release := file.close
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, release())
+		}
+	}()
+
+	writeDB, err := sql.Open("sqlite", sqliteURL(file.path))
+	if err != nil {
+		return nil, damaged(file.path, err)
+	}
+	writeDB.SetMaxOpenConns(1)
+	release = func() error { return errors.Join(writeDB.Close(), file.close()) }
+	if err := prepareSQLite(ctx, writeDB, &d, file.path); err != nil {
+		return nil, err
+	}
+	floor, err := newestEvent(ctx, writeDB)
+	if err != nil {
+		return nil, damaged(file.path, err)
+	}
+
+	readDB, err := sql.Open("sqlite", sqliteURL(file.path, "query_only(1)"))
+	if err != nil {
+		return nil, damaged(file.path, err)
+	}
+	// The write connection is closed last: with it the log is folded into the file.
+	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
+	return startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), release)
+}
+
+// startSQLite makes the connections and starts the writer.
+func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clock, release func() error) (
+	*Store, error,
+) {
+	s := &Store{
+		dialect: d, clock: c, readers: make(chan *session, sqliteReaders), closing: make(chan struct{}),
+	}
+	sessions := make([]*session, 0, 1+sqliteReaders)
+	s.release = func() error {
+		var errs []error
+		for _, session := range sessions {
+			errs = append(errs, session.close())
+		}
+		return errors.Join(append(errs, release())...)
+	}
+	for range sqliteReaders {
+		reader, err := newSession(ctx, readDB)
+		if err != nil {
+			return nil, err
+		}
+		sessions = append(sessions, reader)
+		s.readers <- reader
+	}
+	writing, err := newSession(ctx, writeDB)
+	if err != nil {
+		return nil, err
+	}
+	sessions = append(sessions, writing)
+	s.writer = startWriter(&s.dialect, writing, c)
+	return s, nil
+}
+
+// sqliteURL names the file and the settings of every connection to it. FULL syncs the log at every commit; the
+// others turn off what SQLite keeps for old programs.
+func sqliteURL(path string, pragmas ...string) string {
+	query := url.Values{
+		"mode":    {"rw"},
+		"_dqs":    {"false"},
+		"_pragma": append(pragmas, "busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"),
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return u.String()
+}
+
+// prepareSQLite makes a new file a store, and brings an old one up to date.
+func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return damaged(path, err)
+	}
+	if verdict != "ok" {
+		return damaged(path, errors.New(verdict))
+	}
+	// The mark is written before the change to a write-ahead log, so that it stands in the file itself, where
+	// checkHeader reads it, however early the process is killed.
+	setup := []string{
+		fmt.Sprintf("PRAGMA application_id = %d", sqliteApplicationID),
+		"PRAGMA journal_mode = WAL",
+	}
+	for _, text := range setup {
+		if _, err := db.ExecContext(ctx, text); err != nil {
+			return damaged(path, err)
+		}
+	}
+	if err := migrate(ctx, db, d, path); err != nil {
+		return err
+	}
+	_, err := db.ExecContext(ctx,
+		`INSERT INTO installation (singleton, id) VALUES (1, $1) ON CONFLICT DO NOTHING`, randomID())
+	if err != nil {
+		return damaged(path, err)
+	}
+	return nil
+}
+
+// migrate brings the schema up to date, and refuses one that this program is too old for.
+func migrate(ctx context.Context, db *sql.DB, d *dialect, path string) error {
+	provider, err := goose.NewProvider(d.goose, db, d.migrations, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("embedded migrations: %w", err)
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return damaged(path, err)
+	}
+	if current > target {
+		return access.Errorf(access.KindMisconfigured,
+			"the store %s has schema %d, and this program knows schema %d at most: run the newer program that wrote it",
+			strconv.Quote(path), current, target)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf("the store %q could not be migrated", path))
+	}
+	return nil
+}
+
+// newestEvent is the time of the event written last, zero when there is none.
+func newestEvent(ctx context.Context, db *sql.DB) (at time.Time, err error) {
+	err = db.QueryRowContext(ctx, `SELECT at FROM events ORDER BY rowid DESC LIMIT 1`).Scan(timeColumn{&at})
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, err
+}
+
+func randomID() string {
+	var b [16]byte
+	// crypto/rand.Read never fails (its documentation).
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func damaged(path string, err error) error {
+	kind, message := classifySQLite(err)
+	if kind == access.KindInternal {
+		kind, message = access.KindMisconfigured, "The file is damaged or not readable: restore it from a backup."
+	}
+	return access.Wrap(kind, err, fmt.Sprintf("the store %q cannot be opened. %s", filepath.Clean(path), message))
+}

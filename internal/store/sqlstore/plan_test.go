@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// TestQueryPlans asks the database how it would run every query that the repositories put together: each finds its rows
+// through an index, down to the column that it is about, and none sorts a list that may be long.
+func TestQueryPlans(t *testing.T) {
+	s, db := openRaw(t)
+	lane := store.Lane{Tenant: "acme", Connector: "c"}
+	who := access.PrincipalID{Issuer: "i", Subject: "s"}
+	now := time.UnixMicro(10)
+	tests := []struct {
+		name  string
+		query func(store.Tx) error
+		want  string
+	}{
+		{"claim", func(tx store.Tx) error {
+			_, err := tx.Grants().Claim(lane, now, "w", now.Add(time.Hour), 10)
+			return err
+		}, "grants_due (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
+		{"next due", func(tx store.Tx) error { _, err := tx.Grants().NextDue(lane); return err },
+			"grants_due (tenant=? AND connector=? AND due_at>?)"},
+		{"lapsing", func(tx store.Tx) error { _, err := tx.Requests().Lapsing("acme", now, 10); return err },
+			"requests_lapsing (tenant=? AND lapses_at>? AND lapses_at<?)"},
+		{"next lapse", func(tx store.Tx) error { _, err := tx.Requests().NextLapse("acme"); return err },
+			"requests_lapsing (tenant=? AND lapses_at>?)"},
+		{"decisions", func(tx store.Tx) error { _, err := tx.Decisions().List("acme", "r"); return err },
+			"(tenant=? AND request_id=?)"},
+		{"events", eventQuery(store.EventFilter{}), "(tenant=? AND position>?)"},
+		{"events of a request", eventQuery(store.EventFilter{Request: "r"}),
+			"events_by_request (tenant=? AND request_id=? AND position>?)"},
+		{"events of a grant", eventQuery(store.EventFilter{Grant: "g"}),
+			"events_by_grant (tenant=? AND grant_id=? AND position>?)"},
+		{"requests", requestQuery(store.RequestFilter{}), "(tenant=? AND id<?)"},
+		{"requests of a principal", requestQuery(store.RequestFilter{Principal: who}),
+			"requests_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+		{"requests in a state", requestQuery(store.RequestFilter{State: access.RequestPending}),
+			"requests_by_state (tenant=? AND state=? AND id<?)"},
+		{"grants", grantQuery(store.GrantFilter{}), "(tenant=? AND id<?)"},
+		{"grants of a principal", grantQuery(store.GrantFilter{Principal: who}),
+			"grants_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+		{"grants of a request", grantQuery(store.GrantFilter{Request: "r"}),
+			"grants_by_request (tenant=? AND request_id=? AND id<?)"},
+		{"grants of a connector", grantQuery(store.GrantFilter{Connector: "c"}),
+			"grants_by_connector (tenant=? AND connector=? AND id<?)"},
+		{"live grants of a connector", grantQuery(store.GrantFilter{Connector: "c", Unended: true}),
+			"grants_unended_by_connector (tenant=? AND connector=? AND id<?)"},
+		{"live grants", grantQuery(store.GrantFilter{Unended: true}), "grants_unended (tenant=? AND id<?)"},
+		{"my live grants", grantQuery(store.GrantFilter{Principal: who, Unended: true}),
+			"grants_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+	}
+	for _, test := range tests {
+		before := statements(s)
+		if err := s.Update(t.Context(), "plan", test.query); err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		for text := range statements(s) {
+			if before[text] || !strings.Contains(text, "SELECT") {
+				continue
+			}
+			plan := strings.Join(queryPlan(t, db, text), "\n")
+			if !strings.Contains(plan, test.want) || strings.Contains(plan, "SCAN grants") ||
+				strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") && !strings.Contains(text, "event_personal") {
+				t.Errorf("%s:\n%s\nruns as\n%s\nwant a search by %s", test.name, text, plan, test.want)
+			}
+		}
+	}
+}
+
+// statements are the texts that the writer has prepared. It is idle when a test asks.
+func statements(s *Store) map[string]bool {
+	m := map[string]bool{}
+	for text := range s.writer.session.statements {
+		m[text] = true
+	}
+	return m
+}
+
+func queryPlan(t *testing.T, db *sql.DB, text string) (lines []string) {
+	t.Helper()
+	args := make([]any, strings.Count(text, "$"))
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, detail)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+func eventQuery(f store.EventFilter) func(store.Tx) error {
+	return func(tx store.Tx) error { _, err := tx.Events().List("acme", f, 5, 10); return err }
+}
+
+func requestQuery(f store.RequestFilter) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		_, _, err := tx.Requests().List("acme", f, store.Page{After: cursorAfter(requestList, "r"), Limit: 10})
+		return err
+	}
+}
+
+func grantQuery(f store.GrantFilter) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		_, _, err := tx.Grants().List("acme", f, store.Page{After: cursorAfter(grantList, "g"), Limit: 10})
+		return err
+	}
+}

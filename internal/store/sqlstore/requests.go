@@ -1,0 +1,106 @@
+package sqlstore
+
+import (
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// requests implements store.Requests.
+type requests struct{ tx *tx }
+
+const requestColumns = `tenant, id, principal_issuer, principal_subject, person, bundle, entitlements, duration,
+	start_at, reason, ticket, params, break_glass, recipient, hash, state, created_at, lapses_at, settled_at, version`
+
+func (r requests) Insert(request access.Request) error {
+	entitlements, err := entitlementsText(request.Entitlements)
+	if err != nil {
+		return err
+	}
+	params, err := paramsText(request.Params)
+	if err != nil {
+		return err
+	}
+	return r.tx.insert(alreadyThere("request", string(request.ID)), `
+		INSERT INTO requests (`+requestColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT DO NOTHING`,
+		request.Tenant, request.ID, request.Principal.Issuer, request.Principal.Subject, request.Person,
+		request.Bundle, entitlements, request.Duration.Microseconds(), micros(request.Start), request.Reason,
+		request.Ticket, params, request.BreakGlass, bytesOrNull(request.Recipient), bytesOrNull(request.Hash),
+		request.State, micros(request.CreatedAt), micros(request.LapsesAt), micros(request.SettledAt),
+		request.Version)
+}
+
+func (r requests) Get(tenant access.TenantID, id access.RequestID) (access.Request, error) {
+	return queryOne(r.tx, scanRequest, notFound("request", string(id)),
+		`SELECT `+requestColumns+` FROM requests WHERE tenant = $1 AND id = $2`, tenant, id)
+}
+
+func (r requests) Update(request access.Request) error {
+	stored, err := r.Get(request.Tenant, request.ID)
+	if err != nil {
+		return err
+	}
+	if stored.Version != request.Version {
+		return movedOn("request", string(request.ID))
+	}
+	if !stored.State.CanBecome(request.State) {
+		return access.Errorf(access.KindConflict, "The request %q is %s and cannot become %.32q.", request.ID,
+			stored.State, request.State)
+	}
+	n, err := r.tx.exec(`
+		UPDATE requests SET state = $4, settled_at = $5, version = version + 1
+		WHERE tenant = $1 AND id = $2 AND version = $3`,
+		request.Tenant, request.ID, request.Version, request.State, micros(request.SettledAt))
+	if err == nil && n == 0 {
+		return movedOn("request", string(request.ID))
+	}
+	return err
+}
+
+func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page store.Page) (
+	items []access.Request, next string, err error,
+) {
+	var w where
+	w.and("tenant", "=", tenant)
+	if !filter.Principal.IsZero() {
+		w.and("principal_issuer", "=", filter.Principal.Issuer)
+		w.and("principal_subject", "=", filter.Principal.Subject)
+	}
+	if filter.State != "" {
+		w.and("state", "=", filter.State)
+	}
+	limit, err := pageConditions(&w, requestList, page)
+	if err != nil {
+		return nil, "", err
+	}
+	text := `SELECT ` + requestColumns + ` FROM requests` + w.String() + ` ORDER BY id DESC` + w.limit(limit+1)
+	items, err = queryAll(r.tx, scanRequest, text, w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	items, next = cutPage(items, limit, requestList, func(r access.Request) string { return string(r.ID) })
+	return items, next, nil
+}
+
+func (r requests) Lapsing(tenant access.TenantID, now time.Time, limit int) ([]access.Request, error) {
+	return queryAll(r.tx, scanRequest, `
+		SELECT `+requestColumns+` FROM requests
+		WHERE tenant = $1 AND state = 'pending' AND lapses_at IS NOT NULL AND lapses_at <= $2
+		ORDER BY lapses_at, id LIMIT $3`, tenant, access.Micros(now), clampLimit(limit))
+}
+
+func (r requests) NextLapse(tenant access.TenantID) (time.Time, error) {
+	return queryOne(r.tx, scanTime, nil, `
+		SELECT min(lapses_at) FROM requests WHERE tenant = $1 AND state = 'pending' AND lapses_at IS NOT NULL`, tenant)
+}
+
+func scanRequest(r row) (q access.Request, err error) {
+	err = r.Scan(&q.Tenant, &q.ID, &q.Principal.Issuer, &q.Principal.Subject, &q.Person, &q.Bundle,
+		jsonColumn{&q.Entitlements}, durationColumn{&q.Duration}, timeColumn{&q.Start}, &q.Reason, &q.Ticket,
+		jsonColumn{&q.Params}, &q.BreakGlass, &q.Recipient, &q.Hash, &q.State, timeColumn{&q.CreatedAt},
+		timeColumn{&q.LapsesAt}, timeColumn{&q.SettledAt}, &q.Version)
+	return q, err
+}

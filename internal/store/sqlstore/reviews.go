@@ -1,0 +1,28 @@
+package sqlstore
+
+import "github.com/curfewhq/curfew/internal/access"
+
+// reviews implements store.Reviews.
+type reviews struct{ tx *tx }
+
+func (r reviews) Insert(review access.Review) error {
+	taken := access.Errorf(access.KindConflict, "This person has reviewed request %.128q already.", review.Request)
+	return r.tx.insert(taken, `
+		INSERT INTO reviews (tenant, id, request_id, reviewer_issuer, reviewer_subject, person, verdict, cap, comment,
+			hash, at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+		review.Tenant, review.ID, review.Request, review.Reviewer.Issuer, review.Reviewer.Subject, review.Person,
+		review.Verdict, review.Cap.Microseconds(), review.Comment, bytesOrNull(review.Hash), micros(review.At))
+}
+
+func (r reviews) List(tenant access.TenantID, request access.RequestID) ([]access.Review, error) {
+	return queryAll(r.tx, scanReview, `
+		SELECT tenant, id, request_id, reviewer_issuer, reviewer_subject, person, verdict, cap, comment, hash, at
+		FROM reviews WHERE tenant = $1 AND request_id = $2 ORDER BY at, id`, tenant, request)
+}
+
+func scanReview(r row) (v access.Review, err error) {
+	err = r.Scan(&v.Tenant, &v.ID, &v.Request, &v.Reviewer.Issuer, &v.Reviewer.Subject, &v.Person, &v.Verdict,
+		durationColumn{&v.Cap}, &v.Comment, &v.Hash, timeColumn{&v.At})
+	return v, err
+}

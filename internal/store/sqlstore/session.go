@@ -1,0 +1,56 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+)
+
+// session is one connection with its prepared statements. It is used by one goroutine at a time.
+//
+// Statements run under no caller's context: an interrupted statement in a transaction that others share would take
+// theirs along. Every statement of this package is bounded instead.
+type session struct {
+	conn *sql.Conn
+	// statements by text. The texts are constants or put together from few parts, so the map is bounded by the code.
+	statements map[string]*sql.Stmt
+}
+
+func newSession(ctx context.Context, db *sql.DB) (*session, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &session{conn: conn, statements: make(map[string]*sql.Stmt)}, nil
+}
+
+// statement prepares a text once: preparing takes longer than running most of them.
+func (s *session) statement(text string) (*sql.Stmt, error) {
+	if stmt, ok := s.statements[text]; ok {
+		return stmt, nil
+	}
+	stmt, err := s.conn.PrepareContext(context.Background(), text)
+	if err != nil {
+		return nil, err
+	}
+	s.statements[text] = stmt
+	return stmt, nil
+}
+
+func (s *session) exec(text string, args ...any) (sql.Result, error) {
+	stmt, err := s.statement(text)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(context.Background(), args...)
+}
+
+func (s *session) query(text string, args ...any) (*sql.Rows, error) {
+	stmt, err := s.statement(text)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(context.Background(), args...)
+}
+
+// close closes the connection, and its statements with it.
+func (s *session) close() error { return s.conn.Close() }

@@ -1,0 +1,172 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// tx is a transaction under way on a session.
+type tx struct {
+	dialect  *dialect
+	session  *session
+	now      time.Time
+	writable bool
+	// stopped is the end of the caller's context, for a view; it is asked before every statement.
+	stopped func() error
+	// broken, once set, is the answer to every further call. It keeps a function that overlooks an error from going on
+	// in a transaction that the database has rolled back, which would commit statement by statement.
+	broken error
+}
+
+func (t *tx) Now() time.Time { return t.now }
+
+func (t *tx) Installation() store.Installation { return installation{t} }
+func (t *tx) Keys() store.Keys                 { return keys{t} }
+func (t *tx) Policies() store.Policies         { return policies{t} }
+func (t *tx) Requests() store.Requests         { return requests{t} }
+func (t *tx) Decisions() store.Decisions       { return decisions{t} }
+func (t *tx) Reviews() store.Reviews           { return reviews{t} }
+func (t *tx) Grants() store.Grants             { return grants{t} }
+func (t *tx) Plans() store.Plans               { return plans{t} }
+func (t *tx) Credentials() store.Credentials   { return credentials{t} }
+func (t *tx) Events() store.Events             { return events{t} }
+
+// end makes every further use of a transaction that was kept an error.
+func (t *tx) end() {
+	t.broken = access.Errorf(access.KindInternal, "a transaction was used after its end")
+}
+
+// ready checks what must hold before a statement.
+func (t *tx) ready(args []any) error {
+	if t.broken != nil {
+		return t.broken
+	}
+	if err := t.stopped(); err != nil {
+		return access.Wrap(access.KindOf(err), err, "The reading was cancelled.")
+	}
+	return checkValues(args)
+}
+
+// fail gives an error of the database its kind.
+func (t *tx) fail(err error) error {
+	kind, message := t.dialect.classify(err)
+	wrapped := access.Wrap(kind, err, message)
+	if kind == access.KindUnavailable || kind == access.KindInternal {
+		t.broken = wrapped
+	}
+	return wrapped
+}
+
+// exec runs a statement that writes and returns the number of rows that it wrote.
+func (t *tx) exec(text string, args ...any) (int64, error) {
+	if !t.writable {
+		return 0, errReadOnly()
+	}
+	if err := t.ready(args); err != nil {
+		return 0, err
+	}
+	result, err := t.session.exec(text, args...)
+	if err != nil {
+		return 0, t.fail(err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return 0, t.fail(err)
+	}
+	return n, nil
+}
+
+// insert runs an INSERT that ends in ON CONFLICT DO NOTHING; when it did nothing the answer is taken.
+func (t *tx) insert(taken error, text string, args ...any) error {
+	n, err := t.exec(text, args...)
+	if err == nil && n == 0 {
+		return taken
+	}
+	return err
+}
+
+// insertReturning runs an INSERT that answers with one row.
+func insertReturning[T any](t *tx, scan func(row) (T, error), text string, args ...any) (T, error) {
+	if !t.writable {
+		var zero T
+		return zero, errReadOnly()
+	}
+	return queryOne(t, scan, access.Errorf(access.KindInternal, "an INSERT returned nothing"), text, args...)
+}
+
+// row is what a scan function reads from.
+type row interface{ Scan(dst ...any) error }
+
+// queryOne reads the first row; when there is none the answer is missing.
+func queryOne[T any](t *tx, scan func(row) (T, error), missing error, text string, args ...any) (T, error) {
+	var zero T
+	items, err := queryAll(t, scan, text, args...)
+	switch {
+	case err != nil:
+		return zero, err
+	case len(items) == 0:
+		return zero, missing
+	}
+	return items[0], nil
+}
+
+// queryAll reads every row. The text bounds how many there are.
+func queryAll[T any](t *tx, scan func(row) (T, error), text string, args ...any) (items []T, err error) {
+	if err := t.ready(args); err != nil {
+		return nil, err
+	}
+	rows, err := t.session.query(text, args...)
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	defer func() {
+		if closeErr := rows.Close(); err == nil && closeErr != nil {
+			err = t.fail(closeErr)
+		}
+	}()
+	for rows.Next() {
+		item, err := scan(rows)
+		if err != nil {
+			return nil, t.fail(err)
+		}
+		items = append(items, item)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, t.fail(err)
+	}
+	return items, nil
+}
+
+// scanOne scans a row of one column.
+func scanOne[T any](r row) (v T, err error) {
+	err = r.Scan(&v)
+	return v, err
+}
+
+// scanTime scans a row of one time, zero for NULL.
+func scanTime(r row) (t time.Time, err error) {
+	err = r.Scan(timeColumn{&t})
+	return t, err
+}
+
+var _ row = (*sql.Rows)(nil)
+
+// notFound is the same sentence for what is not there and for what is another tenant's.
+func notFound(noun, id string) error {
+	return access.Errorf(access.KindNotFound, "There is no %s %.128q.", noun, id)
+}
+
+func alreadyThere(noun, id string) error {
+	return access.Errorf(access.KindConflict, "There is a %s %.128q already.", noun, id)
+}
+
+func movedOn(noun, id string) error {
+	return access.Errorf(access.KindConflict, "The %s %.128q has changed meanwhile; read it again.", noun, id)
+}
+
+func errReadOnly() error {
+	return access.Errorf(access.KindInternal, "a view cannot write; use Update")
+}

@@ -1,0 +1,225 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+const (
+	// maxBatch bounds the members of one commit, and with it the time for which the first of them waits.
+	maxBatch = 256
+	// queueLength bounds the members that wait; whoever comes later waits for a place.
+	queueLength = 1024
+)
+
+// writer is the one goroutine that writes to a database with a single writer. A durable commit costs one fsync however
+// much it holds, so everything that queued up while the last commit was under way becomes one commit. It never waits
+// for company: alone, a member is committed at once.
+//
+// Members of a commit run one after the other, each within a savepoint, so that an error undoes its own member only. If
+// the commit as a whole fails, or a member panics, the members are replayed one by one, so that none suffers from
+// another. Answers are given after the commit.
+type writer struct {
+	dialect *dialect
+	session *session
+	clock   *clock
+
+	queue chan *member
+	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
+	mu      sync.RWMutex
+	closed  bool
+	stopped chan struct{}
+
+	transactions, commits, replays atomic.Int64
+}
+
+// startWriter takes the session over until close has returned.
+func startWriter(d *dialect, s *session, c *clock) *writer {
+	w := &writer{
+		dialect: d, session: s, clock: c,
+		queue: make(chan *member, queueLength), stopped: make(chan struct{}),
+	}
+	go func() {
+		defer close(w.stopped)
+		for first := range w.queue {
+			w.settle(w.gather(first))
+		}
+	}()
+	return w
+}
+
+// submit waits for the member's answer, or for the end of ctx.
+func (w *writer) submit(ctx context.Context, m *member) error {
+	if err := w.enqueue(ctx, m); err != nil {
+		return err
+	}
+	select {
+	case err := <-m.answer:
+		return err
+	case <-ctx.Done():
+	}
+	if m.take() {
+		return notWritten(ctx.Err())
+	}
+	select {
+	case err := <-m.answer:
+		return err
+	default:
+		return access.Wrap(access.KindOf(ctx.Err()), ctx.Err(),
+			"The wait ended while this was being written; whether it was is unknown, so look before trying again.")
+	}
+}
+
+func (w *writer) enqueue(ctx context.Context, m *member) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return errClosed()
+	}
+	if ctx.Err() != nil {
+		return notWritten(ctx.Err())
+	}
+	select {
+	case w.queue <- m:
+		return nil
+	case <-ctx.Done():
+		return notWritten(ctx.Err())
+	}
+}
+
+func notWritten(cause error) error {
+	return access.Wrap(access.KindOf(cause), cause, "The wait ended before this was begun; nothing was written.")
+}
+
+// close waits for what is queued.
+func (w *writer) close() {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	<-w.stopped
+}
+
+// gather takes what is queued behind first.
+func (w *writer) gather(first *member) []*member {
+	var batch []*member
+	for m := first; m != nil; m = w.next() {
+		if m.take() {
+			batch = append(batch, m)
+		}
+		if len(batch) == maxBatch {
+			break
+		}
+	}
+	return batch
+}
+
+// next is nil when nothing is queued.
+func (w *writer) next() *member {
+	select {
+	case m := <-w.queue:
+		return m
+	default:
+		return nil
+	}
+}
+
+// settle commits the members and gives each its answer.
+func (w *writer) settle(batch []*member) {
+	answers, err := w.attempt(batch)
+	switch {
+	case err == nil:
+		w.transactions.Add(int64(len(batch)))
+		for i, m := range batch {
+			m.answer <- answers[i]
+		}
+	case len(batch) == 1:
+		batch[0].answer <- err
+	default:
+		for i := range batch {
+			w.replays.Add(1)
+			w.settle(batch[i : i+1])
+		}
+	}
+}
+
+// attempt runs the members in one transaction. After an error nothing of any of them is written.
+func (w *writer) attempt(batch []*member) ([]error, error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	if err := w.control(w.dialect.beginUpdate); err != nil {
+		return nil, err
+	}
+	answers, err := w.runAll(batch)
+	if err == nil {
+		err = w.control("COMMIT")
+	}
+	if err != nil {
+		// After some errors (a full disk) the database has rolled back by itself and refuses this one, which is as
+		// good.
+		_, _ = w.session.exec("ROLLBACK")
+		return nil, err
+	}
+	w.commits.Add(1)
+	return answers, nil
+}
+
+func (w *writer) runAll(batch []*member) ([]error, error) {
+	now := w.clock.Now()
+	answers := make([]error, len(batch))
+	for i, m := range batch {
+		t := &tx{
+			dialect: w.dialect, session: w.session, now: now, writable: true,
+			stopped: context.Background().Err,
+		}
+		var err error
+		if answers[i], err = w.run(m, t); err != nil {
+			return nil, err
+		}
+	}
+	return answers, nil
+}
+
+// run runs one member within its savepoint. The answer is the member's own; an error is the end of the whole
+// transaction.
+func (w *writer) run(m *member, t *tx) (answer, err error) {
+	if err := w.control("SAVEPOINT member"); err != nil {
+		return nil, err
+	}
+	answer = m.call(t)
+	broken := t.broken
+	t.end()
+	var p *panicError
+	switch {
+	case errors.As(answer, &p):
+		return nil, answer
+	case broken != nil:
+		return nil, broken
+	case answer != nil:
+		if err := w.control("ROLLBACK TO SAVEPOINT member"); err != nil {
+			return nil, err
+		}
+	}
+	return answer, w.control("RELEASE SAVEPOINT member")
+}
+
+// control runs a statement that steers the transaction.
+func (w *writer) control(text string) error {
+	if _, err := w.session.exec(text); err != nil {
+		kind, message := w.dialect.classify(err)
+		return access.Wrap(kind, err, message)
+	}
+	return nil
+}
+
+// errClosed is the answer of a closed store.
+func errClosed() error {
+	return access.Errorf(access.KindUnavailable, "The store is closed; the server is stopping.")
+}

@@ -1,0 +1,171 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// claimModel is the law of due grants in its plainest form: a list in memory. Each run has a tenant of its own, so that
+// all of them share one store.
+type claimModel struct {
+	store  store.Store
+	tenant access.TenantID
+	now    time.Time
+	grants []access.Grant
+}
+
+// testClaimModel runs random sequences of operations on the store and on the model, and compares what they answer.
+func testClaimModel(t *testing.T, s store.Store) {
+	runs := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		runs++
+		m := &claimModel{store: s, tenant: access.TenantID(fmt.Sprintf("tenant-%d", runs)), now: at(0)}
+		m.update(rt, func(tx store.Tx) error { return tx.Requests().Insert(newRequest(m.tenant, "req_1")) })
+		rt.Repeat(map[string]func(*rapid.T){
+			"":       m.check,
+			"insert": m.insert,
+			"claim":  m.claim,
+			"change": m.change,
+			"wait":   func(rt *rapid.T) { m.now = m.now.Add(drawSpan(rt, "wait")) },
+		})
+	})
+}
+
+func drawSpan(rt *rapid.T, label string) time.Duration {
+	return time.Duration(rapid.IntRange(0, 20).Draw(rt, label)) * time.Microsecond
+}
+
+func (m *claimModel) drawLane(rt *rapid.T) store.Lane {
+	return store.Lane{
+		Tenant:    m.tenant,
+		Connector: rapid.SampledFrom([]access.ConnectorName{"one", "two"}).Draw(rt, "connector"),
+	}
+}
+
+// drawDue is a time around now, or never.
+func (m *claimModel) drawDue(rt *rapid.T) time.Time {
+	if rapid.IntRange(0, 3).Draw(rt, "never") == 0 {
+		return time.Time{}
+	}
+	return m.now.Add(drawSpan(rt, "due") - 10*time.Microsecond)
+}
+
+func (m *claimModel) update(rt *rapid.T, fn func(store.Tx) error) {
+	if err := m.store.Update(context.Background(), "model", fn); err != nil {
+		rt.Fatalf("Update: %v", err)
+	}
+}
+
+func (m *claimModel) insert(rt *rapid.T) {
+	g := newGrant(newRequest(m.tenant, "req_1"), access.GrantID(fmt.Sprintf("gr_%03d", len(m.grants))))
+	g.Entitlement.Connector, g.DueAt = m.drawLane(rt).Connector, m.drawDue(rt)
+	m.update(rt, func(tx store.Tx) error { return tx.Grants().Insert(g) })
+	m.grants = append(m.grants, g)
+}
+
+func (m *claimModel) claim(rt *rapid.T) {
+	lane, limit := m.drawLane(rt), rapid.IntRange(1, 4).Draw(rt, "limit")
+	lease, end := rapid.StringMatching(`w[0-9]`).Draw(rt, "lease"), m.now.Add(time.Microsecond+drawSpan(rt, "lease"))
+
+	var due []*access.Grant
+	for i := range m.grants {
+		g := &m.grants[i]
+		if g.Entitlement.Connector == lane.Connector && !g.DueAt.IsZero() && !g.DueAt.After(m.now) {
+			due = append(due, g)
+		}
+	}
+	slices.SortFunc(due, func(a, b *access.Grant) int {
+		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID))
+	})
+	var want []access.Grant
+	for _, g := range due[:min(limit, len(due))] {
+		g.Lease, g.DueAt, g.Version = lease, end, g.Version+1
+		want = append(want, *g)
+	}
+
+	var got []access.Grant
+	m.update(rt, func(tx store.Tx) (err error) {
+		got, err = tx.Grants().Claim(lane, m.now, lease, end, limit)
+		return err
+	})
+	if diff := gocmp.Diff(want, got); diff != "" {
+		rt.Fatalf("claimed (-want +got):\n%s", diff)
+	}
+}
+
+// change updates a grant as a worker would that has it in hand, or as one would that holds an older version.
+func (m *claimModel) change(rt *rapid.T) {
+	if len(m.grants) == 0 {
+		return
+	}
+	g := &m.grants[rapid.IntRange(0, len(m.grants)-1).Draw(rt, "grant")]
+	next := *g
+	next.State = rapid.SampledFrom(access.GrantStates()).Draw(rt, "state")
+	next.DueAt, next.Lease = m.drawDue(rt), ""
+	next.Version -= int64(rapid.IntRange(0, 1).Draw(rt, "stale"))
+	legal := next.Version == g.Version && (next.State == g.State || g.State.CanBecome(next.State))
+
+	err := m.store.Update(context.Background(), "model", func(tx store.Tx) error { return tx.Grants().Update(next) })
+	switch {
+	case legal && err != nil:
+		rt.Fatalf("%s → %s: %v", g.State, next.State, err)
+	case !legal && access.KindOf(err) != access.KindConflict:
+		rt.Fatalf("%s → %s at version %d of %d: got %v, want a conflict", g.State, next.State, next.Version, g.Version, err)
+	case legal:
+		*g = next
+		g.Version++
+	}
+}
+
+// check compares the queues.
+func (m *claimModel) check(rt *rapid.T) {
+	var wantLanes []store.Lane
+	wantDue := map[store.Lane]time.Time{}
+	for _, g := range m.grants {
+		lane := store.Lane{Tenant: m.tenant, Connector: g.Entitlement.Connector}
+		if g.State != access.GrantEnded || !g.DueAt.IsZero() {
+			wantLanes = append(wantLanes, lane)
+		}
+		if !g.DueAt.IsZero() && (wantDue[lane].IsZero() || g.DueAt.Before(wantDue[lane])) {
+			wantDue[lane] = g.DueAt
+		}
+	}
+	slices.SortFunc(wantLanes, func(a, b store.Lane) int { return cmp.Compare(a.Connector, b.Connector) })
+	wantLanes = slices.Compact(wantLanes)
+
+	err := m.store.View(context.Background(), func(tx store.Tx) error {
+		lanes, err := tx.Grants().Lanes()
+		if err != nil {
+			return err
+		}
+		lanes = slices.DeleteFunc(lanes, func(l store.Lane) bool { return l.Tenant != m.tenant })
+		if diff := gocmp.Diff(wantLanes, lanes, cmpopts.EquateEmpty()); diff != "" {
+			rt.Fatalf("lanes (-want +got):\n%s", diff)
+		}
+		for _, connector := range []access.ConnectorName{"one", "two"} {
+			lane := store.Lane{Tenant: m.tenant, Connector: connector}
+			due, err := tx.Grants().NextDue(lane)
+			if err != nil {
+				return err
+			}
+			if !due.Equal(wantDue[lane]) {
+				rt.Fatalf("lane %s is due at %v; want %v", connector, due, wantDue[lane])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		rt.Fatalf("View: %v", err)
+	}
+}

@@ -1,0 +1,85 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Run holds the store to the law. open makes an empty store and closes it in the cleanup of the test; each case has one
+// of its own.
+func Run(t *testing.T, open func(t testing.TB) store.Store) {
+	t.Helper()
+	cases := []struct {
+		name string
+		run  func(*testing.T, store.Store)
+	}{
+		{"books/everything comes back", testRoundTrip},
+		{"books/hostile text comes back or is refused", testHostileText},
+		{"books/what is there already", testConflicts},
+		{"books/what is not there", testMissing},
+		{"books/reports that point nowhere", testDangling},
+		{"books/reviews: one per person", testReviewPerPerson},
+		{"books/events in order", testEvents},
+		{"tenants/none reaches into another", testTenantIsolation},
+		{"requests/transitions", testRequestTransitions},
+		{"requests/lapsing", testLapsing},
+		{"grants/transitions", testGrantTransitions},
+		{"grants/identity stays", testGrantIdentity},
+		{"grants/ended is frozen", testEndedFrozen},
+		{"grants/one wins each version", testCompareAndSwap},
+		{"claims/no grant twice", testClaimOnce},
+		{"claims/again after the lease", testClaimAgain},
+		{"claims/bounds", testClaimBounds},
+		{"claims/model", testClaimModel},
+		{"lists/filters", testListFilters},
+		{"lists/complete while others insert", testPagesComplete},
+		{"lists/bad cursors", testBadCursors},
+		{"transactions/an error undoes its own only", testErrorIsolation},
+		{"transactions/a panic undoes its own only", testPanicIsolation},
+		{"transactions/error is returned as it is", testErrorIdentity},
+		{"transactions/a view is a snapshot", testViewSnapshot},
+		{"transactions/a view cannot write", testViewReadOnly},
+		{"transactions/ended", testEndedTx},
+		{"transactions/cancelled", testCancelled},
+		{"transactions/clock", testClock},
+		{"closed", testClosed},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+// RunDurable holds the store to the part of the law that outlives it. fresh prepares a place for one store; each call
+// of the function that it returns opens the store in that place again, after it was closed.
+func RunDurable(t *testing.T, fresh func(t testing.TB) (open func() store.Store)) {
+	t.Helper()
+	t.Run("everything comes back", func(t *testing.T) { testReopen(t, fresh(t)) })
+	t.Run("the clock does not fall behind the events", func(t *testing.T) { testReopenClock(t, fresh(t)) })
+}
+
+// update fails the test when fn does.
+func update(t testing.TB, s store.Store, fn func(store.Tx) error) {
+	t.Helper()
+	if err := s.Update(context.Background(), "test", fn); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+}
+
+// view fails the test when fn does.
+func view(t testing.TB, s store.Store, fn func(store.Tx) error) {
+	t.Helper()
+	if err := s.View(context.Background(), fn); err != nil {
+		t.Fatalf("View: %v", err)
+	}
+}
+
+// wantKind fails the test unless err is an error of the kind.
+func wantKind(t testing.TB, what string, err error, kind access.Kind) {
+	t.Helper()
+	if err == nil || access.KindOf(err) != kind {
+		t.Errorf("%s: got %v, want an error of kind %q", what, err, kind)
+	}
+}
