@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// activate plans, decides once more with fresh facts, commits plan and deadline, and only then touches the target.
+func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	r, err := e.load(ctx, g.Request)
+	if err != nil {
+		return err
+	}
+	in, d, why, err := e.stillEligible(ctx, r)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	if why != "" {
+		return lost(e.update(ctx, txActivate, func(c *change) error {
+			g := g
+			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
+		}))
+	}
+	plan, err := conn.Prepare(ctx, e.order(g, r))
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	sealed, err := e.sealPlan(g.ID, plan)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	var activating access.Grant
+	err = e.update(ctx, txActivate, func(c *change) error {
+		activating = g
+		return c.startClock(&activating, in, d, sealed)
+	})
+	if err != nil {
+		return lost(err)
+	}
+	return e.grant(ctx, conn, activating, r, plan)
+}
+
+// stillEligible decides the request again. why is set when the grant may not begin.
+func (e *Engine) stillEligible(ctx context.Context, r access.Request) (in policy.Input, d policy.Decision, why string, err error) {
+	in, d, err = e.decideAgain(ctx, r)
+	if is(err, access.KindNotFound) {
+		return in, d, access.SafeMessage(err), nil
+	}
+	if err != nil {
+		return in, d, "", err
+	}
+	if d.Verdict == policy.VerdictDenied {
+		return in, d, d.Why, nil
+	}
+	reviewed, err := e.reviewed(ctx, r.ID)
+	if err != nil {
+		return in, d, "", err
+	}
+	if !policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed)).Approved {
+		return in, d, "The reviews were given for other policies, or by people who may not review any more.", nil
+	}
+	return in, d, "", nil
+}
+
+// startClock makes a scheduled grant activating: from here its deadline stands, and no retry moves it.
+func (c *change) startClock(g *access.Grant, in policy.Input, d policy.Decision, sealedPlan []byte) error {
+	target, ok := targetOf(d, g.Entitlement)
+	if !ok {
+		return access.Errorf(access.KindInternal, "the decision on request %s leaves out %s", g.Request, g.Entitlement)
+	}
+	g.Duration = min(g.Duration, target.Duration)
+	g.ActivatedAt = c.Now()
+	g.Deadline = c.Now().Add(g.Duration)
+	if !target.Until.IsZero() && target.Until.Before(g.Deadline) {
+		g.Deadline = target.Until
+	}
+	g.Attempt++
+	g.ActBy = g.DueAt
+	if err := c.Plans().Put(g.Tenant, g.ID, sealedPlan); err != nil {
+		return err
+	}
+	if err := c.keepDecision(g.Request, in, d); err != nil {
+		return err
+	}
+	return c.move(g, access.GrantActivating, access.Event{Detail: map[string]string{
+		"deadline": g.Deadline.Format(time.RFC3339Nano), "policy": target.Policy,
+	}})
+}
+
+func targetOf(d policy.Decision, ent access.Entitlement) (policy.TargetDecision, bool) {
+	for _, t := range d.Targets {
+		if t.Entitlement == ent {
+			return t, true
+		}
+	}
+	return policy.TargetDecision{}, false
+}
+
+// resume tries again what a failure or a crash left in activating.
+func (e *Engine) resume(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	r, err := e.load(ctx, g.Request)
+	if err != nil {
+		return err
+	}
+	plan, err := e.openPlan(ctx, g.ID)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	return e.grant(ctx, conn, g, r, plan)
+}
+
+// grant makes the access at the target, and the grant active. Whoever finds that the grant was taken further meanwhile
+// undoes what it did.
+func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.Grant, r access.Request, plan access.Plan) error {
+	order := e.order(g, r)
+	out, err := conn.Grant(ctx, order, plan)
+	if is(err, access.KindInvalid) {
+		return e.giveUp(ctx, g, err)
+	}
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	err = e.update(ctx, txActivated, func(c *change) error {
+		g := g
+		g.Lease, g.DueAt, g.ActBy = "", g.Deadline, time.Time{}
+		if err := c.keepOutcome(g, order, out); err != nil {
+			return err
+		}
+		return c.move(&g, access.GrantActive, access.Event{Detail: map[string]string{"deadline": g.Deadline.Format(time.RFC3339Nano)}})
+	})
+	if is(err, access.KindConflict) {
+		return undo(ctx, conn, order, plan)
+	}
+	return err
+}
+
+// undo takes back what an order brought about after the grant had been taken further. It may be late: taking back
+// always may.
+func undo(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan) error {
+	order.ActBy = time.Time{}
+	_, err := conn.Revoke(ctx, order, plan)
+	return err
+}
+
+// giveUp takes back an activation that can never work.
+func (e *Engine) giveUp(ctx context.Context, g access.Grant, cause error) error {
+	message := access.SafeMessage(cause)
+	return lost(e.update(ctx, txFailed, func(c *change) error {
+		g := g
+		g.EndReason = access.EndFailed
+		g.ActBy = time.Time{} // the order was refused as a whole
+		c.due(&g)
+		return c.beginRevoking(&g, access.Event{Detail: map[string]string{"error": message}})
+	}))
+}
+
+// keepOutcome keeps the refined plan and the credential that a driver brought about.
+func (c *change) keepOutcome(g access.Grant, o connector.Order, out connector.Outcome) error {
+	if out.Plan != nil {
+		sealed, err := c.engine.sealPlan(g.ID, *out.Plan)
+		if err != nil {
+			return err
+		}
+		if err := c.Plans().Put(g.Tenant, g.ID, sealed); err != nil {
+			return err
+		}
+	}
+	if len(out.Sealed) == 0 {
+		return nil
+	}
+	err := c.Credentials().Put(g.Tenant, access.SealedCredential{
+		Grant: g.ID, Attempt: o.Attempt, Recipient: o.Recipient, Ciphertext: out.Sealed, IssuedAt: c.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	return c.recordGrant(g, access.Event{Kind: access.EventCredentialIssued, Detail: map[string]string{"recipient": fingerprint(o.Recipient)}})
+}
+
+// reviews reads a request's reviews.
+func (e *Engine) reviews(ctx context.Context, id access.RequestID) (out []access.Review, err error) {
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		out, err = tx.Reviews().List(e.Tenant, id)
+		return err
+	})
+	return out, err
+}

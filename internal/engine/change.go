@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// The engine's transactions, in the order of a grant's life.
+const (
+	txSubmit    store.TxName = "submit"
+	txReview    store.TxName = "review"
+	txWithdraw  store.TxName = "withdraw"
+	txLapse     store.TxName = "lapse"
+	txClaim     store.TxName = "claim"
+	txActivate  store.TxName = "activate"
+	txActivated store.TxName = "activated"
+	txFailed    store.TxName = "attempt-failed"
+	txReissue   store.TxName = "reissue"
+	txIssued    store.TxName = "issued"
+	txFetched   store.TxName = "fetched"
+	txRevoke    store.TxName = "revoke"
+	txRemoved   store.TxName = "removed"
+	txTidied    store.TxName = "tidied"
+)
+
+// Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
+// and notice when one was not reached.
+func Transactions() []store.TxName {
+	return []store.TxName{
+		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txReissue, txIssued,
+		txFetched, txRevoke, txRemoved, txTidied,
+	}
+}
+
+// change is a transaction of the engine under way. What it records is told to watchers and to the log after the commit,
+// never before.
+type change struct {
+	store.Tx
+	engine *Engine
+	events []access.Event
+	// wake are the workers' keys under which something became due with this change.
+	wake []any
+}
+
+// update runs fn in a transaction. Like store.Store.Update, it may run fn more than once.
+func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change) error) error {
+	var done *change
+	err := e.Store.Update(ctx, name, func(tx store.Tx) error {
+		c := &change{Tx: tx, engine: e}
+		if err := fn(c); err != nil {
+			return err
+		}
+		done = c
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, ev := range done.events {
+		e.Log.LogAttrs(ctx, slog.LevelInfo, string(ev.Kind), logAttrs(ev)...)
+		e.signals.raise(ev.Request)
+	}
+	for _, key := range done.wake {
+		e.signals.raise(key)
+	}
+	return nil
+}
+
+func logAttrs(ev access.Event) []slog.Attr {
+	attrs := []slog.Attr{slog.String("event", string(ev.ID)), slog.String("request", string(ev.Request))}
+	if ev.Grant != "" {
+		attrs = append(attrs, slog.String("grant", string(ev.Grant)), slog.String("entitlement", ev.Entitlement))
+	}
+	if ev.From != "" || ev.To != "" {
+		attrs = append(attrs, slog.String("from", ev.From), slog.String("to", ev.To))
+	}
+	for k, v := range ev.Detail {
+		attrs = append(attrs, slog.String(k, v))
+	}
+	return attrs
+}
+
+// record writes an event as an audit entry.
+func (c *change) record(ev access.Event) error {
+	ev.ID = access.EventID(c.engine.IDs.New(access.EventPrefix))
+	ev.Tenant, ev.At = c.engine.Tenant, c.Now()
+	maps.DeleteFunc(ev.Detail, func(_, v string) bool { return v == "" })
+	entry, err := audit.NewEntry(ev, c.engine.Random)
+	if err != nil {
+		return err
+	}
+	row := store.EventRow{
+		ID: ev.ID, Tenant: ev.Tenant, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant, Person: ev.Person,
+		Leaf: entry.Leaf,
+	}
+	for _, p := range entry.Personal {
+		row.Personal = append(row.Personal, store.PersonalValue(p))
+	}
+	if err := c.Events().Append(row); err != nil {
+		return err
+	}
+	c.events = append(c.events, ev)
+	return nil
+}
+
+// due makes a grant due at once, in nobody's hands. An activation that is still under way loses the race for the next
+// commit, and undoes what it does.
+func (c *change) due(g *access.Grant) {
+	g.Lease, g.DueAt = "", c.Now()
+	c.wake = append(c.wake, store.Lane{Tenant: g.Tenant, Connector: g.Entitlement.Connector})
+}
+
+// requestEvents and grantEvents say which event a new state is.
+var requestEvents = map[access.RequestState]access.EventKind{
+	access.RequestPending:   access.EventRequestSubmitted,
+	access.RequestApproved:  access.EventRequestApproved,
+	access.RequestDenied:    access.EventRequestDenied,
+	access.RequestWithdrawn: access.EventRequestWithdrawn,
+	access.RequestLapsed:    access.EventRequestLapsed,
+}
+
+var grantEvents = map[access.GrantState]access.EventKind{
+	access.GrantScheduled:  access.EventGrantScheduled,
+	access.GrantActivating: access.EventGrantActivating,
+	access.GrantActive:     access.EventGrantActive,
+	access.GrantRevoking:   access.EventGrantRevoking,
+	access.GrantEnded:      access.EventGrantEnded,
+}
+
+// settleRequest moves a pending request to a settled state, with its event.
+func (c *change) settleRequest(r *access.Request, to access.RequestState, ev access.Event) error {
+	if !r.State.CanBecome(to) {
+		return access.Errorf(access.KindConflict, "request %s is already %s", r.ID, r.State)
+	}
+	from := r.State
+	r.State, r.SettledAt = to, c.Now()
+	if err := c.Requests().Update(*r); err != nil {
+		return err
+	}
+	r.Version++
+	ev.Kind, ev.Request, ev.Subject, ev.Person = requestEvents[to], r.ID, r.Principal, r.Person
+	ev.From, ev.To = string(from), string(to)
+	return c.record(ev)
+}
+
+// move changes a grant's state and writes its other fields, with the event of the new state. It is the one place where
+// a grant's state changes.
+func (c *change) move(g *access.Grant, to access.GrantState, ev access.Event) error {
+	if !g.State.CanBecome(to) {
+		return access.Errorf(access.KindConflict, "grant %s is %s and cannot become %s", g.ID, g.State, to)
+	}
+	from := g.State
+	g.State, g.Failures, g.LastError = to, 0, ""
+	if to == access.GrantEnded {
+		g.EndedAt = c.Now()
+	}
+	if err := c.save(g); err != nil {
+		return err
+	}
+	ev.Kind, ev.From, ev.To = grantEvents[to], string(from), string(to)
+	return c.recordGrant(*g, ev)
+}
+
+// save writes a grant whose state stays.
+func (c *change) save(g *access.Grant) error {
+	if err := c.Grants().Update(*g); err != nil {
+		return err
+	}
+	g.Version++
+	return nil
+}
+
+func (c *change) recordGrant(g access.Grant, ev access.Event) error {
+	ev.Request, ev.Grant, ev.Subject, ev.Person = g.Request, g.ID, g.Principal, g.Person
+	ev.Entitlement = g.Entitlement.String()
+	return c.record(ev)
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/nearmiss"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// decide gathers what the policies want to know, as it is now, and decides the request.
+func (e *Engine) decide(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, policy.Decision, error) {
+	in, err := e.input(ctx, requester, r)
+	if err != nil {
+		return policy.Input{}, policy.Decision{}, err
+	}
+	return in, e.Policies.Decide(in), nil
+}
+
+func (e *Engine) input(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, error) {
+	now, err := e.Store.Now(ctx)
+	if err != nil {
+		return policy.Input{}, err
+	}
+	in := policy.Input{
+		Now: now, Principal: requester, Duration: r.Duration, Start: r.Start, Reason: r.Reason, Ticket: r.Ticket,
+		Params: r.Params, BreakGlass: r.BreakGlass,
+	}
+	for _, ent := range r.Entitlements {
+		t, err := e.target(ctx, ent)
+		if err != nil {
+			return policy.Input{}, err
+		}
+		t.Bundle = r.Bundle
+		in.Targets = append(in.Targets, t)
+	}
+	return in, e.answer(ctx, &in)
+}
+
+// answer fetches what the policies in question name, and nothing else.
+func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
+	needs := e.Policies.Needs(*in)
+	for _, selector := range needs.Reviewers {
+		members, err := e.Directory.Members(ctx, policy.Selector(selector))
+		if err != nil {
+			return err
+		}
+		if in.Reviewers == nil {
+			in.Reviewers = map[string][]policy.Reviewer{}
+		}
+		in.Reviewers[selector] = []policy.Reviewer{}
+		for _, m := range members {
+			in.Reviewers[selector] = append(in.Reviewers[selector], policy.Reviewer{ID: m.ID, Kind: m.Kind, Person: m.Person})
+		}
+	}
+	return nil
+}
+
+// target finds the resource of an entitlement; the error names the near miss.
+func (e *Engine) target(ctx context.Context, ent access.Entitlement) (policy.Target, error) {
+	c, ok := e.Connectors[ent.Connector]
+	if !ok {
+		return policy.Target{}, notFound("connector", string(ent.Connector), keys(e.Connectors))
+	}
+	res, err := c.Resolve(ctx, ent)
+	if err != nil {
+		return policy.Target{}, err
+	}
+	return policy.Target{Entitlement: ent, Type: c.Type().Name, Labels: c.Labels(res)}, nil
+}
+
+func keys[K ~string, V any](m map[K]V) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(string(k)) {
+				return
+			}
+		}
+	}
+}
+
+// notFound says that nothing has this name, and which name is near.
+func notFound(what, name string, known iter.Seq[string]) error {
+	if near := nearmiss.Find(name, known); near != "" {
+		return access.Errorf(access.KindNotFound, "There is no %s %q. Did you mean %q?", what, name, near)
+	}
+	return access.Errorf(access.KindNotFound, "There is no %s %q; `curfew list` shows what there is.", what, name)
+}
+
+func names(ents []access.Entitlement) string {
+	out := make([]string, len(ents))
+	for i, e := range ents {
+		out[i] = e.String()
+	}
+	return strings.Join(out, " ")
+}
+
+// load reads one request.
+func (e *Engine) load(ctx context.Context, id access.RequestID) (r access.Request, err error) {
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		r, err = tx.Requests().Get(e.Tenant, id)
+		return err
+	})
+	return r, err
+}
+
+// loadGrant reads one grant.
+func (e *Engine) loadGrant(ctx context.Context, id access.GrantID) (g access.Grant, err error) {
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		g, err = tx.Grants().Get(e.Tenant, id)
+		return err
+	})
+	return g, err
+}

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Opinion is what a reviewer says of a request.
+type Opinion struct {
+	Verdict access.Verdict
+	// Cap shortens the grant; zero means no cap.
+	Cap     time.Duration
+	Comment string
+}
+
+// errMoved means that a review came in between; the same is tried again on what is there now.
+var errMoved = errors.New("a review came in between")
+
+// maxReviewTries bounds how often a review gives way to others that are committed at the same moment. Each try that
+// gives way saw another one win.
+const maxReviewTries = 256
+
+// Review counts one person's verdict. The request is decided again first, so that a review never passes what the
+// policies no longer allow. A review of a request that is settled already is access.KindConflict and changes nothing.
+func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.RequestID, o Opinion) (access.Request, error) {
+	switch {
+	case o.Verdict != access.Approve && o.Verdict != access.Deny:
+		return access.Request{}, access.Errorf(access.KindInvalid, "A review says approve or deny.")
+	case o.Cap < 0 || (o.Cap > 0 && o.Cap < access.MinDuration):
+		return access.Request{}, access.Errorf(access.KindInvalid, "A cap is at least 1s, as in --cap 30m.")
+	case len(o.Comment) > access.MaxReason || !text(o.Comment):
+		return access.Request{}, access.Errorf(access.KindInvalid, "A comment is UTF-8 text of at most %d bytes without NUL characters.", access.MaxReason)
+	}
+	r, err := e.load(ctx, id)
+	if err != nil {
+		return access.Request{}, err
+	}
+	in, d, err := e.decideAgain(ctx, r)
+	if err != nil {
+		return access.Request{}, err
+	}
+	for range maxReviewTries {
+		err := e.review(ctx, actor, r.ID, o, in, d)
+		if err == nil {
+			return e.load(ctx, id)
+		}
+		if !errors.Is(err, errMoved) {
+			return access.Request{}, err
+		}
+	}
+	return access.Request{}, access.Errorf(access.KindExhausted, "Too many people review request %s at this moment; try again.", id)
+}
+
+// decideAgain decides a request with what is true now.
+func (e *Engine) decideAgain(ctx context.Context, r access.Request) (policy.Input, policy.Decision, error) {
+	requester, err := e.Directory.Principal(ctx, r.Principal)
+	if is(err, access.KindNotFound) {
+		return policy.Input{}, policy.Decision{Verdict: policy.VerdictDenied, Why: "The requester is not in the directory any more."}, nil
+	}
+	if err != nil {
+		return policy.Input{}, policy.Decision{}, err
+	}
+	return e.decide(ctx, requester, r)
+}
+
+func (e *Engine) review(ctx context.Context, actor access.Principal, id access.RequestID, o Opinion, in policy.Input, d policy.Decision) error {
+	reviewed, err := e.reviewed(ctx, id)
+	if err != nil {
+		return err
+	}
+	return e.update(ctx, txReview, func(c *change) error {
+		r, err := c.Requests().Get(e.Tenant, id)
+		if err != nil {
+			return err
+		}
+		if err := c.mayReview(r, actor, in, d, reviewed); err != nil {
+			return err
+		}
+		stored, err := c.Reviews().List(e.Tenant, id)
+		if err != nil {
+			return err
+		}
+		if len(stored) != len(reviewed) {
+			return errMoved
+		}
+		rv := access.Review{
+			ID: access.ReviewID(e.IDs.New(access.ReviewPrefix)), Tenant: e.Tenant, Request: id, Reviewer: actor.ID,
+			Person: actor.Person, Verdict: o.Verdict, Cap: o.Cap, Comment: o.Comment,
+			Hash: access.HashReview(r.Hash, d.Digests), At: c.Now(),
+		}
+		if err := c.Reviews().Insert(rv); err != nil {
+			return err
+		}
+		err = c.record(access.Event{
+			Kind: access.EventRequestReviewed, Actor: actor.ID, Subject: r.Principal, Person: r.Person, Request: id,
+			Detail:   map[string]string{"verdict": string(o.Verdict), "cap": durationOrNone(o.Cap)},
+			Personal: map[string]string{"comment": o.Comment},
+		})
+		if err != nil {
+			return err
+		}
+		return c.tally(&r, in, d, append(slices.Clone(reviewed), policy.Reviewed{Review: rv, Reviewer: actor}))
+	})
+}
+
+// tally settles the request if the reviews suffice, or if one of them denies.
+func (c *change) tally(r *access.Request, in policy.Input, d policy.Decision, reviewed []policy.Reviewed) error {
+	last := reviewed[len(reviewed)-1]
+	p := policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed))
+	switch {
+	case p.Denied:
+		return c.settleRequest(r, access.RequestDenied, access.Event{Actor: last.Reviewer.ID, Detail: map[string]string{"why": "A reviewer denied it."}})
+	case p.Approved:
+		if err := c.keepDecision(r.ID, in, d); err != nil {
+			return err
+		}
+		return c.approve(r, d, p.Cap, last.Reviewer.ID)
+	default:
+		return nil
+	}
+}
+
+// counting leaves out reviews of something other than what is now decided.
+func counting(request []byte, d policy.Decision, reviewed []policy.Reviewed) []policy.Reviewed {
+	want := access.HashReview(request, d.Digests)
+	return slices.DeleteFunc(slices.Clone(reviewed), func(r policy.Reviewed) bool { return !bytes.Equal(r.Review.Hash, want) })
+}
+
+// mayReview says whether the actor's review would count now, and if not, why in a sentence.
+func (c *change) mayReview(r access.Request, actor access.Principal, in policy.Input, d policy.Decision, reviewed []policy.Reviewed) error {
+	switch {
+	case r.State.Settled():
+		return access.Errorf(access.KindConflict, "Request %s is already %s; a further review changes nothing.", r.ID, r.State)
+	case !c.Now().Before(r.LapsesAt):
+		return access.Errorf(access.KindConflict, "Request %s has waited too long and lapses; it must be asked anew.", r.ID)
+	case actor.Person == r.Person || actor.ID == r.Principal:
+		return access.Errorf(access.KindDenied, "Nobody reviews their own request, under any of their accounts.")
+	case d.Verdict == policy.VerdictDenied:
+		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, d.Why)
+	}
+	progress := policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed))
+	fits := slices.ContainsFunc(progress.Open, func(s policy.OpenStage) bool {
+		return policy.Fits(s, actor, in.Principal)
+	})
+	if !fits && !progress.Approved {
+		return access.Errorf(access.KindDenied, "You are not among those who may review request %s now.", r.ID)
+	}
+	return nil
+}
+
+// reviewed reads a request's reviews with their reviewers as the directory knows them now. The review of someone who
+// is gone no longer counts.
+func (e *Engine) reviewed(ctx context.Context, id access.RequestID) ([]policy.Reviewed, error) {
+	reviews, err := e.reviews(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]policy.Reviewed, 0, len(reviews))
+	for _, rv := range reviews {
+		p, err := e.Directory.Principal(ctx, rv.Reviewer)
+		if err != nil && !is(err, access.KindNotFound) {
+			return nil, err
+		}
+		out = append(out, policy.Reviewed{Review: rv, Reviewer: p})
+	}
+	return out, nil
+}
+
+func durationOrNone(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+// Withdraw takes back a request that is still pending. Only its requester may.
+func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access.RequestID) (access.Request, error) {
+	err := e.update(ctx, txWithdraw, func(c *change) error {
+		r, err := c.Requests().Get(e.Tenant, id)
+		if err != nil {
+			return err
+		}
+		if r.Principal != actor.ID {
+			return access.Errorf(access.KindNotFound, "You have no request %s.", id)
+		}
+		return c.settleRequest(&r, access.RequestWithdrawn, access.Event{Actor: actor.ID})
+	})
+	if err != nil {
+		return access.Request{}, err
+	}
+	return e.load(ctx, id)
+}
+
+// Lapse ends the waiting of requests whose reviews did not come in time, and returns when the next one lapses (zero:
+// none waits).
+func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
+	var now time.Time
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		now = tx.Now()
+		next, err = tx.Requests().NextLapse(e.Tenant)
+		return err
+	})
+	if err != nil || next.IsZero() || next.After(now) {
+		return next, err
+	}
+	err = e.update(ctx, txLapse, func(c *change) error {
+		due, err := c.Requests().Lapsing(e.Tenant, c.Now(), claimLimit)
+		if err != nil {
+			return err
+		}
+		for _, r := range due {
+			if err := c.settleRequest(&r, access.RequestLapsed, access.Event{Detail: map[string]string{"why": "Nobody decided it in time."}}); err != nil {
+				return err
+			}
+		}
+		next, err = c.Requests().NextLapse(e.Tenant)
+		return err
+	})
+	return next, err
+}

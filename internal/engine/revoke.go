@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+)
+
+// Return gives a grant back early. Its principal may, and the human behind that principal. A grant that is being taken back, or has ended, stays as it is.
+func (e *Engine) Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error) {
+	return e.takeBack(ctx, actor, id, access.EndReturned, "", func(g access.Grant) bool { return owns(actor, g.Principal, g.Person) })
+}
+
+// Revoke takes back another's grant. Administrators may, and so may its principal.
+func (e *Engine) Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error) {
+	if reason == "" || len(reason) > access.MaxReason || !text(reason) {
+		return access.Grant{}, access.Errorf(access.KindInvalid, "A revocation needs a reason of at most %d bytes of UTF-8 text, as in --reason \"laptop stolen\".", access.MaxReason)
+	}
+	return e.takeBack(ctx, actor, id, access.EndRevoked, reason, func(g access.Grant) bool {
+		return owns(actor, g.Principal, g.Person) || e.Directory.HasRole(actor, access.RoleAdmin)
+	})
+}
+
+func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access.GrantID, why access.EndReason, reason string, may func(access.Grant) bool) (access.Grant, error) {
+	err := e.update(ctx, txRevoke, func(c *change) error {
+		g, err := c.Grants().Get(e.Tenant, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !e.maySeeGrant(actor, g):
+			return access.Errorf(access.KindNotFound, "You have no grant %s.", id)
+		case !may(g):
+			return access.Errorf(access.KindDenied, "Only an administrator takes back another's grant.")
+		}
+		ev := access.Event{Actor: actor.ID, Personal: map[string]string{"reason": reason}}
+		switch g.State {
+		case access.GrantScheduled:
+			return c.end(&g, why, ev)
+		case access.GrantActivating, access.GrantActive:
+			g.EndReason = why
+			c.due(&g)
+			return c.beginRevoking(&g, ev)
+		default:
+			return nil
+		}
+	})
+	if err != nil {
+		return access.Grant{}, err
+	}
+	return e.loadGrant(ctx, id)
+}
+
+// beginRevoking moves a grant to revoking, the one way out. The credential is gone from the store with the same commit.
+func (c *change) beginRevoking(g *access.Grant, ev access.Event) error {
+	if err := c.Credentials().Delete(g.Tenant, g.ID); err != nil {
+		return err
+	}
+	if ev.Detail == nil {
+		ev.Detail = map[string]string{}
+	}
+	ev.Detail["reason"] = string(g.EndReason)
+	return c.move(g, access.GrantRevoking, ev)
+}
+
+// remove takes the access away and reads back that it is gone. Only that ends the grant.
+func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	plan, err := e.openPlan(ctx, g.ID)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	order := e.order(g, access.Request{})
+	removal, err := conn.Revoke(ctx, order, plan)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	presence, err := conn.Observe(ctx, order, plan)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	switch presence.State() {
+	case connector.Absent:
+		return lost(e.update(ctx, txRemoved, func(c *change) error {
+			g := g
+			return c.removed(&g, removal, presence)
+		}))
+	case connector.Present:
+		return e.fail(ctx, g, access.Errorf(access.KindUnavailable, "The access was removed, and yet reading it back shows it."))
+	default:
+		return e.fail(ctx, g, access.Errorf(access.KindUnavailable, "The access was removed, and reading it back shows nothing at all; blind is not gone."))
+	}
+}
+
+// removed ends a grant whose access was read back as gone, unless something issued under it may still have effect.
+func (c *change) removed(g *access.Grant, removal connector.Removal, presence connector.Presence) error {
+	g.Lease = ""
+	g.SessionsEnded += removal.SessionsEnded
+	g.ResidualUntil = removal.ResidualUntil
+	again := g.ResidualUntil
+	if late := g.ActBy.Add(lateMargin); !g.ActBy.IsZero() && late.After(again) {
+		// An order to grant was cut short and may still arrive: look again when it no longer can.
+		again = late
+	}
+	if again.After(c.Now()) {
+		g.DueAt, g.LastError = again, "Gone, and read again when nothing issued earlier can take effect any more."
+		return c.save(g)
+	}
+	g.DueAt, g.ActBy = time.Time{}, time.Time{}
+	g.VerifiedAt, g.VerifiedBy = c.Now(), presence.ReadBy
+	g.Housekeeping = removal.Housekeeping
+	if g.Housekeeping != "" {
+		g.DueAt = c.Now().Add(backoff(1))
+	}
+	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
+		"reason": string(g.EndReason), "verified_by": presence.ReadBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
+		"housekeeping": removal.Housekeeping,
+	}})
+}
+
+// tidy removes what is left of an ended grant at the target, such as objects that its user made. None of it gives
+// access, so it is tried with growing pauses of up to an hour.
+func (e *Engine) tidy(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	plan, err := e.openPlan(ctx, g.ID)
+	if err != nil {
+		return err
+	}
+	removal, err := conn.Revoke(ctx, e.order(g, access.Request{}), plan)
+	left := removal.Housekeeping
+	if err != nil {
+		left = access.SafeMessage(err)
+	}
+	return lost(e.update(ctx, txTidied, func(c *change) error {
+		g := g
+		g.Lease, g.DueAt, g.Housekeeping = "", time.Time{}, left
+		g.Failures++
+		if left != "" {
+			g.DueAt = c.Now().Add(min(time.Hour, backoff(g.Failures)*time.Duration(g.Failures)))
+		}
+		return c.save(&g)
+	}))
+}

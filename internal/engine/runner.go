@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// requestsLane is the key under which a pending request wakes the worker that lets requests lapse.
+const requestsLane = "requests"
+
+const (
+	// laneWorkers is how many Steps run at once in one lane, so that one slow grant does not hold up its neighbours.
+	laneWorkers = 4
+	// laneFloor is the shortest pause between two looks at a lane that has something due which cannot be claimed.
+	laneFloor = 50 * time.Millisecond
+	// storePause is the pause after an error of the store.
+	storePause = time.Second
+	// laneCeiling bounds how long a lane sleeps: another node may have brought work forward.
+	laneCeiling = time.Minute
+)
+
+// Runner calls Step: each connector has a lane of its own with a few workers, so that a target that is slow or dead
+// delays no other. A worker holds one timer however many grants there are.
+type Runner struct {
+	engine *Engine
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// NewRunner makes a runner for every connector of the engine.
+func NewRunner(e *Engine) *Runner { return &Runner{engine: e} }
+
+// Start begins to work. It is called once.
+func (r *Runner) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	for name := range r.engine.Connectors {
+		lane := store.Lane{Tenant: r.engine.Tenant, Connector: name}
+		for range laneWorkers {
+			r.done.Go(func() {
+				r.loop(ctx, lane, func() (Progress, error) {
+					now, err := r.engine.Store.Now(ctx)
+					if err != nil {
+						return Progress{}, err
+					}
+					return r.engine.Step(ctx, now, lane)
+				})
+			})
+		}
+	}
+	r.done.Go(func() {
+		r.loop(ctx, requestsLane, func() (Progress, error) {
+			next, err := r.engine.Lapse(ctx)
+			return Progress{Next: next}, err
+		})
+	})
+}
+
+// Stop lets the Steps under way come to their end and returns when they have. What they had claimed and not settled
+// comes up again when its lease has passed. Stopping twice is safe.
+func (r *Runner) Stop() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.done.Wait()
+}
+
+// loop works whenever something is due or is said to have changed.
+func (r *Runner) loop(ctx context.Context, key any, step func() (Progress, error)) {
+	changed, unsubscribe := r.engine.signals.subscribe(key)
+	defer unsubscribe()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-changed:
+		}
+		p, err := step()
+		if err != nil && ctx.Err() == nil {
+			r.engine.Log.ErrorContext(ctx, "a step failed in the store", "lane", key, "error", err)
+		}
+		timer.Reset(r.pause(ctx, p, err))
+	}
+}
+
+// pause is how long a worker sleeps when nobody wakes it.
+func (r *Runner) pause(ctx context.Context, p Progress, err error) time.Duration {
+	now, clockErr := r.engine.Store.Now(ctx)
+	switch {
+	case errors.Join(err, clockErr) != nil:
+		return storePause
+	case p.Next.IsZero():
+		return laneCeiling
+	case p.Claimed > 0:
+		return max(0, min(p.Next.Sub(now), laneCeiling))
+	default:
+		return max(laneFloor, min(p.Next.Sub(now), laneCeiling))
+	}
+}

@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Progress is what a Step did.
+type Progress struct {
+	// Claimed counts the grants that were due.
+	Claimed int
+	// Next is when something in the lane is due next; zero means never. It may be in the past.
+	Next time.Time
+}
+
+// Step does what is due in one lane at now: it claims a bounded number of grants under a lease, acts at the target, and
+// settles each. It starts no goroutine. Failures of the target are kept with the grant and tried again; an error of
+// Step itself is one of the store, and what was claimed comes up again when its lease has passed.
+func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane) (Progress, error) {
+	next, err := e.nextDue(ctx, lane)
+	if err != nil || next.IsZero() || next.After(now) {
+		return Progress{Next: next}, err
+	}
+	conn, err := e.connector(lane.Connector)
+	if err != nil {
+		return Progress{}, err
+	}
+	work, err := e.claim(ctx, now, lane, conn)
+	if err != nil {
+		return Progress{}, err
+	}
+	var errs []error
+	for _, g := range work {
+		t, err := e.Store.Now(ctx)
+		if err != nil {
+			return Progress{Claimed: len(work)}, errors.Join(append(errs, err)...)
+		}
+		// What the lease leaves no time for is left to the next claim.
+		if t.Add(conn.Timeout()).After(g.DueAt) {
+			break
+		}
+		errs = append(errs, e.act(ctx, conn, g))
+	}
+	next, err = e.nextDue(ctx, lane)
+	return Progress{Claimed: len(work), Next: next}, errors.Join(append(errs, err)...)
+}
+
+func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, err error) {
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		next, err = tx.Grants().NextDue(lane)
+		return err
+	})
+	return next, err
+}
+
+// claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
+func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector) (work []access.Grant, err error) {
+	lease := e.IDs.New("lease_")
+	end := now.Add(2 * conn.Timeout())
+	err = e.update(ctx, txClaim, func(c *change) error {
+		work = nil
+		due, err := c.Grants().Claim(lane, now, lease, end, claimLimit)
+		if err != nil {
+			return err
+		}
+		for _, g := range due {
+			if err := c.prepareClaimed(&g, now); err != nil {
+				return err
+			}
+			if !g.DueAt.IsZero() {
+				work = append(work, g)
+			}
+		}
+		return nil
+	})
+	return work, err
+}
+
+// prepareClaimed brings a claimed grant into the state in which it is acted on.
+func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
+	switch g.State {
+	case access.GrantScheduled:
+		if now.Before(g.StartAt.Add(activationLimit)) {
+			return nil
+		}
+		return c.end(g, access.EndFailed, access.Event{Detail: map[string]string{"why": "The target could not be prepared in time.", "error": g.LastError}})
+	case access.GrantActivating:
+		if now.Before(g.Deadline) && now.Before(g.ActivatedAt.Add(activationLimit)) {
+			g.Attempt++
+			g.ActBy = g.DueAt
+			return c.save(g)
+		}
+		g.EndReason = access.EndFailed
+		return c.beginRevoking(g, access.Event{Detail: map[string]string{"error": g.LastError}})
+	case access.GrantActive:
+		g.EndReason = access.EndExpired
+		return c.beginRevoking(g, access.Event{})
+	default:
+		return nil
+	}
+}
+
+// end ends a grant that never touched the target.
+func (c *change) end(g *access.Grant, reason access.EndReason, ev access.Event) error {
+	g.EndReason, g.DueAt, g.Lease = reason, time.Time{}, ""
+	if ev.Detail == nil {
+		ev.Detail = map[string]string{}
+	}
+	ev.Detail["reason"] = string(reason)
+	return c.move(g, access.GrantEnded, ev)
+}
+
+// act does what the grant's state asks for at the target.
+func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	switch g.State {
+	case access.GrantScheduled:
+		return e.activate(ctx, conn, g)
+	case access.GrantActivating:
+		return e.resume(ctx, conn, g)
+	case access.GrantRevoking:
+		return e.remove(ctx, conn, g)
+	case access.GrantEnded:
+		return e.tidy(ctx, conn, g)
+	default:
+		return nil
+	}
+}
+
+// fail keeps a failed attempt with its grant and says when the next one is. The attempts never run out; what an
+// activation runs out of is time.
+func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
+	message := access.SafeMessage(cause)
+	e.Log.WarnContext(ctx, "attempt failed", "grant", g.ID, "entitlement", g.Entitlement.String(), "state", g.State,
+		"attempt", g.Attempt, "failures", g.Failures+1, "overdue", g.State == access.GrantRevoking, "error", cause)
+	err := e.update(ctx, txFailed, func(c *change) error {
+		g := g
+		g.Failures++
+		g.LastError, g.Lease = message, ""
+		g.DueAt = c.Now().Add(backoff(g.Failures))
+		if g.State == access.GrantActivating {
+			g.DueAt = earliest(g.DueAt, g.Deadline, g.ActivatedAt.Add(activationLimit))
+		}
+		if err := c.save(&g); err != nil {
+			return err
+		}
+		return c.recordGrant(g, access.Event{Kind: access.EventGrantFailed, To: string(g.State), Detail: map[string]string{"error": message}})
+	})
+	return lost(err)
+}
+
+func earliest(t time.Time, others ...time.Time) time.Time {
+	for _, o := range others {
+		if o.Before(t) {
+			t = o
+		}
+	}
+	return t
+}
+
+// is reports whether err is an error of the kind.
+func is(err error, kind access.Kind) bool { return err != nil && access.KindOf(err) == kind }
+
+// lost turns a lost race into success: whoever won has taken the grant further.
+func lost(err error) error {
+	if is(err, access.KindConflict) {
+		return nil
+	}
+	return err
+}
+
+// order is what the driver may know of the grant.
+func (e *Engine) order(g access.Grant, r access.Request) connector.Order {
+	return connector.Order{
+		Grant: g.ID, Attempt: g.Attempt, ActBy: g.DueAt, Mark: e.mark(g.Entitlement.Connector, g.ID), Tenant: g.Tenant,
+		Principal: g.Principal, Account: g.Account, Entitlement: g.Entitlement, Params: r.Params, Recipient: r.Recipient,
+		Start: g.ActivatedAt, Deadline: g.Deadline,
+	}
+}
+
+// planPlace is where a grant's plan lies.
+func planPlace(g access.GrantID) secret.Place {
+	return secret.Place{Table: "plans", Row: string(g), Column: "sealed", Version: 1}
+}
+
+func (e *Engine) sealPlan(g access.GrantID, p access.Plan) ([]byte, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	return e.Sealer.Seal(planPlace(g), plain)
+}
+
+func (e *Engine) openPlan(ctx context.Context, g access.GrantID) (p access.Plan, err error) {
+	var sealed []byte
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		sealed, err = tx.Plans().Get(e.Tenant, g)
+		return err
+	})
+	if err != nil {
+		return access.Plan{}, err
+	}
+	plain, err := e.Sealer.Open(planPlace(g), sealed)
+	if err != nil {
+		return access.Plan{}, err
+	}
+	return p, json.Unmarshal(plain, &p)
+}

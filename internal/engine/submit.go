@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+	"unicode/utf8"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Submission is what somebody asks for.
+type Submission struct {
+	// Entitlements or Bundle, not both.
+	Entitlements []access.Entitlement
+	Bundle       string
+	// Duration of zero means min(1h, the policy's maximum).
+	Duration time.Duration
+	Reason   string
+	Ticket   string
+	Params   map[string]string
+	// Recipient is the HPKE public key to seal credentials to; it may also come with the first fetch.
+	Recipient []byte
+}
+
+// Submit decides a request and keeps it, whatever the decision: when it returns without error the request is durable,
+// and pending, approved or denied. A submission that makes no sense is an error and is not kept.
+func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submission) (access.Request, error) {
+	if err := s.validate(); err != nil {
+		return access.Request{}, err
+	}
+	entitlements, err := e.expand(s)
+	if err != nil {
+		return access.Request{}, err
+	}
+	r := access.Request{
+		ID: access.RequestID(e.IDs.New(access.RequestPrefix)), Tenant: e.Tenant, Principal: actor.ID, Person: actor.Person,
+		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Reason: s.Reason, Ticket: s.Ticket,
+		Params: s.Params, Recipient: s.Recipient, State: access.RequestPending,
+	}
+	in, d, err := e.decide(ctx, actor, r)
+	if err != nil {
+		return access.Request{}, err
+	}
+	r.Hash = access.HashRequest(r)
+	err = e.update(ctx, txSubmit, func(c *change) error {
+		r := r // fn may run again, and must then find the request as it was
+		return c.submit(&r, in, d)
+	})
+	if err != nil {
+		return access.Request{}, err
+	}
+	return e.load(ctx, r.ID)
+}
+
+// validate checks the bounds of everything that a person writes. Its errors never repeat what was written.
+func (s Submission) validate() error {
+	invalid := func(format string, args ...any) error { return access.Errorf(access.KindInvalid, format, args...) }
+	switch {
+	case len(s.Entitlements) == 0 && s.Bundle == "":
+		return invalid("Name at least one entitlement, as in orders-db/orders:read; `curfew list` shows what there is.")
+	case len(s.Entitlements) > 0 && s.Bundle != "":
+		return invalid("Ask for a bundle or for entitlements, not for both at once.")
+	case len(s.Entitlements) > access.MaxEntitlements:
+		return invalid("A request may name at most %d entitlements, and this one names %d.", access.MaxEntitlements, len(s.Entitlements))
+	case s.Duration < 0 || (s.Duration > 0 && s.Duration < access.MinDuration):
+		return invalid("A duration is at least 1s, as in --for 30m.")
+	case s.Duration > access.MaxDuration:
+		return invalid("A duration is at most %d days.", int(access.MaxDuration.Hours()/24))
+	case len(s.Reason) > access.MaxReason:
+		return invalid("A reason has at most %d bytes, and this one has %d.", access.MaxReason, len(s.Reason))
+	case len(s.Ticket) > access.MaxTicket:
+		return invalid("A ticket has at most %d bytes, and this one has %d.", access.MaxTicket, len(s.Ticket))
+	case !text(s.Reason) || !text(s.Ticket):
+		return invalid("A reason and a ticket are UTF-8 text without NUL characters.")
+	case len(s.Params) > access.MaxParams:
+		return invalid("A request has at most %d parameters.", access.MaxParams)
+	}
+	for k, v := range s.Params {
+		if len(k) > 64 || len(v) > access.MaxParamBytes || !text(k) || !text(v) {
+			return invalid("A parameter has a name of at most 64 bytes and a value of at most %d, both UTF-8 text.", access.MaxParamBytes)
+		}
+	}
+	if len(s.Recipient) > 0 {
+		if err := secret.CheckRecipient(s.Recipient); err != nil {
+			return access.Wrap(access.KindInvalid, nil, err.Error())
+		}
+	}
+	return nil
+}
+
+func text(s string) bool {
+	for _, r := range s {
+		if r == 0 {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// expand turns a bundle into its entitlements and refuses an entitlement that is named twice.
+func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
+	if s.Bundle != "" {
+		members, ok := e.Bundles[s.Bundle]
+		if !ok {
+			return nil, notFound("bundle", s.Bundle, keys(e.Bundles))
+		}
+		return members, nil
+	}
+	seen := map[access.Entitlement]bool{}
+	for _, ent := range s.Entitlements {
+		if seen[ent] {
+			return nil, access.Errorf(access.KindInvalid, "The entitlement %s is named twice.", ent)
+		}
+		seen[ent] = true
+	}
+	return s.Entitlements, nil
+}
+
+// submit writes a decided request with its decision, and its grants if nobody has to agree.
+func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) error {
+	r.CreatedAt = c.Now()
+	r.LapsesAt = c.Now().Add(waits(d))
+	if err := c.Requests().Insert(*r); err != nil {
+		return err
+	}
+	if err := c.keepDecision(r.ID, in, d); err != nil {
+		return err
+	}
+	err := c.record(access.Event{
+		Kind: access.EventRequestSubmitted, Actor: r.Principal, Subject: r.Principal, Person: r.Person, Request: r.ID,
+		To:       string(access.RequestPending),
+		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle, "ticket": r.Ticket},
+		Personal: map[string]string{"reason": r.Reason},
+	})
+	if err != nil {
+		return err
+	}
+	switch p := policy.Tally(d, in.Principal, nil); {
+	case p.Denied:
+		return c.settleRequest(r, access.RequestDenied, access.Event{Detail: map[string]string{"why": d.Why}})
+	case p.Approved:
+		return c.approve(r, d, 0, access.PrincipalID{})
+	default:
+		c.wake = append(c.wake, requestsLane)
+		return nil
+	}
+}
+
+// waits is how long a request waits for reviews: the longest of its stages, since each waits for its turn.
+func waits(d policy.Decision) time.Duration {
+	total := time.Duration(0)
+	for _, s := range d.Stages {
+		total = max(total, s.Within)
+	}
+	return total
+}
+
+// keepDecision keeps a decision, what it saw, and the policies that made it.
+func (c *change) keepDecision(r access.RequestID, in policy.Input, d policy.Decision) error {
+	set := c.engine.Policies
+	if err := c.Policies().Put(c.engine.Tenant, set.Digest(), set.Source()); err != nil {
+		return err
+	}
+	input, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	decision, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return c.Decisions().Append(store.Decision{
+		Tenant: c.engine.Tenant, Request: r, At: c.Now(), PolicyDigest: set.Digest(), Input: input, Decision: decision,
+	})
+}
+
+// approve settles the request and schedules its grants. limit, when not zero, caps every duration.
+func (c *change) approve(r *access.Request, d policy.Decision, limit time.Duration, actor access.PrincipalID) error {
+	if err := c.settleRequest(r, access.RequestApproved, access.Event{Actor: actor}); err != nil {
+		return err
+	}
+	for _, t := range d.Targets {
+		g := access.Grant{
+			ID: access.GrantID(c.engine.IDs.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal,
+			Person: r.Person, Entitlement: t.Entitlement, Duration: capped(t.Duration, limit), State: access.GrantScheduled,
+			CreatedAt: c.Now(), StartAt: c.Now(),
+		}
+		c.due(&g)
+		if err := c.Grants().Insert(g); err != nil {
+			return err
+		}
+		err := c.recordGrant(g, access.Event{
+			Kind: access.EventGrantScheduled, Actor: actor, To: string(g.State),
+			Detail: map[string]string{"duration": g.Duration.String(), "policy": t.Policy},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// capped shortens d to limit, where a limit of zero is none.
+func capped(d, limit time.Duration) time.Duration {
+	if limit > 0 {
+		return min(d, limit)
+	}
+	return d
+}

@@ -1,0 +1,296 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// RequestView is a request with everything that its requester, its reviewers and an auditor look at.
+type RequestView struct {
+	Request  access.Request
+	Decision policy.Decision
+	Reviews  []access.Review
+	// Open are the stages that wait for a review now.
+	Open   []policy.OpenStage
+	Grants []access.Grant
+}
+
+// Outcome reports whether there is nothing left to wait for: the request will not be granted, or each of its grants is
+// past its activation.
+func (v RequestView) Outcome() bool {
+	if v.Request.State != access.RequestApproved {
+		return v.Request.State.Settled()
+	}
+	return !slices.ContainsFunc(v.Grants, func(g access.Grant) bool {
+		return g.State == access.GrantScheduled || g.State == access.GrantActivating
+	})
+}
+
+// Duration is what was asked, or, where nothing was, the longest that the decision gives.
+func (v RequestView) Duration() time.Duration {
+	longest := v.Request.Duration
+	if longest == 0 {
+		for _, t := range v.Decision.Targets {
+			longest = max(longest, t.Duration)
+		}
+	}
+	return longest
+}
+
+// owns reports whether the actor is the principal, or the human behind it.
+func owns(actor access.Principal, id access.PrincipalID, person access.PersonID) bool {
+	return actor.ID == id || (actor.Kind == access.Human && actor.Person == person)
+}
+
+// seesAll reports whether the actor may look at what is not theirs.
+func (e *Engine) seesAll(actor access.Principal) bool {
+	return e.Directory.HasRole(actor, access.RoleAdmin) || e.Directory.HasRole(actor, access.RoleAuditor)
+}
+
+func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
+	return owns(actor, g.Principal, g.Person) || e.seesAll(actor)
+}
+
+// Request reads one request. What the actor may not see is not found.
+func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.RequestID) (v RequestView, err error) {
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		r, err := tx.Requests().Get(e.Tenant, id)
+		if err != nil {
+			return err
+		}
+		v, err = e.view(tx, r)
+		return err
+	})
+	if err != nil {
+		return RequestView{}, err
+	}
+	if err := e.progress(ctx, &v); err != nil {
+		return RequestView{}, err
+	}
+	if !owns(actor, v.Request.Principal, v.Request.Person) && !e.seesAll(actor) && !fitsAny(v.Decision.Stages, actor, requesterOf(v.Request)) {
+		return RequestView{}, access.Errorf(access.KindNotFound, "You have no request %s.", id)
+	}
+	return v, nil
+}
+
+// view reads what belongs to a request.
+func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
+	v := RequestView{Request: r}
+	decisions, err := tx.Decisions().List(e.Tenant, r.ID)
+	if err != nil {
+		return v, err
+	}
+	if len(decisions) > 0 {
+		if err := json.Unmarshal(decisions[0].Decision, &v.Decision); err != nil {
+			return v, err
+		}
+	}
+	if v.Reviews, err = tx.Reviews().List(e.Tenant, r.ID); err != nil {
+		return v, err
+	}
+	v.Grants, _, err = tx.Grants().List(e.Tenant, store.GrantFilter{Request: r.ID}, store.Page{Limit: access.MaxEntitlements})
+	slices.Reverse(v.Grants) // in the order of the request
+	return v, err
+}
+
+// progress finds the stages that are open.
+func (e *Engine) progress(ctx context.Context, v *RequestView) error {
+	if v.Request.State != access.RequestPending {
+		return nil
+	}
+	reviewed, err := e.reviewed(ctx, v.Request.ID)
+	if err != nil {
+		return err
+	}
+	requester, err := e.Directory.Principal(ctx, v.Request.Principal)
+	if err != nil && !is(err, access.KindNotFound) {
+		return err
+	}
+	v.Open = policy.Tally(v.Decision, requester, counting(v.Request.Hash, v.Decision, reviewed)).Open
+	return nil
+}
+
+// requesterOf is what a stage must know of the requester: who they are, under any account.
+func requesterOf(r access.Request) access.Principal {
+	return access.Principal{ID: r.Principal, Person: r.Person}
+}
+
+// fitsAny reports whether the actor stands in one of the stages.
+func fitsAny(stages []policy.OpenStage, actor, requester access.Principal) bool {
+	return slices.ContainsFunc(stages, func(s policy.OpenStage) bool { return policy.Fits(s, actor, requester) })
+}
+
+// WaitRequest returns the request when there is nothing left to wait for, or as it stands when ctx ends.
+func (e *Engine) WaitRequest(ctx context.Context, actor access.Principal, id access.RequestID) (RequestView, error) {
+	changed, done := e.signals.subscribe(id)
+	defer done()
+	for {
+		// The reading itself is not cut short by the end of the waiting.
+		v, err := e.Request(context.WithoutCancel(ctx), actor, id)
+		if err != nil || v.Outcome() {
+			return v, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return v, nil
+		}
+	}
+}
+
+// Scope selects whose requests or grants a list shows.
+type Scope uint8
+
+// The scopes.
+const (
+	// Mine are the actor's own.
+	Mine Scope = iota
+	// ToReview are the pending requests that the actor can act on now.
+	ToReview
+	// All is everybody's, for administrators and auditors.
+	All
+)
+
+// Requests lists requests, newest first.
+func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Scope, page store.Page) (items []RequestView, next string, err error) {
+	filter := store.RequestFilter{}
+	switch {
+	case scope == Mine:
+		filter.Principal = actor.ID
+	case scope == ToReview:
+		filter.State = access.RequestPending
+	case !e.seesAll(actor):
+		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's requests.")
+	}
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		items = nil
+		var requests []access.Request
+		requests, next, err = tx.Requests().List(e.Tenant, filter, page)
+		for _, r := range requests {
+			v, err := e.view(tx, r)
+			if err != nil {
+				return err
+			}
+			items = append(items, v)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range items {
+		if err := e.progress(ctx, &items[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	if scope == ToReview {
+		items = slices.DeleteFunc(items, func(v RequestView) bool {
+			return !fitsAny(v.Open, actor, requesterOf(v.Request))
+		})
+	}
+	return items, next, nil
+}
+
+// Grant reads one grant. What the actor may not see is not found.
+func (e *Engine) Grant(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error) {
+	g, err := e.loadGrant(ctx, id)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	if !e.maySeeGrant(actor, g) {
+		return access.Grant{}, access.Errorf(access.KindNotFound, "You have no grant %s.", id)
+	}
+	return g, nil
+}
+
+// Grants lists grants, newest first: the actor's own, or everybody's with All. ended includes those that have ended.
+func (e *Engine) Grants(ctx context.Context, actor access.Principal, scope Scope, ended bool, page store.Page) (items []access.Grant, next string, err error) {
+	filter := store.GrantFilter{Unended: !ended}
+	switch {
+	case scope != All:
+		filter.Principal = actor.ID
+	case !e.seesAll(actor):
+		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's grants.")
+	}
+	err = e.Store.View(ctx, func(tx store.Tx) error {
+		items, next, err = tx.Grants().List(e.Tenant, filter, page)
+		return err
+	})
+	return items, next, err
+}
+
+// Offer is one entitlement that the actor could ask for.
+type Offer struct {
+	Entitlement access.Entitlement
+	Decision    policy.TargetDecision
+	// Reviewers are the selectors of those who would have to agree.
+	Reviewers []string
+}
+
+// Entitlements lists what the actor could ask for with a reason and a ticket, in order of name; what they would be
+// denied is left out unless denied is set. Words select: each must occur in the entitlement, in any case.
+func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]Offer, error) {
+	now, err := e.Store.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in := policy.Input{Now: now, Principal: actor, Reason: "-", Ticket: "-"}
+	var unread error
+	for name := range keys(e.Connectors) {
+		c := e.Connectors[access.ConnectorName(name)]
+		catalogue, err := c.Resources(ctx)
+		if err != nil {
+			// A target that does not answer hides what is behind it, and nothing else.
+			e.Log.WarnContext(ctx, "a connector's resources cannot be read", "connector", name, "error", err)
+			unread = err
+			continue
+		}
+		for _, res := range catalogue.Resources {
+			for _, perm := range res.Permissions {
+				ent := access.Entitlement{Connector: access.ConnectorName(name), Resource: res.Name, Permission: perm}
+				if matches(ent, words) {
+					in.Targets = append(in.Targets, policy.Target{Entitlement: ent, Type: c.Type().Name, Labels: c.Labels(res)})
+				}
+			}
+		}
+	}
+	if len(in.Targets) == 0 && unread != nil {
+		return nil, unread
+	}
+	return e.offers(ctx, in, denied)
+}
+
+func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
+	if err := e.answer(ctx, &in); err != nil {
+		return nil, err
+	}
+	out := []Offer{}
+	for _, t := range in.Targets {
+		one := in
+		one.Targets = []policy.Target{t}
+		d := e.Policies.Decide(one)
+		if d.Verdict == policy.VerdictDenied && !denied {
+			continue
+		}
+		offer := Offer{Entitlement: t.Entitlement, Decision: d.Targets[0]}
+		for _, s := range d.Stages {
+			offer.Reviewers = append(offer.Reviewers, s.From...)
+		}
+		slices.Sort(offer.Reviewers)
+		offer.Reviewers = slices.Compact(offer.Reviewers)
+		out = append(out, offer)
+	}
+	return out, nil
+}
+
+func matches(ent access.Entitlement, words []string) bool {
+	text := strings.ToLower(ent.String())
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, strings.ToLower(w)) })
+}

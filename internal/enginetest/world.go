@@ -1,0 +1,227 @@
+// Package enginetest is a small company around a real engine: a store on SQLite in a temporary folder, a target in
+// memory, and people. Tests of the engine and of the surfaces above it live in it.
+//
+// It owns who these people are and what they may do. It is for tests only.
+package enginetest
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/directory"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/secret/localfile"
+	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/store/sqlstore"
+)
+
+// Names of people; the bearer token of each is the name with "-token" behind it. Alice is an engineer with a second
+// account, alice-admin, that is the same person, and an agent. Bob, Dave and Erin lead. Carol administers, Olga audits,
+// and Mallory belongs to no group.
+const (
+	Alice      = "alice"
+	AliceAdmin = "alice-admin"
+	AliceAgent = "alice-agent"
+	Bob        = "bob"
+	Carol      = "carol"
+	Dave       = "dave"
+	Erin       = "erin"
+	Mallory    = "mallory"
+	Olga       = "olga"
+)
+
+// Entitlements behind the one connector.
+const (
+	// Read is automatic for engineers, for at most four hours.
+	Read = "orders-db/orders:read"
+	// Write needs one lead, for at most an hour.
+	Write = "orders-db/orders:write"
+	// Drop needs two leads.
+	Drop = "orders-db/orders:drop"
+	// Archive is for nobody.
+	Archive = "orders-db/archive:read"
+)
+
+// World is the company.
+type World struct {
+	testing.TB
+	Engine    *engine.Engine
+	Store     store.Store
+	Target    *memory.Target
+	Connector *connector.Connector
+	Directory *directory.Directory
+	// Path is the store's file.
+	Path string
+}
+
+// Option changes the company before it opens.
+type Option func(*settings)
+
+type settings struct {
+	clock    access.Clock
+	policies []policy.Policy
+	timeout  time.Duration
+	log      io.Writer
+	traits   func(*connector.Traits)
+}
+
+// WithClock hands the clock in, to store and target alike.
+func WithClock(c access.Clock) Option { return func(s *settings) { s.clock = c } }
+
+// WithPolicies replaces the policies.
+func WithPolicies(p ...policy.Policy) Option { return func(s *settings) { s.policies = p } }
+
+// WithTimeout bounds the calls of the driver.
+func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
+
+// WithLog takes what the engine logs.
+func WithLog(w io.Writer) Option { return func(s *settings) { s.log = w } }
+
+// WithTraits changes what the target says of itself.
+func WithTraits(f func(*connector.Traits)) Option { return func(s *settings) { s.traits = f } }
+
+// New makes a company that is torn down with the test.
+func New(t testing.TB, options ...Option) *World {
+	t.Helper()
+	s := settings{clock: access.SystemClock{}, policies: Policies(), timeout: 5 * time.Second, log: io.Discard}
+	for _, o := range options {
+		o(&s)
+	}
+	w := &World{TB: t, Path: filepath.Join(t.TempDir(), "curfew.db")}
+	w.Target = memory.NewTarget(memory.Options{Clock: s.clock, Resources: []access.Resource{
+		{Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"}},
+		{Name: "archive", Permissions: []string{"read"}},
+	}})
+	w.open(s)
+	return w
+}
+
+func (w *World) open(s settings) {
+	w.Helper()
+	ctx := context.Background()
+	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
+	w.must(err)
+	w.Store = st
+	w.Cleanup(func() { w.must(st.Close()) })
+
+	typ := memory.Type()
+	if s.traits != nil {
+		s.traits(&typ.Traits)
+	}
+	w.Connector = connector.New(w.Target.Driver(s.clock), connector.Options{
+		Name: "orders-db", Type: typ, Labels: map[string]string{"team": "orders"}, Timeout: s.timeout, Clock: s.clock,
+	})
+	w.Cleanup(func() { w.must(w.Connector.Close()) })
+
+	w.Directory, err = directory.New(People(), map[access.Role][]policy.Selector{
+		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
+	})
+	w.must(err)
+	set, err := policy.Compile(s.policies)
+	w.must(err)
+	w.Engine = engine.New(engine.Config{
+		Tenant: access.DefaultTenant, Installation: "test", Store: st, Sealer: w.sealer(), Directory: w.Directory,
+		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
+		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
+		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+	})
+}
+
+func (w *World) sealer() *secret.Sealer {
+	w.Helper()
+	path := filepath.Join(w.TempDir(), "key")
+	w.must(localfile.Create(path))
+	wrapper, err := localfile.Open(path)
+	w.must(err)
+	wrapped, err := secret.NewDataKey(context.Background(), wrapper, access.DefaultTenant)
+	w.must(err)
+	sealer, err := secret.OpenSealer(context.Background(), wrapper, access.DefaultTenant, wrapped)
+	w.must(err)
+	return sealer
+}
+
+// Run starts a runner, which stops with the test.
+func (w *World) Run() {
+	r := engine.NewRunner(w.Engine)
+	r.Start()
+	w.Cleanup(r.Stop)
+}
+
+// Who finds a person by name.
+func (w *World) Who(name string) access.Principal {
+	w.Helper()
+	p, err := w.Directory.Principal(context.Background(), access.PrincipalID{Issuer: access.StaticIssuer, Subject: name})
+	w.must(err)
+	return p
+}
+
+func (w *World) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// Entitlement parses what a test knows to be right.
+func Entitlement(s string) access.Entitlement {
+	e, err := access.ParseEntitlement(s)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// People lists the company.
+func People() []directory.Entry {
+	person := func(name string, kind access.PrincipalKind, person string, groups ...string) directory.Entry {
+		for i := range groups {
+			groups[i] = access.StaticIssuer + "/" + groups[i]
+		}
+		return directory.Entry{Token: name + "-token", Principal: access.Principal{
+			ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: name}, Kind: kind, Person: access.PersonID(person), Groups: groups,
+		}}
+	}
+	agent := person(AliceAgent, access.Agent, Alice, "engineering", "leads")
+	agent.Principal.ActsFor = access.PrincipalID{Issuer: access.StaticIssuer, Subject: Alice}
+	return []directory.Entry{
+		person(Alice, access.Human, Alice, "engineering"),
+		person(AliceAdmin, access.Human, Alice, "leads", "platform"),
+		agent,
+		person(Bob, access.Human, Bob, "leads"),
+		person(Carol, access.Human, Carol, "platform"),
+		person(Dave, access.Human, Dave, "leads"),
+		person(Erin, access.Human, Erin, "leads"),
+		person(Mallory, access.Human, Mallory),
+		person(Olga, access.Human, Olga, "audit"),
+	}
+}
+
+// Policies are what the company allows.
+func Policies() []policy.Policy {
+	engineers, leads := []string{"group:engineering"}, []string{"group:leads"}
+	reason := policy.Requirements{Reason: true}
+	return []policy.Policy{
+		{
+			Name: "read-orders", Effect: policy.EffectAllow, Who: engineers, What: []string{Read}, MaxDuration: 4 * time.Hour,
+			When: `resource.labels[?"env"].orValue("") == "prod"`, Require: reason, Auto: true,
+		},
+		{
+			Name: "write-orders", Effect: policy.EffectAllow, Who: engineers, What: []string{Write}, MaxDuration: time.Hour,
+			Require: reason, Stages: []policy.Stage{{From: leads, Count: 1, Within: 2 * time.Hour}},
+		},
+		{
+			Name: "drop-orders", Effect: policy.EffectAllow, Who: engineers, What: []string{Drop}, MaxDuration: time.Hour,
+			Require: reason, Stages: []policy.Stage{{From: leads, Count: 2, Within: 2 * time.Hour}},
+		},
+	}
+}
