@@ -1,0 +1,17 @@
+// Package all is the one visible list of what can be configured by type.
+//
+// It owns the list and nothing else: what a type does stands in its package, what its keys mean in its Config. A type
+// that is not listed here does not exist for a configuration; package connector/memory, which is for tests, is not.
+package all
+
+import (
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/postgres"
+)
+
+// ConnectorTypes lists the types of connector, by name. The list is the caller's own.
+func ConnectorTypes() []connector.Type {
+	return []connector.Type{
+		postgres.Type(),
+	}
+}

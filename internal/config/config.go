@@ -1,0 +1,67 @@
+package config
+
+import (
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
+)
+
+// Config is a configuration that has been read and checked. It holds no secret, only references to them.
+type Config struct {
+	Server Server
+	Store  Store
+	// Principals are those of the static directory, in file order.
+	Principals []Principal
+	Roles      Roles
+	// Connectors are in file order.
+	Connectors []Connector
+	// Bundles are sets of entitlements by name, each in file order and without repeats.
+	Bundles map[string][]access.Entitlement
+	// Policies are in file order, as written; PolicySet is the same, compiled.
+	Policies  []policy.Policy
+	PolicySet *policy.Set
+}
+
+// Server says how Curfew itself is reached.
+type Server struct {
+	// Listen is HOST:PORT. Port 0 takes a free one.
+	Listen string
+	// URL is what people and their tools type, without a trailing slash; empty means the address listened on.
+	URL string
+	// KeyFile is the absolute or caller-relative path of the local key-encryption key.
+	KeyFile string
+}
+
+// Store says where the books are kept.
+type Store struct {
+	// Path is the SQLite file, already resolved against the folder of the configuration.
+	Path string
+}
+
+// Principal is an entry of the static directory.
+type Principal struct {
+	access.Principal
+	// Token leads to the bearer token; empty for a principal that never calls the API.
+	Token secret.Ref
+}
+
+// Roles say who may do what to Curfew itself, as canonical selectors: group:SOURCE/NAME, principal:ISSUER/SUBJECT or
+// person:ID.
+type Roles map[access.Role][]policy.Selector
+
+// Connector is a configured connection, not yet opened.
+type Connector struct {
+	Name   access.ConnectorName
+	Type   connector.Type
+	Labels map[string]string
+	// Timeout bounds one call of the driver, Concurrency how many run at once, Rate how many begin per second. Zero
+	// leaves it to package connector.
+	Timeout     time.Duration
+	Concurrency int
+	Rate        float64
+	// Config is the part that belongs to the type; its Open makes the driver.
+	Config connector.Config
+}

@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+)
+
+// Bounds of what is read.
+const (
+	maxFileBytes  = 1 << 20
+	maxTotalBytes = 8 << 20
+	maxFiles      = 100
+)
+
+// Options say what a reading may rely on.
+type Options struct {
+	// Types are the connector types that a configuration may name.
+	Types []connector.Type
+	// ResolveSecrets makes it a mistake when a secret cannot be fetched, or when two principals have the same token.
+	// A server sets it; whoever only checks a file on another machine does not have the secrets.
+	ResolveSecrets bool
+}
+
+// Load reads the configuration at path: a file, or a folder whose *.yaml files are read in the order of their names
+// and make one configuration together. Relative paths inside it are relative to the folder it stands in.
+//
+// It returns *Errors when the text was read and is wrong, and an *access.Error of KindMisconfigured when there is
+// nothing to read or too much. It touches no target and changes nothing.
+func Load(path string, opts Options) (*Config, error) {
+	files, err := readAll(path)
+	if err != nil {
+		return nil, access.Wrap(access.KindMisconfigured, err, "the configuration cannot be read")
+	}
+	return load(files, opts)
+}
+
+// file is a file as read.
+type file struct {
+	name, dir, content string
+}
+
+// load is Load behind the file system.
+func load(files []file, opts Options) (*Config, error) {
+	c := &collector{}
+	roots := make([]*node, 0, len(files))
+	for i, f := range files {
+		content := strings.ReplaceAll(f.content, "\r\n", "\n")
+		if root := parse(newSource(f.name, f.dir, i, content), content, c); root != nil {
+			roots = append(roots, root)
+		}
+	}
+	if len(roots) == 0 {
+		return nil, c.err()
+	}
+	a := &assembly{decoder: &decoder{c: c}, root: merge(roots, c), types: opts.Types}
+	a.decode(a.root, reflect.ValueOf(&a.written).Elem(), "")
+	if len(roots) < len(files) {
+		// What the unreadable file would say is not known, so nothing that seems missing is worth a mistake.
+		return nil, c.err()
+	}
+	cfg := a.assemble()
+	if opts.ResolveSecrets {
+		a.resolveSecrets(a.root)
+	}
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// readAll reads the file, or the files of the folder.
+func readAll(path string) ([]file, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		content, err := readBounded(path, maxFileBytes)
+		return []file{{path, filepath.Dir(path), content}}, err
+	}
+	names, err := yamlNames(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	total := 0
+	for _, name := range names {
+		full := filepath.Join(path, name)
+		content, err := readBounded(full, maxFileBytes)
+		if err != nil {
+			return nil, err
+		}
+		if total += len(content); total > maxTotalBytes {
+			return nil, fmt.Errorf("%s: the files have more than %d bytes together", path, maxTotalBytes)
+		}
+		files = append(files, file{full, path, content})
+	}
+	return files, nil
+}
+
+// yamlNames lists the files of a folder that belong to the configuration, in order. Hidden files and folders are left
+// alone: editors and mounted volumes keep theirs there.
+func yamlNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case e.IsDir() || strings.HasPrefix(name, "."):
+		case strings.HasSuffix(name, ".yml"):
+			// Passing over it could pass over a policy that denies.
+			return nil, fmt.Errorf("%s: only *.yaml is read; rename it to .yaml, or away", filepath.Join(dir, name))
+		case strings.HasSuffix(name, ".yaml"):
+			names = append(names, name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, fmt.Errorf("%s: the folder has no *.yaml file", dir)
+	case len(names) > maxFiles:
+		return nil, fmt.Errorf("%s: the folder has %d *.yaml files; at most %d are read", dir, len(names), maxFiles)
+	}
+	return names, nil
+}
+
+// readBounded reads a file of at most limit bytes.
+func readBounded(path string, limit int64) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return "", err
+	case int64(len(content)) > limit:
+		return "", fmt.Errorf("%s: the file has more than %d bytes; split it into a folder of *.yaml files", path, limit)
+	}
+	return string(content), nil
+}

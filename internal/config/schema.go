@@ -1,0 +1,90 @@
+package config
+
+import (
+	"time"
+
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
+)
+
+// These structs are the file as it is written. What stands here as unbuilt is in the design and refused by name.
+
+type fileSchema struct {
+	Server    serverSchema    `json:"server"`
+	Store     string          `json:"store"`
+	Directory directorySchema `json:"directory"`
+	Roles     rolesSchema     `json:"roles"`
+	// Connectors are decoded one by one, because their keys depend on their type.
+	Connectors *node                   `json:"connectors"`
+	Bundles    map[string]bundleSchema `json:"bundles"`
+	Policies   []policySchema          `json:"policies"`
+}
+
+type serverSchema struct {
+	Listen string `json:"listen"`
+	URL    string `json:"url"`
+	Key    string `json:"key"`
+}
+
+type directorySchema struct {
+	Static []principalSchema `json:"static"`
+	OIDC   unbuilt           `json:"oidc"`
+	SCIM   unbuilt           `json:"scim"`
+}
+
+type principalSchema struct {
+	ID         string            `json:"id"`
+	Kind       string            `json:"kind"`
+	Person     string            `json:"person"`
+	Name       string            `json:"name"`
+	Groups     []string          `json:"groups"`
+	Attributes map[string]string `json:"attributes"`
+	ActsFor    string            `json:"acts_for"`
+	Token      secret.Ref        `json:"token"`
+}
+
+type rolesSchema struct {
+	Admin   []string `json:"admin"`
+	Auditor []string `json:"auditor"`
+}
+
+// connectorSchema has the keys that every connector knows; its type has more.
+type connectorSchema struct {
+	Type        string            `json:"type"`
+	Labels      map[string]string `json:"labels"`
+	Timeout     *time.Duration    `json:"timeout"`
+	Concurrency *int              `json:"concurrency"`
+	Rate        *float64          `json:"rate"`
+	Account     unbuilt           `json:"account"`
+}
+
+type bundleSchema struct {
+	Entitlements []string `json:"entitlements"`
+	OnPartial    unbuilt  `json:"on_partial"`
+}
+
+type policySchema struct {
+	Name        string             `json:"name"`
+	Effect      policy.Effect      `json:"effect"`
+	Who         []string           `json:"who"`
+	What        []string           `json:"what"`
+	When        string             `json:"when"`
+	Until       string             `json:"until"`
+	MaxDuration time.Duration      `json:"max_duration"`
+	Require     requirementsSchema `json:"require"`
+	// Approve is the word auto or a list of stages.
+	Approve    *node   `json:"approve"`
+	BreakGlass unbuilt `json:"break_glass"`
+}
+
+type requirementsSchema struct {
+	Reason bool    `json:"reason"`
+	Ticket bool    `json:"ticket"`
+	MFA    unbuilt `json:"mfa"`
+}
+
+type stageSchema struct {
+	From   []string       `json:"from"`
+	Count  *int           `json:"count"`
+	Within *time.Duration `json:"within"`
+}

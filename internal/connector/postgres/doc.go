@@ -1,0 +1,10 @@
+// Package postgres is the connector type "postgres": for each grant a log-in role of its own, a member of the roles that
+// the permission names, in a PostgreSQL 15 or newer.
+//
+// It owns the statements that make, extend, end, observe and list such roles, the SCRAM verifiers of their passwords,
+// and what its own account must be allowed to do. It does not own the group roles or what they may do, nor when to act
+// (package engine), nor how often to try again (package connector).
+//
+// Every statement is constant text. What varies goes to the server as a parameter and is quoted there, by format(%I) and
+// format(%L). docs/connectors/postgres.md is the page for operators; its statements are the ones that the tests run.
+package postgres

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/secret"
+)
+
+const (
+	connectTimeout = 5 * time.Second
+	// maxIdle is how long an unused connection is kept.
+	maxIdle = 5 * time.Minute
+	// maxObservers bounds the connections of the observer's account.
+	maxObservers = 4
+	// maxSide bounds the connections to other databases, where leftovers are tidied.
+	maxSide = 2
+)
+
+// driver is an open connector. It is immutable but for its pools.
+type driver struct {
+	name   access.ConnectorName
+	clock  access.Clock
+	config Config
+
+	pool *pgxpool.Pool
+	// observer is the pool that reads back; the same as pool when there is no account for it.
+	observer *pgxpool.Pool
+	side     *semaphore.Weighted
+}
+
+// Open makes the driver. It resolves the connection strings and connects when the first call needs it.
+func (c *Config) Open(env connector.Env) (connector.Driver, error) {
+	d := &driver{name: env.Name, clock: env.Clock, config: *c, side: semaphore.NewWeighted(maxSide)}
+	d.config.Permissions = maps.Clone(c.Permissions)
+	d.config.Databases = slices.Clone(c.Databases)
+	var err error
+	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections); err != nil {
+		return nil, err
+	}
+	d.observer = d.pool
+	if c.ObserverDSN != "" {
+		if d.observer, err = openPool(c.ObserverDSN, "observer_dsn", min(c.MaxConnections, maxObservers)); err != nil {
+			d.pool.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func openPool(ref secret.Ref, field string, size int) (*pgxpool.Pool, error) {
+	dsn, err := ref.Resolve()
+	if err != nil {
+		return nil, fieldError(err.Error(), field)
+	}
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		// The parser's error quotes the text, which holds a password.
+		return nil, fieldError("what it refers to is no connection string; want postgres://USER:PASSWORD@HOST:PORT/DATABASE", field)
+	}
+	config.MaxConns = int32(size) //nolint:gosec // at most maxMaxConnections
+	config.MaxConnIdleTime = maxIdle
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	setRuntime(config.ConnConfig)
+	return pgxpool.NewWithConfig(context.Background(), config)
+}
+
+// setRuntime fixes the settings that our statements rely on, whatever the server, the database or the account says.
+func setRuntime(c *pgx.ConnConfig) {
+	maps.Copy(c.RuntimeParams, map[string]string{
+		"application_name": "curfew",
+		// A user may have made functions, operators and tables that look like the catalog's.
+		"search_path":                         "pg_catalog, pg_temp",
+		"default_transaction_isolation":       "read committed",
+		"client_min_messages":                 "error",
+		"lock_timeout":                        "1s",
+		"statement_timeout":                   "30s",
+		"idle_in_transaction_session_timeout": "30s",
+		// A removal that a crash of the server undoes has not happened.
+		"synchronous_commit": "on",
+		"timezone":           "UTC",
+		"datestyle":          "ISO",
+	})
+}
+
+// Close closes the pools, after the calls that are under way.
+func (d *driver) Close() error {
+	d.pool.Close()
+	if d.observer != d.pool {
+		d.observer.Close()
+	}
+	return nil
+}
+
+// inDatabase calls f with a connection of its own to the database. It does not come from the pool, and f may leave it in
+// any state.
+func (d *driver) inDatabase(ctx context.Context, database string, f func(*pgx.Conn) error) error {
+	if err := d.side.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer d.side.Release(1)
+	config := d.pool.Config().ConnConfig.Copy()
+	config.Database = database
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	err = f(conn)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return errors.Join(err, conn.Close(closing))
+}
