@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api/client"
+)
+
+// cellWidth bounds what people wrote in a table, in characters.
+const cellWidth = 48
+
+func (p *program) requestsCommand() *cobra.Command {
+	var toReview, all bool
+	cmd := &cobra.Command{
+		Use:   "requests",
+		Short: "Show my requests, or those that wait for my review",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			list, err := requestsFor(cmd.Context(), c, toReview, all)
+			if err != nil {
+				return err
+			}
+			return p.showRequests(list, toReview)
+		},
+	}
+	cmd.Flags().BoolVar(&toReview, "to-review", false, "those that wait for my review")
+	cmd.Flags().BoolVar(&all, "all", false, "all that I may see: everybody's for administrators and auditors")
+	cmd.MarkFlagsMutuallyExclusive("to-review", "all")
+	return cmd
+}
+
+func requestsFor(ctx context.Context, c *client.Client, toReview, all bool) (list client.RequestList, err error) {
+	in := func(scope client.ListRequestsParamsScope) ([]client.Request, string, error) {
+		return listRequests(ctx, c, scope)
+	}
+	switch {
+	case toReview:
+		list.Items, list.Next, err = in(client.ListRequestsParamsScopeToReview)
+	case all:
+		list.Items, list.Next, err = visible(in, client.ListRequestsParamsScopeAll, client.ListRequestsParamsScopeMine)
+	default:
+		list.Items, list.Next, err = in(client.ListRequestsParamsScopeMine)
+	}
+	return list, err
+}
+
+func (p *program) showRequests(list client.RequestList, toReview bool) error {
+	switch {
+	case p.wantsJSON():
+		return p.printJSON(list)
+	case len(list.Items) == 0 && toReview:
+		p.say("Nothing waits for your review.")
+		return nil
+	case len(list.Items) == 0:
+		p.say("There are no requests. `curfew list` shows what you can ask for.")
+		return nil
+	}
+	now := time.Now()
+	rows := make([][]string, len(list.Items))
+	for i, r := range list.Items {
+		rows[i] = []string{
+			access.Short(access.RequestID(r.ID)), r.Principal, asked(r), shortText(r.Duration), string(r.State),
+			cut(display(r.Reason), cellWidth), requestNote(r, now),
+		}
+	}
+	return p.table([]string{"ID", "WHO", "ENTITLEMENTS", "FOR", "STATE", "REASON", "NOTE"}, rows)
+}
+
+// asked is what was asked for, as it was asked for.
+func asked(r client.Request) string {
+	if r.Bundle != "" {
+		return "bundle:" + r.Bundle
+	}
+	return strings.Join(r.Entitlements, " ")
+}
+
+// requestNote says what a request waits for, or how it was settled.
+func requestNote(r client.Request, now time.Time) string {
+	switch r.State {
+	case client.RequestStatePending:
+		return waitsFor(r) + ", lapses " + until(r.LapsesAt, now)
+	case client.RequestStateDenied:
+		return r.Why
+	default:
+		return until(r.SettledAt, now)
+	}
+}

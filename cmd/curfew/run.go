@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// program is one run of the command line.
+type program struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	// url and output are what the flags of every command say.
+	url    string
+	output string
+	// began says that a command has taken over, after which an error is no longer one of usage.
+	began bool
+}
+
+// run is the whole program. It returns the exit code: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out
+// waiting.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	p := &program{stdout: stdout, stderr: stderr, getenv: getenv}
+	root := p.command()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	ran, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "curfew: %s\n", lines(err.Error()))
+	if !p.began {
+		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", ran.CommandPath())
+		return access.KindInvalid.ExitCode()
+	}
+	return access.KindOf(err).ExitCode()
+}
+
+// command is the tree of commands.
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "curfew",
+		Short: "Access for a stated time",
+		Long: `Curfew gives access for a stated time and takes it back when the time is up.
+
+CURFEW_URL is the address of the server, and CURFEW_TOKEN says who you are.
+Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waiting.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if p.output != "table" && p.output != "json" {
+				return usagef("-o is table or json")
+			}
+			p.began = true
+			return nil
+		},
+	}
+	root.PersistentFlags().StringVar(&p.url, "url", "", "address of the server (CURFEW_URL)")
+	root.PersistentFlags().StringVarP(&p.output, "output", "o", "table", "table or json")
+	complete(root, "output", "table", "json")
+	root.AddCommand(
+		p.listCommand(), p.requestCommand(), p.requestsCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
+		p.grantsCommand(), p.credentialCommand(), p.returnCommand(), p.revokeCommand(), p.whoamiCommand(), p.versionCommand(),
+	)
+	return root
+}
+
+// usagef is a mistake in how a command was called.
+func usagef(format string, args ...any) error {
+	return access.Errorf(access.KindInvalid, format, args...)
+}
+
+// lines makes a message of several lines, such as cobra's suggestions, harmless line by line.
+func lines(s string) string {
+	parts := strings.Split(strings.TrimSpace(s), "\n")
+	for i, part := range parts {
+		parts[i] = display(part)
+	}
+	return strings.Join(parts, "\n")
+}

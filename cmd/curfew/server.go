@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api/client"
+)
+
+const (
+	// callTimeout bounds one call, of which some wait on purpose.
+	callTimeout = 60 * time.Second
+	// maxAnswer bounds an answer, in bytes. A full page of requests is about a tenth of it.
+	maxAnswer = 64 << 20
+	// tries is how often a GET is sent while the server cannot be reached.
+	tries = 3
+)
+
+// connect makes the client. The token comes from the environment alone: a flag would show it in the list of processes.
+func (p *program) connect() (*client.Client, error) {
+	address := p.url
+	if address == "" {
+		address = p.getenv("CURFEW_URL")
+	}
+	if address == "" {
+		return nil, usagef("CURFEW_URL is not set: export the address of the server, as `curfewd dev` prints it")
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return nil, usagef("the address of the server is not like https://curfew.example.com; check CURFEW_URL and --url")
+	}
+	token := p.getenv("CURFEW_TOKEN")
+	if token == "" {
+		return nil, access.Errorf(access.KindUnauthenticated, "CURFEW_TOKEN is not set: export your token")
+	}
+	return client.NewClient(address,
+		client.WithHTTPClient(&http.Client{
+			Timeout:   callTimeout,
+			Transport: retrying{http.DefaultTransport},
+			// The API redirects nowhere; a redirect would take the token to somebody else.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}),
+		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			r.Header.Set("Authorization", "Bearer "+token)
+			return nil
+		}))
+}
+
+// retrying sends a GET again, briefly, while there is no connection. Other methods are sent once: they may have had
+// their effect.
+type retrying struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t retrying) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		return t.next.RoundTrip(r)
+	}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = 100 * time.Millisecond
+	return backoff.Retry(r.Context(), func() (*http.Response, error) { return t.next.RoundTrip(r) },
+		backoff.WithBackOff(pause), backoff.WithMaxTries(tries))
+}
+
+// decode makes an answer of the server, or its absence, into a value or an error with its kind.
+func decode[T any](r *http.Response, err error) (T, error) {
+	var out T
+	if err != nil {
+		return out, unreachable(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return out, access.Wrap(access.KindUnavailable, err, "the server's answer broke off; try again")
+	case len(body) > maxAnswer:
+		return out, access.Errorf(access.KindExhausted, "the server's answer is longer than %d MiB", maxAnswer>>20)
+	case r.StatusCode < 200 || r.StatusCode > 299:
+		return out, refusal(r, body)
+	}
+	if err := json.Unmarshal(body, &out); err != nil {
+		return out, access.Wrap(access.KindUnavailable, err, notOurs(r))
+	}
+	return out, nil
+}
+
+// unreachable says why there is no answer.
+func unreachable(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: %w", context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return access.Errorf(access.KindTimeout, "the server did not answer in time; try again")
+	}
+	where, cause := "the server", err
+	var u *url.Error
+	if errors.As(err, &u) {
+		cause = u.Err
+		if at, err := url.Parse(u.URL); err == nil {
+			where = at.Scheme + "://" + at.Host
+		}
+	}
+	return access.Errorf(access.KindUnavailable, "cannot reach %s (%s): is curfewd running? `curfewd dev` starts one", where, cause)
+}
+
+// refusal is the error that the server answered with.
+func refusal(r *http.Response, body []byte) error {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	var p client.Problem
+	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		return access.Errorf(access.KindUnavailable, "%s", notOurs(r))
+	}
+	message := p.Detail
+	if p.Instance != "" {
+		message += " (" + strings.TrimPrefix(p.Instance, "urn:uuid:") + ")"
+	}
+	return access.Errorf(access.KindOfHTTPStatus(r.StatusCode), "%s", message)
+}
+
+func notOurs(r *http.Response) string {
+	return fmt.Sprintf("%s answers %d, and not as Curfew does: check CURFEW_URL", r.Request.URL.Host, r.StatusCode)
+}
+
+// collect reads the pages of a list until it ends or has enough. next is then what would come after.
+func collect[T any](page func(after string) (items []T, next string, err error)) (all []T, next string, err error) {
+	// A page may be empty and yet have a next one: what is not for this reader is left out of it.
+	const enough, maxPages = 1000, 20
+	all = []T{}
+	for range maxPages {
+		var items []T
+		items, next, err = page(next)
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, items...)
+		if next == "" || len(all) >= enough {
+			break
+		}
+	}
+	return all, next, nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfewhq/curfew/internal/api/client"
+)
+
+func (p *program) whoamiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who my token belongs to",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := p.connect()
+			if err != nil {
+				return err
+			}
+			me, err := decode[client.Principal](c.Whoami(cmd.Context()))
+			switch {
+			case err != nil:
+				return err
+			case p.wantsJSON():
+				return p.printJSON(me)
+			}
+			rows := [][]string{{"principal", me.Principal}, {"kind", string(me.Kind)}, {"person", me.Person}, {"groups", strings.Join(me.Groups, " ")}}
+			if me.ActsFor != "" {
+				rows = append(rows, []string{"acts for", me.ActsFor})
+			}
+			return p.table(nil, rows)
+		},
+	}
+}

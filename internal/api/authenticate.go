@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// maxToken bounds a bearer token, in bytes.
+const maxToken = 4096
+
+type actorKey struct{}
+
+// actorOf is who makes the call.
+func actorOf(ctx context.Context) access.Principal {
+	p, ok := ctx.Value(actorKey{}).(access.Principal)
+	if !ok {
+		panic("api: a route is served outside of authenticate")
+	}
+	return p
+}
+
+// authenticate lets only known principals through. The token comes in the Authorization header and nowhere else: no
+// cookie and no query, so that no other site's page can make a browser call, and no log of addresses holds a token.
+func (s *surface) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := bearer(r.Header.Values("Authorization"))
+		if err == nil {
+			var actor access.Principal
+			if actor, err = s.Authenticator.Authenticate(r.Context(), token); err == nil {
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+				return
+			}
+		}
+		p := s.problem(r.Context(), err)
+		if p.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="curfew"`)
+		}
+		writeProblem(w, p)
+	})
+}
+
+// bearer reads the token (RFC 6750, section 2.1).
+func bearer(headers []string) (string, error) {
+	if len(headers) == 0 {
+		return "", access.Errorf(access.KindUnauthenticated, "Say who you are: send the header \"Authorization: Bearer TOKEN\".")
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
+		return "", access.Errorf(access.KindUnauthenticated, "The Authorization header is not one \"Bearer TOKEN\".")
+	}
+	return token, nil
+}

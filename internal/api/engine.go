@@ -1,0 +1,44 @@
+package api
+
+import (
+	"context"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Engine is what the API asks of the engine, noun by noun. Implementations are safe for concurrent use and decide
+// themselves what the actor may see and do.
+type Engine interface {
+	Entitlements
+	Requests
+	Grants
+}
+
+// Entitlements is what can be asked for.
+type Entitlements interface {
+	Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]engine.Offer, error)
+}
+
+// Requests are asked, reviewed, withdrawn and read.
+type Requests interface {
+	Submit(ctx context.Context, actor access.Principal, s engine.Submission) (access.Request, error)
+	Review(ctx context.Context, actor access.Principal, id access.RequestID, o engine.Opinion) (access.Request, error)
+	Withdraw(ctx context.Context, actor access.Principal, id access.RequestID) (access.Request, error)
+	Request(ctx context.Context, actor access.Principal, id access.RequestID) (engine.RequestView, error)
+	// WaitRequest answers when nothing is left to wait for, or with what there is when ctx ends.
+	WaitRequest(ctx context.Context, actor access.Principal, id access.RequestID) (engine.RequestView, error)
+	Requests(ctx context.Context, actor access.Principal, scope engine.Scope, page store.Page) ([]engine.RequestView, string, error)
+}
+
+// Grants are read, given back, revoked and used.
+type Grants interface {
+	Grant(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
+	Grants(ctx context.Context, actor access.Principal, scope engine.Scope, ended bool, page store.Page) ([]access.Grant, string, error)
+	Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
+	Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error)
+	Credential(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (access.SealedCredential, error)
+}
+
+var _ Engine = (*engine.Engine)(nil)

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// Grant is one entitlement for one principal until a deadline.
+type Grant struct {
+	ID          string    `json:"id"`
+	Request     string    `json:"request"`
+	Principal   string    `json:"principal"`
+	Entitlement string    `json:"entitlement"`
+	State       string    `json:"state" enum:"scheduled,activating,active,revoking,ended"`
+	Duration    string    `json:"duration" doc:"How long it lives from activation"`
+	CreatedAt   time.Time `json:"created_at"`
+	ActivatedAt time.Time `json:"activated_at,omitzero" doc:"When the clock started"`
+	Deadline    time.Time `json:"deadline,omitzero"`
+	EndReason   string    `json:"end_reason,omitempty" enum:"expired,returned,revoked,failed,ineligible,withdrawn,removed_at_target,attested"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+	VerifiedAt  time.Time `json:"verified_at,omitzero" doc:"When the target was read and the access was not there"`
+	VerifiedBy  string    `json:"verified_by,omitempty" doc:"Which reader read it"`
+	// ResidualUntil keeps a grant in revoking although everything that can be removed is.
+	ResidualUntil time.Time `json:"residual_until,omitzero" doc:"When the last thing that was issued and cannot be unissued stops working"`
+	SessionsEnded int       `json:"sessions_ended,omitempty" doc:"Open sessions that were ended when it was taken back"`
+	LastError     string    `json:"last_error,omitempty" doc:"Why the last attempt to move it on failed"`
+}
+
+// GrantList is a page of grants.
+type GrantList struct {
+	Items []Grant `json:"items" nullable:"false"`
+	Next  string  `json:"next" doc:"What to send as after for the next page; empty on the last"`
+}
+
+type listGrantsInput struct {
+	Scope string `query:"scope" enum:"mine,all" default:"mine" doc:"Mine, or everybody's (administrators and auditors)"`
+	Ended bool   `query:"ended" doc:"Show also grants that have ended"`
+	PageQuery
+}
+
+type listGrantsOutput struct{ Body GrantList }
+
+func (s *surface) listGrants(ctx context.Context, in *listGrantsInput) (*listGrantsOutput, error) {
+	grants, next, err := s.Engine.Grants(ctx, actorOf(ctx), scopeOf(in.Scope), in.Ended, in.page())
+	if err != nil {
+		return nil, err
+	}
+	list := GrantList{Items: make([]Grant, len(grants)), Next: next}
+	for i, g := range grants {
+		list.Items[i] = newGrant(g)
+	}
+	return &listGrantsOutput{Body: list}, nil
+}
+
+type grantPath struct {
+	ID string `path:"id"`
+}
+
+type grantOutput struct{ Body Grant }
+
+func (s *surface) getGrant(ctx context.Context, in *grantPath) (*grantOutput, error) {
+	id, err := grantID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return shown(s.Engine.Grant(ctx, actorOf(ctx), id))
+}
+
+func (s *surface) returnGrant(ctx context.Context, in *grantPath) (*grantOutput, error) {
+	id, err := grantID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return shown(s.Engine.Return(ctx, actorOf(ctx), id))
+}
+
+// RevokeBody says why a grant is taken back.
+type RevokeBody struct {
+	Reason string `json:"reason" doc:"4096 bytes at most" example:"laptop stolen"`
+}
+
+type revokeGrantInput struct {
+	ID   string `path:"id"`
+	Body RevokeBody
+}
+
+func (s *surface) revokeGrant(ctx context.Context, in *revokeGrantInput) (*grantOutput, error) {
+	id, err := grantID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return shown(s.Engine.Revoke(ctx, actorOf(ctx), id, in.Body.Reason))
+}
+
+func shown(g access.Grant, err error) (*grantOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &grantOutput{Body: newGrant(g)}, nil
+}
+
+func newGrant(g access.Grant) Grant {
+	return Grant{
+		ID: string(g.ID), Request: string(g.Request), Principal: principalText(g.Principal),
+		Entitlement: g.Entitlement.String(), State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
+		ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
+		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, ResidualUntil: utc(g.ResidualUntil),
+		SessionsEnded: g.SessionsEnded, LastError: g.LastError,
+	}
+}

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/policy"
+)
+
+// Request is a request with everything that its requester and its reviewers look at.
+type Request struct {
+	ID           string            `json:"id"`
+	State        string            `json:"state" enum:"pending,approved,denied,withdrawn,lapsed"`
+	Principal    string            `json:"principal"`
+	Bundle       string            `json:"bundle,omitempty"`
+	Entitlements []string          `json:"entitlements" nullable:"false"`
+	Duration     string            `json:"duration,omitempty" doc:"What was asked, as in 1h30m0s"`
+	Reason       string            `json:"reason"`
+	Ticket       string            `json:"ticket,omitempty"`
+	Params       map[string]string `json:"params,omitempty"`
+	// Recipient lets a client find the private key that belongs to the request.
+	Recipient []byte    `json:"recipient,omitempty" doc:"The HPKE public key that came with the request"`
+	CreatedAt time.Time `json:"created_at"`
+	LapsesAt  time.Time `json:"lapses_at" doc:"When it stops waiting for reviews"`
+	SettledAt time.Time `json:"settled_at,omitzero"`
+	Why       string    `json:"why" doc:"The decision in a sentence"`
+	Stages    []Stage   `json:"stages" nullable:"false" doc:"The stages that wait for a review now"`
+	Reviews   []Review  `json:"reviews" nullable:"false"`
+	Grants    []Grant   `json:"grants" nullable:"false"`
+}
+
+// Stage is a group of people of whom count must agree.
+type Stage struct {
+	Policy string   `json:"policy"`
+	From   []string `json:"from" nullable:"false"`
+	Count  int      `json:"count"`
+}
+
+// Review is one person's verdict.
+type Review struct {
+	Reviewer string    `json:"reviewer"`
+	Verdict  string    `json:"verdict" enum:"approve,deny"`
+	Cap      string    `json:"cap,omitempty" doc:"Shortens the grant to this duration"`
+	Comment  string    `json:"comment,omitempty"`
+	At       time.Time `json:"at"`
+}
+
+// RequestList is a page of requests.
+type RequestList struct {
+	Items []Request `json:"items" nullable:"false"`
+	Next  string    `json:"next" doc:"What to send as after for the next page; empty on the last"`
+}
+
+type requestOutput struct{ Body Request }
+
+type getRequestInput struct {
+	ID string `path:"id"`
+	WaitQuery
+}
+
+func (s *surface) getRequest(ctx context.Context, in *getRequestInput) (*requestOutput, error) {
+	id, err := requestID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	wait, err := in.wait()
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.waitRequest(ctx, id, wait)
+	if err != nil {
+		return nil, err
+	}
+	return &requestOutput{Body: newRequest(v)}, nil
+}
+
+// WaitQuery holds a call open until the request is settled and its grants have begun, or will not.
+type WaitQuery struct {
+	Wait string `query:"wait" doc:"Answer when the request is settled and its grants have begun, or after this duration, 1m0s at most"`
+}
+
+func (q WaitQuery) wait() (time.Duration, error) {
+	d, err := parseDuration("wait", q.Wait)
+	return min(d, MaxWait), err
+}
+
+// waitRequest reads the request, after waiting for its outcome for at most the duration given.
+func (s *surface) waitRequest(ctx context.Context, id access.RequestID, wait time.Duration) (engine.RequestView, error) {
+	if wait == 0 {
+		return s.Engine.Request(ctx, actorOf(ctx), id)
+	}
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return s.Engine.WaitRequest(waiting, actorOf(ctx), id)
+}
+
+type listRequestsInput struct {
+	Scope string `query:"scope" enum:"mine,to-review,all" default:"mine" doc:"Mine, those that I can review now, or everybody's (administrators and auditors)"`
+	PageQuery
+}
+
+type listRequestsOutput struct{ Body RequestList }
+
+func (s *surface) listRequests(ctx context.Context, in *listRequestsInput) (*listRequestsOutput, error) {
+	views, next, err := s.Engine.Requests(ctx, actorOf(ctx), scopeOf(in.Scope), in.page())
+	if err != nil {
+		return nil, err
+	}
+	list := RequestList{Items: make([]Request, len(views)), Next: next}
+	for i, v := range views {
+		list.Items[i] = newRequest(v)
+	}
+	return &listRequestsOutput{Body: list}, nil
+}
+
+func scopeOf(text string) engine.Scope {
+	switch text {
+	case "to-review":
+		return engine.ToReview
+	case "all":
+		return engine.All
+	default:
+		return engine.Mine
+	}
+}
+
+// done shows a request to the one who just changed it. The change stands, so that an actor who cannot read the whole
+// request any more is shown what the change itself returned.
+func (s *surface) done(ctx context.Context, r access.Request) *requestOutput {
+	v, err := s.Engine.Request(ctx, actorOf(ctx), r.ID)
+	if err != nil {
+		v = engine.RequestView{Request: r}
+	}
+	return &requestOutput{Body: newRequest(v)}
+}
+
+func newRequest(v engine.RequestView) Request {
+	r := v.Request
+	out := Request{
+		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Bundle: r.Bundle,
+		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(r.Duration), Reason: r.Reason, Ticket: r.Ticket,
+		Params: r.Params, Recipient: r.Recipient, CreatedAt: utc(r.CreatedAt), LapsesAt: utc(r.LapsesAt),
+		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Stages: newStages(v.Open),
+		Reviews: make([]Review, len(v.Reviews)), Grants: make([]Grant, len(v.Grants)),
+	}
+	for i, rv := range v.Reviews {
+		out.Reviews[i] = Review{
+			Reviewer: principalText(rv.Reviewer), Verdict: string(rv.Verdict), Cap: durationText(rv.Cap), Comment: rv.Comment,
+			At: utc(rv.At),
+		}
+	}
+	for i, g := range v.Grants {
+		out.Grants[i] = newGrant(g)
+	}
+	return out
+}
+
+func newStages(open []policy.OpenStage) []Stage {
+	out := make([]Stage, len(open))
+	for i, st := range open {
+		out[i] = Stage{Policy: st.Policy, From: selectorTexts(st.From), Count: st.Count}
+	}
+	return out
+}
+
+func entitlementTexts(ents []access.Entitlement) []string {
+	out := make([]string, len(ents))
+	for i, e := range ents {
+		out[i] = e.String()
+	}
+	return out
+}

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// routes is the table of what the API can do. Beside it stand /healthz, /readyz and the OpenAPI document; see New.
+func (s *surface) routes(a huma.API) {
+	const get, post = http.MethodGet, http.MethodPost
+
+	route(s, a, get, "/v1/whoami", 200, "whoami", "Who the token belongs to", s.whoami)
+	route(s, a, get, "/v1/entitlements", 200, "list-entitlements", "What I can ask for", s.listEntitlements)
+
+	route(s, a, post, "/v1/requests", 201, "submit-request", "Ask for access", s.submitRequest)
+	route(s, a, get, "/v1/requests", 200, "list-requests", "List requests, newest first", s.listRequests)
+	route(s, a, get, "/v1/requests/{id}", 200, "get-request", "Read a request, or wait until it is settled", s.getRequest)
+	route(s, a, post, "/v1/requests/{id}/reviews", 201, "review-request", "Approve or deny a request", s.reviewRequest)
+	route(s, a, post, "/v1/requests/{id}/withdraw", 200, "withdraw-request", "Take back a request of mine", s.withdrawRequest)
+
+	route(s, a, get, "/v1/grants", 200, "list-grants", "List grants, newest first", s.listGrants)
+	route(s, a, get, "/v1/grants/{id}", 200, "get-grant", "Read a grant", s.getGrant)
+	route(s, a, post, "/v1/grants/{id}/return", 200, "return-grant", "Give a grant of mine back early", s.returnGrant)
+	route(s, a, post, "/v1/grants/{id}/revoke", 200, "revoke-grant", "Take a grant back", s.revokeGrant)
+	route(s, a, post, "/v1/grants/{id}/credential", 200, "issue-credential", "Get a grant's credential, sealed to a key of mine", s.issueCredential)
+}
+
+// route registers one operation. Its errors leave through problem, whatever they are.
+func route[I, O any](s *surface, a huma.API, method, path string, status int, id, summary string, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status,
+		Responses: map[string]*huma.Response{"default": problemResponse(a.OpenAPI().Components.Schemas)},
+		// limitBody has read the body already, within its own bounds. huma's read deadline would cancel calls that wait.
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1,
+	}
+	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, s.problem(ctx, err)
+		}
+		return out, nil
+	})
+}

@@ -1,0 +1,27 @@
+package api
+
+import "context"
+
+// Principal is who calls.
+type Principal struct {
+	Principal string   `json:"principal" doc:"The key: a bare name means the static source, others are ISSUER/SUBJECT"`
+	Kind      string   `json:"kind" enum:"human,service,agent"`
+	Person    string   `json:"person" doc:"The human behind it; reviews compare persons"`
+	Name      string   `json:"name,omitempty"`
+	Groups    []string `json:"groups" nullable:"false"`
+	ActsFor   string   `json:"acts_for,omitempty" doc:"The principal for whom an agent acts"`
+}
+
+type whoamiOutput struct{ Body Principal }
+
+func (s *surface) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
+	p := actorOf(ctx)
+	out := Principal{
+		Principal: principalText(p.ID), Kind: string(p.Kind), Person: string(p.Person), Name: p.Name, Groups: []string{},
+		ActsFor: principalText(p.ActsFor),
+	}
+	for _, g := range p.Groups {
+		out.Groups = append(out.Groups, groupText(g))
+	}
+	return &whoamiOutput{Body: out}, nil
+}
