@@ -1,0 +1,144 @@
+// Command curfewd is Curfew's server program. It owns its flags, and hands over at once.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata" // conditions on the time of day give the same answer on every machine
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/all"
+	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/dev"
+	"github.com/curfewhq/curfew/internal/server"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// errUsage marks mistakes of the command line.
+var errUsage = errors.New("usage")
+
+// run is the program without the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(stderr, "curfewd:", err)
+	if errors.Is(err, errUsage) {
+		return access.KindInvalid.ExitCode()
+	}
+	return access.KindInternal.ExitCode()
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "curfewd",
+		Short:         "Access for a stated time, taken back and read back as gone",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.AddCommand(serveCommand(), devCommand(), checkCommand())
+	return root
+}
+
+func configFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVarP(path, "config", "c", "", "the configuration: a file, or a folder of *.yaml files")
+	_ = cmd.MarkFlagRequired("config")
+	_ = cmd.MarkFlagFilename("config", "yaml")
+}
+
+func serveCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "serve -c FILE",
+		Short: "Serve until SIGINT or SIGTERM",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), path, cmd.ErrOrStderr())
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+// stopLimit bounds how long a stopping server waits for answers under way.
+const stopLimit = 30 * time.Second
+
+func serve(ctx context.Context, path string, stderr io.Writer) error {
+	c, err := config.Load(path, config.Options{Types: all.ConnectorTypes(), ResolveSecrets: true})
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	s, err := server.Start(ctx, c, server.Options{Log: log, Clock: access.SystemClock{}})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "address", s.Addr().String(), "policies", c.PolicySet.Digest())
+	err = s.Wait(ctx)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+	defer cancel()
+	return errors.Join(err, s.Stop(stopping))
+}
+
+func devCommand() *cobra.Command {
+	o := dev.Options{}
+	output := "text"
+	cmd := &cobra.Command{
+		Use:   "dev [--data DIR] [--tour]",
+		Short: "Run a demo with a private PostgreSQL, people and policies",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return fmt.Errorf("%w: -o wants text or json, not %q", errUsage, output)
+			}
+			o.JSON, o.Stdout, o.Stderr = output == "json", cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return dev.Run(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringVar(&o.Data, "data", "", "a folder to keep everything in (default: a temporary one)")
+	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8420", "the address to listen on; a free port when it is taken")
+	cmd.Flags().BoolVar(&o.Tour, "tour", false, "play the life of a grant in about a minute, and end")
+	cmd.Flags().StringVarP(&output, "output", "o", output, "text, or json for one line of JSON")
+	_ = cmd.MarkFlagDirname("data")
+	return cmd
+}
+
+func checkCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "check -c FILE",
+		Short: "Check a configuration without starting anything",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(path, config.Options{Types: all.ConnectorTypes()})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %d connectors, %d policies, digest %s\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())
+			return err
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}

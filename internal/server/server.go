@@ -1,0 +1,236 @@
+// Package server assembles curfewd and is the life of its process.
+//
+// It owns the order in which things start and stop: the books first, then the keys, the connectors, the engine, the
+// surfaces; and back again. It owns no rule and no format.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api"
+	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/directory"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/secret/localfile"
+	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/store/sqlstore"
+)
+
+// Options are what a server is handed beside its configuration.
+type Options struct {
+	Log   *slog.Logger
+	Clock access.Clock
+	// WrapStore and WrapDriver, when set, stand between the engine and what it uses: tests kill the process there.
+	WrapStore  func(store.Store) store.Store
+	WrapDriver func(access.ConnectorName, connector.Driver) connector.Driver
+}
+
+// Server is a running curfewd.
+type Server struct {
+	log        *slog.Logger
+	store      store.Store
+	connectors map[access.ConnectorName]*connector.Connector
+	engine     *engine.Engine
+	runner     *engine.Runner
+	directory  *directory.Directory
+	listener   net.Listener
+	http       *http.Server
+	// hangUp ends the requests that wait for something to happen.
+	hangUp context.CancelFunc
+	served chan error
+}
+
+// Start opens the books, connects, and listens. When it returns without error the server answers. Whatever was due
+// while no server ran is due now: there is nothing to restore.
+func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err error) {
+	s = &Server{log: o.Log, connectors: map[access.ConnectorName]*connector.Connector{}, served: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err, s = errors.Join(err, s.close()), nil
+		}
+	}()
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Listen); err != nil {
+		return s, fmt.Errorf("listening on %s (server.listen): %w", c.Server.Listen, err)
+	}
+	if s.store, err = sqlstore.OpenSQLite(ctx, c.Store.Path, sqlstore.Options{Clock: o.Clock}); err != nil {
+		return s, err
+	}
+	if o.WrapStore != nil {
+		s.store = o.WrapStore(s.store)
+	}
+	sealer, installation, err := openKeys(ctx, s.store, c.Server.KeyFile)
+	if err != nil {
+		return s, err
+	}
+	if s.directory, err = openDirectory(c); err != nil {
+		return s, err
+	}
+	if err := s.openConnectors(c, o); err != nil {
+		return s, err
+	}
+	s.engine = engine.New(engine.Config{
+		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer, Directory: s.directory,
+		Connectors: s.connectors, Policies: c.PolicySet, Bundles: c.Bundles, IDs: engine.UUIDs{}, Random: rand.Reader,
+		Log: o.Log,
+	})
+	if err := s.engine.CheckConnectors(ctx); err != nil {
+		return s, err
+	}
+	s.serve()
+	return s, nil
+}
+
+// openKeys makes the key file and the tenant's data key at the first start, and opens them at every other. A key file
+// is made only for a store that has no keys: for any other store a missing file is an error.
+func openKeys(ctx context.Context, st store.Store, path string) (*secret.Sealer, string, error) {
+	var wrapped []byte
+	var installation string
+	err := st.View(ctx, func(tx store.Tx) (err error) {
+		if installation, err = tx.Installation().ID(); err != nil {
+			return err
+		}
+		wrapped, err = tx.Keys().Get(access.DefaultTenant)
+		if err != nil && access.KindOf(err) == access.KindNotFound {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if wrapped == nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, "", fmt.Errorf("the folder of the key file: %w", err)
+		}
+		if err := localfile.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, "", err
+		}
+	}
+	wrapper, err := localfile.Open(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if wrapped == nil {
+		if wrapped, err = secret.NewDataKey(ctx, wrapper, access.DefaultTenant); err != nil {
+			return nil, "", err
+		}
+		err = st.Update(ctx, "first-key", func(tx store.Tx) error { return tx.Keys().Insert(access.DefaultTenant, wrapped) })
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	sealer, err := secret.OpenSealer(ctx, wrapper, access.DefaultTenant, wrapped)
+	return sealer, installation, err
+}
+
+func openDirectory(c *config.Config) (*directory.Directory, error) {
+	var entries []directory.Entry
+	for _, p := range c.Principals {
+		e := directory.Entry{Principal: p.Principal}
+		if p.Token != "" {
+			token, err := p.Token.Resolve()
+			if err != nil {
+				return nil, fmt.Errorf("the token of %s: %w", p.ID, err)
+			}
+			e.Token = token
+		}
+		entries = append(entries, e)
+	}
+	return directory.New(entries, c.Roles)
+}
+
+func (s *Server) openConnectors(c *config.Config, o Options) error {
+	for _, cc := range c.Connectors {
+		driver, err := cc.Config.Open(connector.Env{Name: cc.Name, Clock: o.Clock})
+		if err != nil {
+			return fmt.Errorf("connector %s: %w", cc.Name, err)
+		}
+		if o.WrapDriver != nil {
+			driver = o.WrapDriver(cc.Name, driver)
+		}
+		s.connectors[cc.Name] = connector.New(driver, connector.Options{
+			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
+			Rate: cc.Rate, Clock: o.Clock,
+		})
+	}
+	return nil
+}
+
+// serve starts to act on what is due and to answer.
+func (s *Server) serve() {
+	s.runner = engine.NewRunner(s.engine)
+	s.runner.Start()
+	handler := api.New(api.Config{
+		Engine: s.engine, Authenticator: s.directory, Log: s.log,
+		Ready: func(ctx context.Context) error { _, err := s.store.Now(ctx); return err },
+	})
+	base, hangUp := context.WithCancel(context.Background())
+	s.hangUp = hangUp
+	s.http = &http.Server{
+		BaseContext: func(net.Listener) context.Context { return base },
+		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	go func() { s.served <- s.http.Serve(s.listener) }()
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Engine is the engine inside, for a program that embeds the server.
+func (s *Server) Engine() *engine.Engine { return s.engine }
+
+// Wait returns when ctx ends or the server can no longer serve.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.served:
+		return fmt.Errorf("serving: %w", err)
+	}
+}
+
+// Stop answers no more, lets the steps under way end, and closes the books. Grants stay as they are: their deadlines
+// are in the store, and at the targets that know expiry.
+func (s *Server) Stop(ctx context.Context) error {
+	var errs []error
+	if s.http != nil {
+		s.hangUp()
+		errs = append(errs, s.http.Shutdown(ctx))
+	}
+	return errors.Join(append(errs, s.close())...)
+}
+
+func (s *Server) close() error {
+	var errs []error
+	if s.runner != nil {
+		s.runner.Stop()
+	}
+	for name, c := range s.connectors {
+		if err := c.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("closing the connector %s: %w", name, err))
+		}
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.listener != nil {
+		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
