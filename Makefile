@@ -1,0 +1,30 @@
+# The two commands that matter: `go run ./cmd/curfewd dev` runs Curfew, `make test` passes its tests.
+GO   ?= go
+LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+GEN  := $(GO) tool -modfile=tools/gen/go.mod
+
+.PHONY: help check test nightly crash fuzz lint generate build
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## curfew and curfewd into bin/
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+check: ## Before each commit: build, vet, lint, and the tests that need no server
+	$(GO) run ./internal/ci check
+
+test: ## Everything, with every peer, as CI does; installs and starts what it needs
+	$(GO) run ./internal/ci test
+
+nightly: ## What is too long for make test: fuzzing, long properties
+	$(GO) run ./internal/ci nightly
+
+crash: ## Kill curfewd around every commit and every driver call of a grant's life
+	$(GO) test -count=1 -v -run '^TestCrash$$' ./internal/crash
+
+lint: ## The linters alone
+	$(LINT) run ./...
+
+generate: ## The OpenAPI document and the client made from it
+	$(GO) generate ./...

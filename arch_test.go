@@ -1,0 +1,206 @@
+// Package curfew holds nothing but the test of its own structure.
+package curfew
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/curfewhq/curfew/"
+
+// floors is the house (ARCHITECTURE.md): a package imports from lower floors only. A pattern that ends in "/*" is a
+// corridor of rooms, none of which imports its neighbour.
+var floors = []struct {
+	floor   int
+	pattern string
+}{
+	{0, "internal/access"},
+	{0, "internal/nearmiss"},
+	{1, "internal/policy"},
+	{1, "internal/audit"},
+	{1, "internal/secret"},
+	{2, "internal/connector"},
+	{2, "internal/store"},
+	{3, "internal/store/sqlstore"},
+	{3, "internal/store/storetest"},
+	{3, "internal/engine"},
+	{3, "internal/directory"},
+	{3, "internal/secret/*"},
+	{3, "internal/connector/*"},
+	{4, "internal/connector/connectortest"},
+	{4, "internal/enginetest"},
+	{4, "internal/api"},
+	{4, "internal/api/*"},
+	{5, "internal/config"},
+	{5, "internal/all"},
+	{5, "internal/localpeer"},
+	{6, "internal/server"},
+	{7, "internal/dev"},
+	{7, "internal/crash"},
+	{8, "internal/ci"},
+	{8, "cmd/curfewd"},
+	{8, "cmd/curfew"},
+}
+
+// exceptions are imports that the floors would forbid, each with its reason. An entry that is not used fails the test.
+var exceptions = map[[2]string]string{}
+
+// onlyThese says what a package of ours may import of ours at most.
+var onlyThese = map[string][]string{
+	"internal/access":   {},
+	"internal/nearmiss": {},
+	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/secret"},
+}
+
+// testOnly are packages that no program may link.
+var testOnly = []string{"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/connector/memory"}
+
+func TestImportsGoDown(t *testing.T) {
+	used := map[[2]string]bool{}
+	for pkg, imports := range packages(t, false) {
+		from, ok := floorOf(pkg)
+		if !ok {
+			t.Errorf("%s stands on no floor: give it a line in floors", pkg)
+			continue
+		}
+		for _, imp := range imports {
+			to, known := floorOf(imp)
+			edge := [2]string{pkg, imp}
+			if _, excepted := exceptions[edge]; excepted {
+				used[edge] = true
+				continue
+			}
+			if !known || to >= from {
+				t.Errorf("%s (floor %d) imports %s (floor %d); imports go down", pkg, from, imp, to)
+			}
+		}
+	}
+	for edge, reason := range exceptions {
+		if !used[edge] {
+			t.Errorf("the exception %s → %s (%s) is not used: remove it", edge[0], edge[1], reason)
+		}
+	}
+}
+
+func TestSomePackagesImportLittle(t *testing.T) {
+	all := packages(t, false)
+	for pkg, allowed := range onlyThese {
+		for _, imp := range all[pkg] {
+			if !slices.Contains(allowed, imp) {
+				t.Errorf("%s imports %s; it may import %v of ours", pkg, imp, allowed)
+			}
+		}
+	}
+}
+
+func TestProgramsLinkNoTestPackages(t *testing.T) {
+	for pkg, imports := range packages(t, false) {
+		for _, imp := range imports {
+			if slices.Contains(testOnly, imp) && !slices.Contains(testOnly, pkg) {
+				t.Errorf("%s imports %s, which is for tests", pkg, imp)
+			}
+		}
+	}
+}
+
+// TestTestsStayInReach holds test files to the floors too, but lets them use anything up to floor 5, since what is
+// tested against the real thing needs the real thing.
+func TestTestsStayInReach(t *testing.T) {
+	for pkg, imports := range packages(t, true) {
+		from, _ := floorOf(pkg)
+		for _, imp := range imports {
+			to, ok := floorOf(imp)
+			if !ok || to > max(from, 5) {
+				t.Errorf("a test of %s (floor %d) imports %s (floor %d)", pkg, from, imp, to)
+			}
+		}
+	}
+}
+
+func TestNoInitAndNoGlobalRegistration(t *testing.T) {
+	walk(t, func(path string) {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := isInit(d); ok {
+				t.Errorf("%s has the function %s; say what is there in a visible list", path, fn)
+			}
+		}
+	})
+}
+
+// floorOf finds the floor of a package by the longest pattern that fits.
+func floorOf(pkg string) (floor int, ok bool) {
+	best := -1
+	for _, f := range floors {
+		room := strings.TrimSuffix(f.pattern, "*")
+		switch {
+		case f.pattern == pkg:
+			return f.floor, true
+		case room != f.pattern && strings.HasPrefix(pkg, room) && len(room) > best:
+			floor, ok, best = f.floor, true, len(room)
+		}
+	}
+	return floor, ok
+}
+
+// packages lists the imports of ours of each package of ours, those of its tests instead if tests is set.
+func packages(t *testing.T, tests bool) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	walk(t, func(path string) {
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		if pkg == "." || strings.HasSuffix(path, "_test.go") != tests {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[pkg] = append(out[pkg], []string{}...)
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if own, ok := strings.CutPrefix(imp, module); ok && own != pkg && !slices.Contains(out[pkg], own) {
+				out[pkg] = append(out[pkg], own)
+			}
+		}
+	})
+	return out
+}
+
+// walk visits every Go file of the module.
+func walk(t *testing.T, visit func(path string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "tools" || (strings.HasPrefix(d.Name(), ".") && path != ".")):
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go"):
+			visit(path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// isInit finds functions that run by being linked.
+func isInit(d ast.Decl) (string, bool) {
+	fn, ok := d.(*ast.FuncDecl)
+	return "init", ok && fn.Recv == nil && fn.Name.Name == "init"
+}

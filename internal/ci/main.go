@@ -1,0 +1,155 @@
+// Command ci runs the tiers of checks that `make check`, `make test` and `make nightly` name, and counts.
+//
+// It owns the order of the phases and the last line, "N passed, 0 failed, 0 skipped". It owns no check: each is a
+// command that anyone can run alone, and is printed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: ci check|test|nightly")
+		os.Exit(2)
+	}
+	if err := run(ctx, os.Args[1], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "ci:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs a tier and prints its last line. It fails if anything failed or was skipped.
+func run(ctx context.Context, tier string, out io.Writer) error {
+	phases, err := phasesOf(ctx, tier)
+	if err != nil {
+		return err
+	}
+	var total counts
+	started := time.Now()
+	for _, p := range phases {
+		begin := time.Now()
+		fmt.Fprintf(out, "== %s\n", p.name)
+		c, err := p.run(ctx, out)
+		fmt.Fprintf(out, "== %s: %.1f s\n", p.name, time.Since(begin).Seconds())
+		if err != nil {
+			c.failed++
+			fmt.Fprintf(out, "FAILED %s: %v\n", p.name, err)
+		}
+		total.add(c)
+	}
+	for _, s := range total.skips {
+		fmt.Fprintf(out, "SKIPPED %s\n", s)
+	}
+	fmt.Fprintf(out, "total: %.1f s\n%d passed, %d failed, %d skipped\n", time.Since(started).Seconds(), total.passed, total.failed, len(total.skips))
+	if total.failed > 0 || len(total.skips) > 0 {
+		return fmt.Errorf("the tier %s did not pass", tier)
+	}
+	return nil
+}
+
+// phase is one step of a tier.
+type phase struct {
+	name string
+	run  func(context.Context, io.Writer) (counts, error)
+}
+
+// slowUnderRace are the packages that spend their time in the pure-Go SQLite, which the race detector slows 29 times.
+// Their concurrency is that of the packages below them, which run with the detector.
+var slowUnderRace = []string{"internal/crash", "internal/dev"}
+
+// needsServers are the packages whose tests start servers; `make check` leaves them out and says so.
+var needsServers = []string{"internal/localpeer", "internal/connector/postgres", "internal/crash", "internal/dev", "cmd/curfewd"}
+
+func phasesOf(ctx context.Context, tier string) ([]phase, error) {
+	all, err := packages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	static := []phase{
+		command("build", "go", "build", "./..."),
+		command("vet", "go", "vet", "./..."),
+		command("lint", "go", "tool", "-modfile=tools/lint/go.mod", "golangci-lint", "run", "./..."),
+	}
+	switch tier {
+	case "check":
+		quick, left := split(all, needsServers)
+		return append(static, tests("tests without servers", quick), say("left out, for they start servers", left)), nil
+	case "test":
+		racy, plain := split(all, slowUnderRace)
+		return append(append([]phase{command("compiler for the race detector", "go", "run", "./internal/ci/gcc")}, static...),
+			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain)), nil
+	case "nightly":
+		return fuzzing(ctx, all)
+	default:
+		return nil, fmt.Errorf("no tier %q: want check, test or nightly", tier)
+	}
+}
+
+// packages lists the packages of the module.
+func packages(ctx context.Context) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "./...")
+	cmd.Stderr = os.Stderr
+	b, err := cmd.Output()
+	return strings.Fields(string(b)), err
+}
+
+// split takes the packages with one of the suffixes apart.
+func split(all, suffixes []string) (rest, taken []string) {
+	for _, p := range all {
+		if slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(p, s) }) {
+			taken = append(taken, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	return rest, taken
+}
+
+// command is a phase that passes when the command exits with 0.
+func command(name string, argv ...string) phase {
+	return phase{name: name, run: func(ctx context.Context, out io.Writer) (counts, error) {
+		fmt.Fprintln(out, strings.Join(argv, " "))
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Stdout, cmd.Stderr = out, out
+		return counts{}, cmd.Run()
+	}}
+}
+
+// say is a phase that only says something.
+func say(what string, list []string) phase {
+	return phase{name: what, run: func(_ context.Context, out io.Writer) (counts, error) {
+		fmt.Fprintln(out, strings.Join(list, "\n"))
+		return counts{}, nil
+	}}
+}
+
+// fuzzTime is how long nightly fuzzes each target.
+const fuzzTime = "60s"
+
+// fuzzing is a phase per fuzz target.
+func fuzzing(ctx context.Context, all []string) ([]phase, error) {
+	var phases []phase
+	for _, p := range all {
+		b, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", p).Output()
+		if err != nil {
+			return nil, fmt.Errorf("listing the fuzz targets of %s: %w", p, err)
+		}
+		for _, target := range strings.Fields(string(b)) {
+			if strings.HasPrefix(target, "Fuzz") {
+				phases = append(phases, command("fuzz "+target, "go", "test", "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", fuzzTime, p))
+			}
+		}
+	}
+	return phases, nil
+}

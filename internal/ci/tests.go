@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+// counts are the results of tests, subtests included.
+type counts struct {
+	passed, failed int
+	skips          []string
+}
+
+func (c *counts) add(d counts) {
+	c.passed += d.passed
+	c.failed += d.failed
+	c.skips = append(c.skips, d.skips...)
+}
+
+// event is a line of `go test -json` (go doc test2json).
+type event struct {
+	Action  string
+	Package string
+	Test    string
+	Output  string
+	Elapsed float64
+}
+
+// tests is a phase that runs the tests of packages and counts them.
+func tests(name string, packages []string, flags ...string) phase {
+	return phase{name: name, run: func(ctx context.Context, out io.Writer) (counts, error) {
+		argv := append([]string{"test", "-json", "-count=1", "-timeout=20m"}, flags...)
+		fmt.Fprintln(out, "go "+strings.Join(argv, " "))
+		return goTest(ctx, out, append(argv, packages...))
+	}}
+}
+
+// goTest runs go test, prints a line a package and the whole output of what failed, and counts.
+func goTest(ctx context.Context, out io.Writer, argv []string) (counts, error) {
+	cmd := exec.CommandContext(ctx, "go", argv...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return counts{}, err
+	}
+	var complaints lockedWriter
+	cmd.Stderr = &complaints
+	if err := cmd.Start(); err != nil {
+		return counts{}, err
+	}
+	c := report{out: out, output: map[string]*strings.Builder{}}
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			fmt.Fprintln(out, lines.Text())
+			continue
+		}
+		c.take(e)
+	}
+	if err := cmd.Wait(); err != nil && c.failed == 0 {
+		return c.counts, fmt.Errorf("go test: %w\n%s", err, complaints.String())
+	}
+	return c.counts, lines.Err()
+}
+
+// report follows the events of one go test.
+type report struct {
+	counts
+	out    io.Writer
+	output map[string]*strings.Builder
+}
+
+func (r *report) take(e event) {
+	key := e.Package + " " + e.Test
+	if r.output[key] == nil {
+		r.output[key] = &strings.Builder{}
+	}
+	switch e.Action {
+	case "output", "build-output":
+		r.output[key].WriteString(e.Output)
+		return
+	case "pass":
+		r.pass(e)
+	case "fail", "build-fail":
+		r.failed++
+		fmt.Fprintf(r.out, "--- FAIL %s\n%s", key, r.output[key])
+	case "skip":
+		r.skip(e, r.output[key].String())
+	default:
+		return
+	}
+	delete(r.output, key)
+}
+
+func (r *report) pass(e event) {
+	if e.Test == "" {
+		fmt.Fprintf(r.out, "ok   %s %.1f s\n", e.Package, e.Elapsed)
+		return
+	}
+	r.passed++
+}
+
+// skip counts a skipped test. A package without tests is said to be skipped too, and is none.
+func (r *report) skip(e event, output string) {
+	if e.Test != "" {
+		r.skips = append(r.skips, strings.TrimSpace(e.Package+" "+e.Test+": "+output))
+	}
+}
+
+// lockedWriter collects what several goroutines write.
+type lockedWriter struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func (w *lockedWriter) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}

@@ -1,0 +1,45 @@
+package crash
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/localpeer"
+)
+
+// TestCrash leads one life per point. In each, curfewd is killed at the point, what is at PostgreSQL is held against the
+// books before anything else runs, and curfewd is started again and brings everything to its end. A point that the life
+// does not pass fails.
+func TestCrash(t *testing.T) {
+	pg, err := localpeer.StartPostgres(t.Context(), localpeer.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	setUp(t, pg)
+	all := points()
+	killed := make(chan point, len(all))
+	t.Run("points", func(t *testing.T) {
+		for _, at := range all {
+			t.Run(string(at), func(t *testing.T) {
+				t.Parallel()
+				l := newLife(t, pg, at)
+				l.lead()
+				l.die()
+				killed <- at
+			})
+		}
+	})
+	fmt.Printf("%d points, %d killed\n", len(all), len(killed))
+	if len(killed) != len(all) {
+		t.Errorf("%d of %d points were not passed", len(all)-len(killed), len(all))
+	}
+}
+
+// lifeLimit bounds one life.
+const lifeLimit = 2 * time.Minute

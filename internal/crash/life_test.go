@@ -1,0 +1,382 @@
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/localpeer"
+	"github.com/curfewhq/curfew/internal/secret"
+)
+
+// life is one installation that is led through everything that can happen to a grant, and dies once on the way.
+type life struct {
+	*testing.T
+	ctx     context.Context
+	pg      *localpeer.Postgres
+	at      point
+	config  string
+	storeAt string
+	child   *process
+	// died is set once the child was killed and what it left was looked at.
+	died bool
+}
+
+const configText = `
+server: {listen: "127.0.0.1:0"}
+store: "sqlite:curfew.db"
+directory:
+  static:
+    - {id: alice, kind: human, groups: [engineering], token: "file:%[1]s/alice"}
+    - {id: bob, kind: human, groups: [leads], token: "file:%[1]s/bob"}
+    - {id: carol, kind: human, groups: [platform], token: "file:%[1]s/carol"}
+roles: {admin: ["group:platform"]}
+connectors:
+  db:
+    type: postgres
+    dsn: "file:%[1]s/dsn"
+    timeout: 2s
+    databases: [orders]
+    scram_iterations: 1
+    permissions:
+      read: {roles: [orders_read]}
+      write: {roles: [orders_write]}
+      slow: {roles: [orders_read]}
+policies:
+  - {name: read, who: ["group:engineering"], what: ["db/orders:read"], max_duration: 1h, approve: auto}
+  - {name: write, who: ["group:engineering"], what: ["db/orders:write"], max_duration: 1h, approve: [{from: ["group:leads"]}]}
+  - {name: slow, who: ["group:engineering"], what: ["db/orders:slow"], max_duration: 1h, approve: [{from: ["group:leads"], within: 1s}]}
+`
+
+const dsnPassword = "crash-test-account"
+
+// setUp makes the database, the group roles and Curfew's account, once for all lives.
+func setUp(t *testing.T, pg *localpeer.Postgres) {
+	t.Helper()
+	ctx := t.Context()
+	for _, step := range []struct{ database, sql string }{
+		{"postgres", "CREATE DATABASE orders"},
+		{"orders", `CREATE ROLE orders_read NOLOGIN; CREATE ROLE orders_write NOLOGIN; GRANT CREATE ON SCHEMA public TO orders_write`},
+		{"orders", `CREATE ROLE curfew LOGIN CREATEROLE PASSWORD '` + dsnPassword + `'`},
+	} {
+		conn := connect(t, pg.SuperuserDSN(step.database))
+		if _, err := conn.Exec(ctx, step.sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pg.Version() >= 16 {
+		if _, err := connect(t, pg.SuperuserDSN("orders")).Exec(ctx, "GRANT orders_read, orders_write TO curfew WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// connect opens a connection that is closed with the test.
+func connect(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
+	return conn
+}
+
+func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
+	t.Helper()
+	folder := t.TempDir()
+	files := map[string]string{"dsn": pg.DSN("postgres", "curfew", dsnPassword), "curfew.yaml": fmt.Sprintf(configText, folder)}
+	for _, who := range []string{"alice", "bob", "carol"} {
+		files[who] = who + "-token-" + filepath.Base(folder)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lifeLimit)
+	t.Cleanup(cancel)
+	l := &life{T: t, ctx: ctx, pg: pg, at: at, config: filepath.Join(folder, "curfew.yaml"), storeAt: filepath.Join(folder, "curfew.db")}
+	l.child = start(t, l.config, at)
+	return l
+}
+
+// as is the API as one of the three people see it.
+func (l *life) as(who string) *client.ClientWithResponses {
+	l.Helper()
+	token, err := os.ReadFile(filepath.Join(filepath.Dir(l.config), who))
+	if err != nil {
+		l.Fatal(err)
+	}
+	c, err := client.NewClientWithResponses("http://"+l.child.addr, client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+string(token))
+		return nil
+	}))
+	if err != nil {
+		l.Fatal(err)
+	}
+	return c
+}
+
+// errTryAgain means that it is too early.
+var errTryAgain = errors.New("try again")
+
+// step does something until it works, through the death of the child.
+func (l *life) step(name string, do func() error) {
+	l.Helper()
+	for l.ctx.Err() == nil {
+		if !l.child.alive() {
+			l.resurrect()
+		}
+		err := do()
+		if err == nil {
+			return
+		}
+		if l.child.alive() && !errors.Is(err, errTryAgain) {
+			// A connection that breaks is the first sign of a death.
+			select {
+			case <-l.child.ended:
+			case <-time.After(500 * time.Millisecond):
+				l.Fatalf("%s: %v\n%s", name, err, l.child.log)
+			}
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-l.ctx.Done():
+		}
+	}
+	l.Fatalf("%s did not come to its end in %s; the child says:\n%s", name, lifeLimit, l.child.log)
+}
+
+// resurrect looks at what the killed child left, and starts another that lives.
+func (l *life) resurrect() {
+	l.Helper()
+	<-l.child.ended
+	if l.died || !l.child.killed {
+		l.Fatalf("the child ended by itself:\n%s", l.child.log)
+	}
+	l.died = true
+	l.holdAgainstTheBooks()
+	l.child = start(l.T, l.config, "")
+}
+
+// lead passes every point: a request that lapses, one that is withdrawn, a grant that is reviewed, used and given back
+// while something of its user's is in the way, and one that expires.
+func (l *life) lead() {
+	l.Helper()
+	l.waitRequest(l.submit("slow"), client.RequestState(access.RequestLapsed))
+
+	withdrawn := l.submit("write")
+	l.step("withdraw", func() error {
+		r, err := l.as("alice").WithdrawRequestWithResponse(l.ctx, withdrawn)
+		return done(err, r, http.StatusConflict)
+	})
+
+	approved := l.submit("write")
+	l.step("approve", func() error {
+		r, err := l.as("bob").ReviewRequestWithResponse(l.ctx, approved, client.ReviewBody{Verdict: "approve"})
+		return done(err, r, http.StatusConflict)
+	})
+	grant := l.active(approved)
+	credential := l.credential(grant)
+	unlock := l.leaveSomething(credential)
+	l.step("return", func() error {
+		r, err := l.as("alice").ReturnGrantWithResponse(l.ctx, grant)
+		return done(err, r)
+	})
+	l.ended(grant, access.EndReturned)
+	unlock()
+
+	l.ended(l.active(l.submit("read")), access.EndExpired)
+	l.nothingLeft()
+}
+
+// die checks that the point was passed.
+func (l *life) die() {
+	l.Helper()
+	if !l.died {
+		l.Fatalf("the life does not pass the point %q", l.at)
+	}
+}
+
+// answer is what every generated response can say.
+type answer interface{ StatusCode() int }
+
+// done accepts success, and the statuses that a repeated step may well meet.
+func done(err error, r answer, also ...int) error {
+	if err != nil {
+		return err
+	}
+	if r.StatusCode() < 300 {
+		return nil
+	}
+	for _, status := range also {
+		if r.StatusCode() == status {
+			return nil
+		}
+	}
+	return fmt.Errorf("status %d", r.StatusCode())
+}
+
+// submit asks for a permission for three seconds. After a death nobody knows whether it was kept, so it is asked again.
+func (l *life) submit(permission string) (id string) {
+	l.Helper()
+	l.step("submit "+permission, func() error {
+		r, err := l.as("alice").SubmitRequestWithResponse(l.ctx, nil, client.RequestBody{
+			Entitlements: []string{"db/orders:" + permission}, Duration: durations[permission],
+		})
+		if err := done(err, r); err != nil {
+			return err
+		}
+		return json.Unmarshal(r.Body, &struct{ ID *string }{&id})
+	})
+	return id
+}
+
+var durations = map[string]string{"slow": "1m", "write": "10m", "read": "2s"}
+
+func (l *life) waitRequest(id string, state client.RequestState) {
+	l.Helper()
+	l.step("wait for "+string(state), func() error {
+		r, err := l.as("alice").GetRequestWithResponse(l.ctx, id, nil)
+		if err := done(err, r); err != nil {
+			return err
+		}
+		var got client.Request
+		if err := json.Unmarshal(r.Body, &got); err != nil {
+			return err
+		}
+		if got.State != state {
+			return errTryAgain
+		}
+		return nil
+	})
+}
+
+// active waits until the request's grant is active, or over, and returns its id.
+func (l *life) active(request string) (id string) {
+	l.Helper()
+	l.step("wait for the grant", func() error {
+		r, err := l.as("alice").GetRequestWithResponse(l.ctx, request, nil)
+		if err := done(err, r); err != nil {
+			return err
+		}
+		var got client.Request
+		if err := json.Unmarshal(r.Body, &got); err != nil {
+			return err
+		}
+		if len(got.Grants) != 1 {
+			return errTryAgain
+		}
+		switch access.GrantState(got.Grants[0].State) {
+		case access.GrantScheduled, access.GrantActivating:
+			return errTryAgain
+		default:
+			id = got.Grants[0].ID
+			return nil
+		}
+	})
+	return id
+}
+
+// credential fetches the credential and opens it.
+func (l *life) credential(grant string) (c access.Credential) {
+	l.Helper()
+	key, err := secret.NewRecipientKey()
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.step("credential", func() error {
+		r, err := l.as("alice").IssueCredentialWithResponse(l.ctx, grant, client.CredentialBody{Recipient: key.Public()})
+		if err == nil && (r.StatusCode() == http.StatusConflict || r.StatusCode() == http.StatusServiceUnavailable) {
+			return errTryAgain // the order of the process that died may still arrive, or this one's first attempt fails
+		}
+		if err := done(err, r); err != nil {
+			return err
+		}
+		var sealed client.SealedCredential
+		if err := json.Unmarshal(r.Body, &sealed); err != nil {
+			return err
+		}
+		plain, err := key.Open(secret.Binding{
+			Tenant: access.DefaultTenant, Grant: access.GrantID(grant), Attempt: int(sealed.Attempt),
+			Principal: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
+		}, sealed.Ciphertext)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(plain, &c)
+	})
+	return c
+}
+
+// leaveSomething logs in, makes a table, keeps the session open, and has somebody else lock the table, so that tidying
+// up must wait for unlock.
+func (l *life) leaveSomething(c access.Credential) (unlock func()) {
+	l.Helper()
+	config, err := pgx.ParseConfig(c.URI)
+	if err != nil {
+		l.Fatal(err)
+	}
+	config.User, config.Password = c.Username, c.Password
+	session, err := pgx.ConnectConfig(l.ctx, config)
+	if err != nil {
+		l.Fatalf("the credential does not log in: %v", err)
+	}
+	l.Cleanup(func() { _ = session.Close(context.Background()) })
+	table := pgx.Identifier{"public", "left_by_" + strings.ToLower(c.Username)}.Sanitize()
+	if _, err := session.Exec(l.ctx, "CREATE TABLE "+table+" ()"); err != nil {
+		l.Fatal(err)
+	}
+	other := connect(l.T, l.pg.SuperuserDSN("orders"))
+	lock, err := other.Begin(l.ctx)
+	if err != nil {
+		l.Fatal(err)
+	}
+	if _, err := lock.Exec(l.ctx, "LOCK TABLE "+table); err != nil {
+		l.Fatal(err)
+	}
+	return func() {
+		if err := lock.Rollback(l.ctx); err != nil {
+			l.Fatal(err)
+		}
+	}
+}
+
+func (l *life) ended(grant string, reason access.EndReason) {
+	l.Helper()
+	l.step("wait for the end", func() error {
+		r, err := l.as("alice").GetGrantWithResponse(l.ctx, grant)
+		if err := done(err, r); err != nil {
+			return err
+		}
+		var g client.Grant
+		if err := json.Unmarshal(r.Body, &g); err != nil {
+			return err
+		}
+		switch {
+		case access.GrantState(g.State) != access.GrantEnded:
+			return errTryAgain
+		case g.VerifiedAt.IsZero() || g.VerifiedBy == "":
+			return fmt.Errorf("the grant ended and was not read back: %s", r.Body)
+		case access.EndReason(g.EndReason) != reason && access.EndReason(g.EndReason) != access.EndFailed:
+			return fmt.Errorf("the grant ended as %s, want %s", g.EndReason, reason)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,115 @@
+package crash
+
+import (
+	"context"
+	"iter"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// point is a place at which the process can be killed: "commit activate before", "call grant after".
+type point string
+
+// points lists them all, from the engine's own list of transactions and the connector's own list of calls. Two calls
+// are no part of a grant's life yet: nothing extends, and nothing reconciles.
+func points() []point {
+	var out []point
+	for _, tx := range engine.Transactions() {
+		out = append(out, commitPoint(tx, "before"), commitPoint(tx, "after"))
+	}
+	for _, c := range connector.Calls() {
+		if c != connector.CallExtend && c != connector.CallList {
+			out = append(out, callPoint(c, "before"), callPoint(c, "after"))
+		}
+	}
+	return out
+}
+
+func commitPoint(tx store.TxName, moment string) point {
+	return point("commit " + string(tx) + " " + moment)
+}
+func callPoint(c connector.Call, moment string) point {
+	return point("call " + string(c) + " " + moment)
+}
+
+// killer kills this process when it comes to its point.
+type killer struct{ at point }
+
+func (k killer) pass(p point) {
+	if p == k.at {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // until the signal has arrived
+	}
+}
+
+// mortalStore is a store in which the process can die around each commit.
+type mortalStore struct {
+	store.Store
+	killer
+}
+
+func (s mortalStore) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+	s.pass(commitPoint(name, "before"))
+	err := s.Store.Update(ctx, name, fn)
+	if err == nil {
+		s.pass(commitPoint(name, "after"))
+	}
+	return err
+}
+
+// mortalDriver is a driver in which the process can die around each call. Its first Grant in each process fails, so
+// that the life passes a failed attempt as well.
+type mortalDriver struct {
+	connector.Driver
+	killer
+	failed *sync.Once
+}
+
+func (d mortalDriver) Check(ctx context.Context) (connector.Health, error) {
+	d.pass(callPoint(connector.CallCheck, "before"))
+	defer d.pass(callPoint(connector.CallCheck, "after"))
+	return d.Driver.Check(ctx)
+}
+
+func (d mortalDriver) Discover(ctx context.Context) iter.Seq2[access.Resource, error] {
+	return func(yield func(access.Resource, error) bool) {
+		d.pass(callPoint(connector.CallDiscover, "before"))
+		defer d.pass(callPoint(connector.CallDiscover, "after"))
+		d.Driver.Discover(ctx)(yield)
+	}
+}
+
+func (d mortalDriver) Prepare(ctx context.Context, o connector.Order) (access.Plan, error) {
+	d.pass(callPoint(connector.CallPrepare, "before"))
+	defer d.pass(callPoint(connector.CallPrepare, "after"))
+	return d.Driver.Prepare(ctx, o)
+}
+
+func (d mortalDriver) Grant(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {
+	var fault error
+	d.failed.Do(func() { fault = access.Errorf(access.KindUnavailable, "The first attempt fails.") })
+	if fault != nil {
+		return connector.Outcome{}, fault
+	}
+	d.pass(callPoint(connector.CallGrant, "before"))
+	defer d.pass(callPoint(connector.CallGrant, "after"))
+	return d.Driver.Grant(ctx, o, p)
+}
+
+func (d mortalDriver) Revoke(ctx context.Context, o connector.Order, p access.Plan) (connector.Removal, error) {
+	d.pass(callPoint(connector.CallRevoke, "before"))
+	defer d.pass(callPoint(connector.CallRevoke, "after"))
+	return d.Driver.Revoke(ctx, o, p)
+}
+
+func (d mortalDriver) Observe(ctx context.Context, o connector.Order, p access.Plan) (connector.Presence, error) {
+	d.pass(callPoint(connector.CallObserve, "before"))
+	defer d.pass(callPoint(connector.CallObserve, "after"))
+	return d.Driver.Observe(ctx, o, p)
+}
