@@ -87,7 +87,7 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 		return append(static, tests("tests without servers", quick), say("left out, for they start servers", left)), nil
 	case "test":
 		racy, plain := split(all, slowUnderRace)
-		return append(append([]phase{command("compiler for the race detector", "go", "run", "./internal/ci/gcc")}, static...),
+		return append(append([]phase{compiler()}, static...),
 			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain)), nil
 	case "nightly":
 		return fuzzing(ctx, all)

@@ -27,9 +27,11 @@ func (c *counts) add(d counts) {
 type event struct {
 	Action  string
 	Package string
-	Test    string
-	Output  string
-	Elapsed float64
+	// ImportPath names the package in what the compiler says.
+	ImportPath string
+	Test       string
+	Output     string
+	Elapsed    float64
 }
 
 // tests is a phase that runs the tests of packages and counts them.
@@ -53,7 +55,7 @@ func goTest(ctx context.Context, out io.Writer, argv []string) (counts, error) {
 	if err := cmd.Start(); err != nil {
 		return counts{}, err
 	}
-	c := report{out: out, output: map[string]*strings.Builder{}}
+	c := report{out: out, output: map[string]*strings.Builder{}, broken: map[string]bool{}}
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -75,10 +77,12 @@ type report struct {
 	counts
 	out    io.Writer
 	output map[string]*strings.Builder
+	// broken are the packages of which a test has failed.
+	broken map[string]bool
 }
 
 func (r *report) take(e event) {
-	key := e.Package + " " + e.Test
+	key := strings.TrimSpace(e.Package + e.ImportPath + " " + e.Test)
 	if r.output[key] == nil {
 		r.output[key] = &strings.Builder{}
 	}
@@ -89,7 +93,7 @@ func (r *report) take(e event) {
 	case "pass":
 		r.pass(e)
 	case "fail", "build-fail":
-		r.failed++
+		r.fail(e)
 		fmt.Fprintf(r.out, "--- FAIL %s\n%s", key, r.output[key])
 	case "skip":
 		r.skip(e, r.output[key].String())
@@ -105,6 +109,17 @@ func (r *report) pass(e event) {
 		return
 	}
 	r.passed++
+}
+
+// fail counts a failed test; and a package that failed without one, because it does not compile or its process died.
+func (r *report) fail(e event) {
+	switch {
+	case e.Test != "":
+		r.broken[e.Package] = true
+		r.failed++
+	case e.Action == "fail" && !r.broken[e.Package]:
+		r.failed++
+	}
 }
 
 // skip counts a skipped test. A package without tests is said to be skipped too, and is none.

@@ -26,7 +26,7 @@ func (d *demo) person(name string) (*person, error) {
 		return nil, err
 	}
 	token := d.folder.tokens[name]
-	c, err := client.NewClientWithResponses(d.url(), client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+	c, err := client.NewClientWithResponses(d.address, client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+token)
 		return nil
 	}))

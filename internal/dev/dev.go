@@ -54,7 +54,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			URL    string            `json:"url"`
 			Data   string            `json:"data"`
 			Tokens map[string]string `json:"tokens"`
-		}{d.url(), d.folder.path, d.folder.tokens})
+		}{d.address, d.folder.path, d.folder.tokens})
 	default:
 		err = d.welcome()
 	}
@@ -70,7 +70,9 @@ type demo struct {
 	folder   *folder
 	postgres *localpeer.Postgres
 	server   *server.Server
-	logFile  *os.File
+	// address is where the API is.
+	address string
+	logFile *os.File
 }
 
 func (d *demo) start(ctx context.Context) (err error) {
@@ -100,10 +102,11 @@ func (d *demo) start(ctx context.Context) (err error) {
 		c.Server.Listen = net.JoinHostPort(host, "0")
 		d.server, err = server.Start(ctx, c, options)
 	}
+	if err == nil {
+		d.address = "http://" + d.server.Addr().String()
+	}
 	return err
 }
-
-func (d *demo) url() string { return "http://" + d.server.Addr().String() }
 
 // welcome says what to type next.
 func (d *demo) welcome() error {
@@ -131,7 +134,7 @@ What needs a review:
 
 Everything lies in %s, the log in curfewd.log there.
 Ctrl-C takes back what is live, reads that back, and %s.
-`, d.url(), d.folder.tokens["engineer"], d.folder.tokens["reviewer"], d.folder.path, d.farewell())
+`, d.address, d.folder.tokens["engineer"], d.folder.tokens["reviewer"], d.folder.path, d.farewell())
 	return err
 }
 

@@ -60,10 +60,13 @@ func lockedTempFolder() (*folder, error) {
 		}
 		lock, err := tryLock(filepath.Join(path, ownerLock))
 		switch {
-		case err == nil:
+		case err == nil && lock.inPlace():
 			return &folder{path: path, lock: lock}, nil
+		case err == nil:
+			// Somebody's sweep was faster than our lock, and has removed the folder.
+			lock.unlock()
 		case errors.Is(err, errLocked):
-			// Somebody's sweep was faster than our lock, and is removing the folder.
+			// It is removing the folder.
 		default:
 			return nil, errors.Join(err, os.RemoveAll(path))
 		}

@@ -47,5 +47,15 @@ func waitLock(ctx context.Context, path string) (fileLock, error) {
 	}
 }
 
+// inPlace reports whether the locked file is still the one at its path.
+func (l fileLock) inPlace() bool {
+	locked, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(l.file.Name())
+	return err == nil && os.SameFile(locked, there)
+}
+
 // unlock lets go. The file stays: removing it would let two processes hold "the" lock on two files.
 func (l fileLock) unlock() { _ = l.file.Close() }
