@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // conditions on the time of day give the same answer on every machine
@@ -29,24 +30,32 @@ func main() {
 	os.Exit(code)
 }
 
-// errUsage marks mistakes of the command line.
-var errUsage = errors.New("usage")
-
-// run is the program without the process around it.
+// run is the program without the process around it. It returns the exit code: 0 done, 1 failed, 2 usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	began := false
 	root := rootCommand()
+	for _, cmd := range root.Commands() {
+		command := cmd.RunE
+		// After a command has taken over, an error is no longer one of usage.
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			began = true
+			return command(cmd, args)
+		}
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
+	ran, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
 		return 0
-	}
-	fmt.Fprintln(stderr, "curfewd:", err)
-	if errors.Is(err, errUsage) {
+	case began:
+		fmt.Fprintln(stderr, "curfewd:", err)
+		return access.KindInternal.ExitCode()
+	default:
+		fmt.Fprintf(stderr, "curfewd: %s\nRun '%s --help' for how to use it.\n", strings.TrimSpace(err.Error()), ran.CommandPath())
 		return access.KindInvalid.ExitCode()
 	}
-	return access.KindInternal.ExitCode()
 }
 
 func rootCommand() *cobra.Command {
@@ -56,7 +65,6 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(serveCommand(), devCommand(), checkCommand())
 	return root
 }
@@ -108,10 +116,13 @@ func devCommand() *cobra.Command {
 		Use:   "dev [--data DIR] [--tour]",
 		Short: "Run a demo with a private PostgreSQL, people and policies",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		PreRunE: func(*cobra.Command, []string) error {
 			if output != "text" && output != "json" {
-				return fmt.Errorf("%w: -o wants text or json, not %q", errUsage, output)
+				return fmt.Errorf("-o is text or json, not %q", output)
 			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.JSON, o.Stdout, o.Stderr = output == "json", cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return dev.Run(cmd.Context(), o)
 		},

@@ -15,7 +15,7 @@ func (d *demo) takeBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, takeBackLimit)
 	defer cancel()
 	e := d.server.Engine()
-	admin, err := e.Directory.Principal(ctx, access.PrincipalID{Issuer: access.StaticIssuer, Subject: "admin"})
+	admin, err := d.server.Directory().Principal(ctx, access.PrincipalID{Issuer: access.StaticIssuer, Subject: "admin"})
 	if err != nil {
 		return err
 	}

@@ -184,8 +184,8 @@ func (c *change) keepOutcome(g access.Grant, o connector.Order, out connector.Ou
 
 // reviews reads a request's reviews.
 func (e *Engine) reviews(ctx context.Context, id access.RequestID) (out []access.Review, err error) {
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		out, err = tx.Reviews().List(e.Tenant, id)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		out, err = tx.Reviews().List(e.cfg.Tenant, id)
 		return err
 	})
 	return out, err

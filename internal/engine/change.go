@@ -50,7 +50,7 @@ type change struct {
 // update runs fn in a transaction. Like store.Store.Update, it may run fn more than once.
 func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change) error) error {
 	var done *change
-	err := e.Store.Update(ctx, name, func(tx store.Tx) error {
+	err := e.cfg.Store.Update(ctx, name, func(tx store.Tx) error {
 		c := &change{Tx: tx, engine: e}
 		if err := fn(c); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 		return err
 	}
 	for _, ev := range done.events {
-		e.Log.LogAttrs(ctx, slog.LevelInfo, string(ev.Kind), logAttrs(ev)...)
+		e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, string(ev.Kind), logAttrs(ev)...)
 		e.signals.raise(ev.Request)
 	}
 	for _, key := range done.wake {
@@ -87,10 +87,10 @@ func logAttrs(ev access.Event) []slog.Attr {
 
 // record writes an event as an audit entry.
 func (c *change) record(ev access.Event) error {
-	ev.ID = access.EventID(c.engine.IDs.New(access.EventPrefix))
-	ev.Tenant, ev.At = c.engine.Tenant, c.Now()
+	ev.ID = access.EventID(c.engine.cfg.IDs.New(access.EventPrefix))
+	ev.Tenant, ev.At = c.engine.cfg.Tenant, c.Now()
 	maps.DeleteFunc(ev.Detail, func(_, v string) bool { return v == "" })
-	entry, err := audit.NewEntry(ev, c.engine.Random)
+	entry, err := audit.NewEntry(ev, c.engine.cfg.Random)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.Gr
 		if err != nil {
 			return err
 		}
-		stored, err := c.Credentials().Get(e.Tenant, id)
+		stored, err := c.Credentials().Get(e.cfg.Tenant, id)
 		if is(err, access.KindNotFound) {
 			return nil
 		}
@@ -61,7 +61,7 @@ func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.Gr
 
 // mayOpen finds a grant whose credential the actor may have now. Nobody but its principal may, administrators included.
 func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Grant, error) {
-	g, err := c.Grants().Get(c.engine.Tenant, id)
+	g, err := c.Grants().Get(c.engine.cfg.Tenant, id)
 	switch {
 	case err != nil:
 		return access.Grant{}, err
@@ -99,7 +99,7 @@ func (e *Engine) reissue(ctx context.Context, actor access.Principal, id access.
 			return err
 		}
 		g = found
-		r, err = c.Requests().Get(e.Tenant, g.Request)
+		r, err = c.Requests().Get(e.cfg.Tenant, g.Request)
 		return err
 	})
 	if err != nil {

@@ -19,11 +19,11 @@ func (e *Engine) decide(ctx context.Context, requester access.Principal, r acces
 	if err != nil {
 		return policy.Input{}, policy.Decision{}, err
 	}
-	return in, e.Policies.Decide(in), nil
+	return in, e.cfg.Policies.Decide(in), nil
 }
 
 func (e *Engine) input(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, error) {
-	now, err := e.Store.Now(ctx)
+	now, err := e.cfg.Store.Now(ctx)
 	if err != nil {
 		return policy.Input{}, err
 	}
@@ -44,9 +44,9 @@ func (e *Engine) input(ctx context.Context, requester access.Principal, r access
 
 // answer fetches what the policies in question name, and nothing else.
 func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
-	needs := e.Policies.Needs(*in)
+	needs := e.cfg.Policies.Needs(*in)
 	for _, selector := range needs.Reviewers {
-		members, err := e.Directory.Members(ctx, policy.Selector(selector))
+		members, err := e.cfg.Directory.Members(ctx, policy.Selector(selector))
 		if err != nil {
 			return err
 		}
@@ -63,9 +63,9 @@ func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
 
 // target finds the resource of an entitlement; the error names the near miss.
 func (e *Engine) target(ctx context.Context, ent access.Entitlement) (policy.Target, error) {
-	c, ok := e.Connectors[ent.Connector]
+	c, ok := e.cfg.Connectors[ent.Connector]
 	if !ok {
-		return policy.Target{}, notFound("connector", string(ent.Connector), keys(e.Connectors))
+		return policy.Target{}, notFound("connector", string(ent.Connector), keys(e.cfg.Connectors))
 	}
 	res, err := c.Resolve(ctx, ent)
 	if err != nil {
@@ -102,8 +102,8 @@ func names(ents []access.Entitlement) string {
 
 // load reads one request.
 func (e *Engine) load(ctx context.Context, id access.RequestID) (r access.Request, err error) {
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		r, err = tx.Requests().Get(e.Tenant, id)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		r, err = tx.Requests().Get(e.cfg.Tenant, id)
 		return err
 	})
 	return r, err
@@ -111,8 +111,8 @@ func (e *Engine) load(ctx context.Context, id access.RequestID) (r access.Reques
 
 // loadGrant reads one grant.
 func (e *Engine) loadGrant(ctx context.Context, id access.GrantID) (g access.Grant, err error) {
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		g, err = tx.Grants().Get(e.Tenant, id)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		g, err = tx.Grants().Get(e.cfg.Tenant, id)
 		return err
 	})
 	return g, err

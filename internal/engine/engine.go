@@ -42,13 +42,13 @@ type Config struct {
 // Engine leads requests and grants through their lives. It is safe for concurrent use and keeps nothing in memory for a
 // grant that just lives.
 type Engine struct {
-	Config
+	cfg     Config
 	signals *signals
 }
 
 // New makes an engine.
 func New(c Config) *Engine {
-	return &Engine{Config: c, signals: newSignals()}
+	return &Engine{cfg: c, signals: newSignals()}
 }
 
 const (
@@ -64,7 +64,7 @@ const (
 
 // connector finds a connector; the message names it.
 func (e *Engine) connector(name access.ConnectorName) (*connector.Connector, error) {
-	c, ok := e.Connectors[name]
+	c, ok := e.cfg.Connectors[name]
 	if !ok {
 		return nil, access.Errorf(access.KindMisconfigured, "the connector %s is not in the configuration any more; restore it so that its grants can be taken back", name)
 	}
@@ -75,7 +75,7 @@ func (e *Engine) connector(name access.ConnectorName) (*connector.Connector, err
 // taken back.
 func (e *Engine) CheckConnectors(ctx context.Context) error {
 	var lanes []store.Lane
-	err := e.Store.View(ctx, func(tx store.Tx) (err error) {
+	err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
 		lanes, err = tx.Grants().Lanes()
 		return err
 	})
@@ -83,7 +83,7 @@ func (e *Engine) CheckConnectors(ctx context.Context) error {
 		return err
 	}
 	for _, lane := range lanes {
-		if _, err := e.connector(lane.Connector); lane.Tenant == e.Tenant && err != nil {
+		if _, err := e.connector(lane.Connector); lane.Tenant == e.cfg.Tenant && err != nil {
 			return err
 		}
 	}

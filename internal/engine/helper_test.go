@@ -4,7 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 )
 
@@ -27,4 +30,8 @@ func storeFiles(t *testing.T, w *World) map[string][]byte {
 		t.Fatalf("the store has %d files, want the database and its log", len(files))
 	}
 	return files
+}
+
+func readForAnHour() engine.Submission {
+	return engine.Submission{Entitlements: []access.Entitlement{Entitlement(Read)}, Duration: time.Hour, Reason: "x"}
 }

@@ -60,7 +60,7 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 
 // decideAgain decides a request with what is true now.
 func (e *Engine) decideAgain(ctx context.Context, r access.Request) (policy.Input, policy.Decision, error) {
-	requester, err := e.Directory.Principal(ctx, r.Principal)
+	requester, err := e.cfg.Directory.Principal(ctx, r.Principal)
 	if is(err, access.KindNotFound) {
 		return policy.Input{}, policy.Decision{Verdict: policy.VerdictDenied, Why: "The requester is not in the directory any more."}, nil
 	}
@@ -76,14 +76,14 @@ func (e *Engine) review(ctx context.Context, actor access.Principal, id access.R
 		return err
 	}
 	return e.update(ctx, txReview, func(c *change) error {
-		r, err := c.Requests().Get(e.Tenant, id)
+		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
 		if err := c.mayReview(r, actor, in, d, reviewed); err != nil {
 			return err
 		}
-		stored, err := c.Reviews().List(e.Tenant, id)
+		stored, err := c.Reviews().List(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (e *Engine) review(ctx context.Context, actor access.Principal, id access.R
 			return errMoved
 		}
 		rv := access.Review{
-			ID: access.ReviewID(e.IDs.New(access.ReviewPrefix)), Tenant: e.Tenant, Request: id, Reviewer: actor.ID,
+			ID: access.ReviewID(e.cfg.IDs.New(access.ReviewPrefix)), Tenant: e.cfg.Tenant, Request: id, Reviewer: actor.ID,
 			Person: actor.Person, Verdict: o.Verdict, Cap: o.Cap, Comment: o.Comment,
 			Hash: access.HashReview(r.Hash, d.Digests), At: c.Now(),
 		}
@@ -164,7 +164,7 @@ func (e *Engine) reviewed(ctx context.Context, id access.RequestID) ([]policy.Re
 	}
 	out := make([]policy.Reviewed, 0, len(reviews))
 	for _, rv := range reviews {
-		p, err := e.Directory.Principal(ctx, rv.Reviewer)
+		p, err := e.cfg.Directory.Principal(ctx, rv.Reviewer)
 		if err != nil && !is(err, access.KindNotFound) {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func durationOrNone(d time.Duration) string {
 // Withdraw takes back a request that is still pending. Only its requester may.
 func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access.RequestID) (access.Request, error) {
 	err := e.update(ctx, txWithdraw, func(c *change) error {
-		r, err := c.Requests().Get(e.Tenant, id)
+		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
@@ -202,16 +202,16 @@ func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access
 // none waits).
 func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
 	var now time.Time
-	err = e.Store.View(ctx, func(tx store.Tx) error {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		now = tx.Now()
-		next, err = tx.Requests().NextLapse(e.Tenant)
+		next, err = tx.Requests().NextLapse(e.cfg.Tenant)
 		return err
 	})
 	if err != nil || next.IsZero() || next.After(now) {
 		return next, err
 	}
 	err = e.update(ctx, txLapse, func(c *change) error {
-		due, err := c.Requests().Lapsing(e.Tenant, c.Now(), claimLimit)
+		due, err := c.Requests().Lapsing(e.cfg.Tenant, c.Now(), claimLimit)
 		if err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
 				return err
 			}
 		}
-		next, err = c.Requests().NextLapse(e.Tenant)
+		next, err = c.Requests().NextLapse(e.cfg.Tenant)
 		return err
 	})
 	return next, err

@@ -20,13 +20,13 @@ func (e *Engine) Revoke(ctx context.Context, actor access.Principal, id access.G
 		return access.Grant{}, access.Errorf(access.KindInvalid, "A revocation needs a reason of at most %d bytes of UTF-8 text, as in --reason \"laptop stolen\".", access.MaxReason)
 	}
 	return e.takeBack(ctx, actor, id, access.EndRevoked, reason, func(g access.Grant) bool {
-		return owns(actor, g.Principal, g.Person) || e.Directory.HasRole(actor, access.RoleAdmin)
+		return owns(actor, g.Principal, g.Person) || e.cfg.Directory.HasRole(actor, access.RoleAdmin)
 	})
 }
 
 func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access.GrantID, why access.EndReason, reason string, may func(access.Grant) bool) (access.Grant, error) {
 	err := e.update(ctx, txRevoke, func(c *change) error {
-		g, err := c.Grants().Get(e.Tenant, id)
+		g, err := c.Grants().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}

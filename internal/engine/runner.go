@@ -38,12 +38,12 @@ func NewRunner(e *Engine) *Runner { return &Runner{engine: e} }
 func (r *Runner) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	for name := range r.engine.Connectors {
-		lane := store.Lane{Tenant: r.engine.Tenant, Connector: name}
+	for name := range r.engine.cfg.Connectors {
+		lane := store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name}
 		for range laneWorkers {
 			r.done.Go(func() {
 				r.loop(ctx, lane, func() (Progress, error) {
-					now, err := r.engine.Store.Now(ctx)
+					now, err := r.engine.cfg.Store.Now(ctx)
 					if err != nil {
 						return Progress{}, err
 					}
@@ -84,7 +84,7 @@ func (r *Runner) loop(ctx context.Context, key any, step func() (Progress, error
 		}
 		p, err := step()
 		if err != nil && ctx.Err() == nil {
-			r.engine.Log.ErrorContext(ctx, "a step failed in the store", "lane", key, "error", err)
+			r.engine.cfg.Log.ErrorContext(ctx, "a step failed in the store", "lane", key, "error", err)
 		}
 		timer.Reset(r.pause(ctx, p, err))
 	}
@@ -92,7 +92,7 @@ func (r *Runner) loop(ctx context.Context, key any, step func() (Progress, error
 
 // pause is how long a worker sleeps when nobody wakes it.
 func (r *Runner) pause(ctx context.Context, p Progress, err error) time.Duration {
-	now, clockErr := r.engine.Store.Now(ctx)
+	now, clockErr := r.engine.cfg.Store.Now(ctx)
 	switch {
 	case errors.Join(err, clockErr) != nil:
 		return storePause

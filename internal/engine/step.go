@@ -38,7 +38,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane) (Prog
 	}
 	var errs []error
 	for _, g := range work {
-		t, err := e.Store.Now(ctx)
+		t, err := e.cfg.Store.Now(ctx)
 		if err != nil {
 			return Progress{Claimed: len(work)}, errors.Join(append(errs, err)...)
 		}
@@ -53,7 +53,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane) (Prog
 }
 
 func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, err error) {
-	err = e.Store.View(ctx, func(tx store.Tx) error {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		next, err = tx.Grants().NextDue(lane)
 		return err
 	})
@@ -62,7 +62,7 @@ func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, 
 
 // claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
 func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector) (work []access.Grant, err error) {
-	lease := e.IDs.New("lease_")
+	lease := e.cfg.IDs.New("lease_")
 	end := now.Add(2 * conn.Timeout())
 	err = e.update(ctx, txClaim, func(c *change) error {
 		work = nil
@@ -137,7 +137,7 @@ func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Gr
 // activation runs out of is time.
 func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
 	message := access.SafeMessage(cause)
-	e.Log.WarnContext(ctx, "attempt failed", "grant", g.ID, "entitlement", g.Entitlement.String(), "state", g.State,
+	e.cfg.Log.WarnContext(ctx, "attempt failed", "grant", g.ID, "entitlement", g.Entitlement.String(), "state", g.State,
 		"attempt", g.Attempt, "failures", g.Failures+1, "overdue", g.State == access.GrantRevoking, "error", cause)
 	err := e.update(ctx, txFailed, func(c *change) error {
 		g := g
@@ -194,19 +194,19 @@ func (e *Engine) sealPlan(g access.GrantID, p access.Plan) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Sealer.Seal(planPlace(g), plain)
+	return e.cfg.Sealer.Seal(planPlace(g), plain)
 }
 
 func (e *Engine) openPlan(ctx context.Context, g access.GrantID) (p access.Plan, err error) {
 	var sealed []byte
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		sealed, err = tx.Plans().Get(e.Tenant, g)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		sealed, err = tx.Plans().Get(e.cfg.Tenant, g)
 		return err
 	})
 	if err != nil {
 		return access.Plan{}, err
 	}
-	plain, err := e.Sealer.Open(planPlace(g), sealed)
+	plain, err := e.cfg.Sealer.Open(planPlace(g), sealed)
 	if err != nil {
 		return access.Plan{}, err
 	}

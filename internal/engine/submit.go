@@ -37,7 +37,7 @@ func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submissio
 		return access.Request{}, err
 	}
 	r := access.Request{
-		ID: access.RequestID(e.IDs.New(access.RequestPrefix)), Tenant: e.Tenant, Principal: actor.ID, Person: actor.Person,
+		ID: access.RequestID(e.cfg.IDs.New(access.RequestPrefix)), Tenant: e.cfg.Tenant, Principal: actor.ID, Person: actor.Person,
 		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Reason: s.Reason, Ticket: s.Ticket,
 		Params: s.Params, Recipient: s.Recipient, State: access.RequestPending,
 	}
@@ -104,9 +104,9 @@ func text(s string) bool {
 // expand turns a bundle into its entitlements and refuses an entitlement that is named twice.
 func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 	if s.Bundle != "" {
-		members, ok := e.Bundles[s.Bundle]
+		members, ok := e.cfg.Bundles[s.Bundle]
 		if !ok {
-			return nil, notFound("bundle", s.Bundle, keys(e.Bundles))
+			return nil, notFound("bundle", s.Bundle, keys(e.cfg.Bundles))
 		}
 		return members, nil
 	}
@@ -161,8 +161,8 @@ func waits(d policy.Decision) time.Duration {
 
 // keepDecision keeps a decision, what it saw, and the policies that made it.
 func (c *change) keepDecision(r access.RequestID, in policy.Input, d policy.Decision) error {
-	set := c.engine.Policies
-	if err := c.Policies().Put(c.engine.Tenant, set.Digest(), set.Source()); err != nil {
+	set := c.engine.cfg.Policies
+	if err := c.Policies().Put(c.engine.cfg.Tenant, set.Digest(), set.Source()); err != nil {
 		return err
 	}
 	input, err := json.Marshal(in)
@@ -174,7 +174,7 @@ func (c *change) keepDecision(r access.RequestID, in policy.Input, d policy.Deci
 		return err
 	}
 	return c.Decisions().Append(store.Decision{
-		Tenant: c.engine.Tenant, Request: r, At: c.Now(), PolicyDigest: set.Digest(), Input: input, Decision: decision,
+		Tenant: c.engine.cfg.Tenant, Request: r, At: c.Now(), PolicyDigest: set.Digest(), Input: input, Decision: decision,
 	})
 }
 
@@ -185,7 +185,7 @@ func (c *change) approve(r *access.Request, d policy.Decision, limit time.Durati
 	}
 	for _, t := range d.Targets {
 		g := access.Grant{
-			ID: access.GrantID(c.engine.IDs.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal,
+			ID: access.GrantID(c.engine.cfg.IDs.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal,
 			Person: r.Person, Entitlement: t.Entitlement, Duration: capped(t.Duration, limit), State: access.GrantScheduled,
 			CreatedAt: c.Now(), StartAt: c.Now(),
 		}

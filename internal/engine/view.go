@@ -51,7 +51,7 @@ func owns(actor access.Principal, id access.PrincipalID, person access.PersonID)
 
 // seesAll reports whether the actor may look at what is not theirs.
 func (e *Engine) seesAll(actor access.Principal) bool {
-	return e.Directory.HasRole(actor, access.RoleAdmin) || e.Directory.HasRole(actor, access.RoleAuditor)
+	return e.cfg.Directory.HasRole(actor, access.RoleAdmin) || e.cfg.Directory.HasRole(actor, access.RoleAuditor)
 }
 
 func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
@@ -60,8 +60,8 @@ func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
 
 // Request reads one request. What the actor may not see is not found.
 func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.RequestID) (v RequestView, err error) {
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		r, err := tx.Requests().Get(e.Tenant, id)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		r, err := tx.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 // view reads what belongs to a request.
 func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
 	v := RequestView{Request: r}
-	decisions, err := tx.Decisions().List(e.Tenant, r.ID)
+	decisions, err := tx.Decisions().List(e.cfg.Tenant, r.ID)
 	if err != nil {
 		return v, err
 	}
@@ -92,10 +92,10 @@ func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
 			return v, err
 		}
 	}
-	if v.Reviews, err = tx.Reviews().List(e.Tenant, r.ID); err != nil {
+	if v.Reviews, err = tx.Reviews().List(e.cfg.Tenant, r.ID); err != nil {
 		return v, err
 	}
-	v.Grants, _, err = tx.Grants().List(e.Tenant, store.GrantFilter{Request: r.ID}, store.Page{Limit: access.MaxEntitlements})
+	v.Grants, _, err = tx.Grants().List(e.cfg.Tenant, store.GrantFilter{Request: r.ID}, store.Page{Limit: access.MaxEntitlements})
 	slices.Reverse(v.Grants) // in the order of the request
 	return v, err
 }
@@ -109,7 +109,7 @@ func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if err != nil {
 		return err
 	}
-	requester, err := e.Directory.Principal(ctx, v.Request.Principal)
+	requester, err := e.cfg.Directory.Principal(ctx, v.Request.Principal)
 	if err != nil && !is(err, access.KindNotFound) {
 		return err
 	}
@@ -169,10 +169,10 @@ func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Sco
 	case !e.seesAll(actor):
 		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's requests.")
 	}
-	err = e.Store.View(ctx, func(tx store.Tx) error {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		items = nil
 		var requests []access.Request
-		requests, next, err = tx.Requests().List(e.Tenant, filter, page)
+		requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page)
 		for _, r := range requests {
 			v, err := e.view(tx, r)
 			if err != nil {
@@ -219,8 +219,8 @@ func (e *Engine) Grants(ctx context.Context, actor access.Principal, scope Scope
 	case !e.seesAll(actor):
 		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's grants.")
 	}
-	err = e.Store.View(ctx, func(tx store.Tx) error {
-		items, next, err = tx.Grants().List(e.Tenant, filter, page)
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		items, next, err = tx.Grants().List(e.cfg.Tenant, filter, page)
 		return err
 	})
 	return items, next, err
@@ -237,18 +237,18 @@ type Offer struct {
 // Entitlements lists what the actor could ask for with a reason and a ticket, in order of name; what they would be
 // denied is left out unless denied is set. Words select: each must occur in the entitlement, in any case.
 func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]Offer, error) {
-	now, err := e.Store.Now(ctx)
+	now, err := e.cfg.Store.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
 	in := policy.Input{Now: now, Principal: actor, Reason: "-", Ticket: "-"}
 	var unread error
-	for name := range keys(e.Connectors) {
-		c := e.Connectors[access.ConnectorName(name)]
+	for name := range keys(e.cfg.Connectors) {
+		c := e.cfg.Connectors[access.ConnectorName(name)]
 		catalogue, err := c.Resources(ctx)
 		if err != nil {
 			// A target that does not answer hides what is behind it, and nothing else.
-			e.Log.WarnContext(ctx, "a connector's resources cannot be read", "connector", name, "error", err)
+			e.cfg.Log.WarnContext(ctx, "a connector's resources cannot be read", "connector", name, "error", err)
 			unread = err
 			continue
 		}
@@ -275,7 +275,7 @@ func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Of
 	for _, t := range in.Targets {
 		one := in
 		one.Targets = []policy.Target{t}
-		d := e.Policies.Decide(one)
+		d := e.cfg.Policies.Decide(one)
 		if d.Verdict == policy.VerdictDenied && !denied {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +64,7 @@ type World struct {
 	Directory *directory.Directory
 	// Path is the store's file.
 	Path string
+	gone *departed
 }
 
 // Option changes the company before it opens.
@@ -127,10 +130,11 @@ func (w *World) open(s settings) {
 		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
 	})
 	w.must(err)
+	w.gone = &departed{Directory: w.Directory}
 	set, err := policy.Compile(s.policies)
 	w.must(err)
 	w.Engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: "test", Store: st, Sealer: w.sealer(), Directory: w.Directory,
+		Tenant: access.DefaultTenant, Installation: "test", Store: st, Sealer: w.sealer(), Directory: w.gone,
 		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
 		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
 		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(s.log, nil)),
@@ -163,6 +167,30 @@ func (w *World) Who(name string) access.Principal {
 	p, err := w.Directory.Principal(context.Background(), access.PrincipalID{Issuer: access.StaticIssuer, Subject: name})
 	w.must(err)
 	return p
+}
+
+// Leaves takes a person out of the directory that the engine asks.
+func (w *World) Leaves(name string) { w.gone.names.Store(name, true) }
+
+// departed is a directory that some have left.
+type departed struct {
+	*directory.Directory
+	names sync.Map
+}
+
+func (d *departed) Principal(ctx context.Context, id access.PrincipalID) (access.Principal, error) {
+	if _, gone := d.names.Load(id.Subject); gone {
+		return access.Principal{}, access.Errorf(access.KindNotFound, "The principal %s is not in the directory.", id)
+	}
+	return d.Directory.Principal(ctx, id)
+}
+
+func (d *departed) Members(ctx context.Context, selector policy.Selector) ([]access.Principal, error) {
+	members, err := d.Directory.Members(ctx, selector)
+	return slices.DeleteFunc(members, func(p access.Principal) bool {
+		_, gone := d.names.Load(p.ID.Subject)
+		return gone
+	}), err
 }
 
 func (w *World) must(err error) {

@@ -65,9 +65,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Listen); err != nil {
 		return s, fmt.Errorf("listening on %s (server.listen): %w", c.Server.Listen, err)
 	}
-	if s.store, err = sqlstore.OpenSQLite(ctx, c.Store.Path, sqlstore.Options{Clock: o.Clock}); err != nil {
+	books, err := sqlstore.OpenSQLite(ctx, c.Store.Path, sqlstore.Options{Clock: o.Clock})
+	if err != nil {
 		return s, err
 	}
+	s.store = books
 	if o.WrapStore != nil {
 		s.store = o.WrapStore(s.store)
 	}
@@ -192,6 +194,9 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Engine is the engine inside, for a program that embeds the server.
 func (s *Server) Engine() *engine.Engine { return s.engine }
+
+// Directory is the directory inside.
+func (s *Server) Directory() *directory.Directory { return s.directory }
 
 // Wait returns when ctx ends or the server can no longer serve.
 func (s *Server) Wait(ctx context.Context) error {

@@ -23,8 +23,9 @@ type Store interface {
 	//
 	// fn shares its commit with other transactions. It may run more than once, on any goroutine, so it must be
 	// bounded, must not block, must not touch anything outside the Tx but variables of its caller that it assigns
-	// (never reads before assigning), and must not keep the Tx. A cancelled ctx stops the waiting, not the
-	// transaction: after an error that wraps ctx's, the outcome is unknown.
+	// (never reads before assigning), and must not keep the Tx. A panic in fn writes nothing and is returned as
+	// access.KindInternal. A cancelled ctx stops the waiting, not the transaction: after an error that wraps ctx's,
+	// the outcome is unknown, and fn may still be running.
 	Update(ctx context.Context, name TxName, fn func(Tx) error) error
 
 	// View runs fn on one consistent snapshot. Writing in it is an error.
@@ -33,13 +34,18 @@ type Store interface {
 	// Now is the one clock of all nodes on this store. It never goes back while the store is open.
 	Now(ctx context.Context) (time.Time, error)
 
-	// Close waits for what is under way. Every call after it fails with access.KindUnavailable.
+	// Close waits for what is under way. Every call after it fails with access.KindUnavailable, but for Close, which
+	// answers as the first time.
 	Close() error
 }
 
 // Tx is a transaction under way. Its methods fail with access.KindNotFound for what is not there (or belongs to
-// another tenant), with access.KindConflict for a version that has moved on or an illegal transition, and with
-// access.KindUnavailable when the store itself cannot go on. A Tx is used by one goroutine.
+// another tenant, or that a new row refers to), with access.KindConflict for a version that has moved on or an illegal
+// transition, with access.KindInvalid for what cannot be kept as it is (a NUL byte in a text, text that is not UTF-8, a
+// value of more than 16 MiB), and with access.KindUnavailable when the store itself cannot go on.
+//
+// Times are kept in whole microseconds, and so are durations; nil and empty bytes, lists and maps are one. A Tx is used
+// by one goroutine.
 type Tx interface {
 	// Now is the store's clock, the same instant throughout the transaction.
 	Now() time.Time
@@ -96,7 +102,7 @@ type Requests interface {
 	Insert(access.Request) error
 	Get(access.TenantID, access.RequestID) (access.Request, error)
 	// Update writes the state fields (State, SettledAt) if r.Version is still the stored one and the transition is
-	// legal, and stores Version+1.
+	// legal (staying in the same state is not), and stores Version+1.
 	Update(r access.Request) error
 	List(access.TenantID, RequestFilter, Page) (items []access.Request, next string, err error)
 	// Lapsing finds pending requests with LapsesAt at or before now, oldest first.
@@ -120,7 +126,7 @@ type Decision struct {
 
 // Decisions are appended, never changed.
 type Decisions interface {
-	// Append gives the decision the next Sequence of its request.
+	// Append gives the decision the next Sequence of its request. The request and the policy set must be there.
 	Append(Decision) error
 	// List returns a request's decisions in order.
 	List(access.TenantID, access.RequestID) ([]Decision, error)
@@ -160,11 +166,12 @@ type Grants interface {
 	Update(g access.Grant) error
 	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
 	// Claim takes up to limit grants of the lane that are due at or before now, earliest first: it sets their Lease
-	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then.
+	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then, and their Version moves on, so
+	// that whoever read them before loses. Ended grants with a DueAt are claimed like others.
 	Claim(lane Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error)
 	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
 	NextDue(Lane) (time.Time, error)
-	// Lanes lists the lanes with a grant that has not ended.
+	// Lanes lists the lanes with a grant that has not ended, or has ended and is still due, for housekeeping.
 	Lanes() ([]Lane, error)
 }
 

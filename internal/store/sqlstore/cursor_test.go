@@ -13,6 +13,7 @@ func FuzzParseCursor(f *testing.F) {
 	f.Add(cursorAfter(requestList, "req_01"))
 	f.Add(cursorAfter(grantList, "a\x00b"))
 	f.Add(cursorAfter(grantList, "\xff"))
+	f.Add(cursorAfter(grantList, "gr_01") + "\n")
 	f.Fuzz(func(t *testing.T, cursor string) {
 		for _, l := range []list{grantList, requestList} {
 			id, err := parseCursor(l, cursor)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -126,16 +125,8 @@ func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) err
 	if verdict != "ok" {
 		return damaged(path, errors.New(verdict))
 	}
-	// The mark is written before the change to a write-ahead log, so that it stands in the file itself, where
-	// checkHeader reads it, however early the process is killed.
-	setup := []string{
-		fmt.Sprintf("PRAGMA application_id = %d", sqliteApplicationID),
-		"PRAGMA journal_mode = WAL",
-	}
-	for _, text := range setup {
-		if _, err := db.ExecContext(ctx, text); err != nil {
-			return damaged(path, err)
-		}
+	if err := markSQLite(ctx, db); err != nil {
+		return damaged(path, err)
 	}
 	if err := migrate(ctx, db, d, path); err != nil {
 		return err
@@ -146,6 +137,23 @@ func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) err
 		return damaged(path, err)
 	}
 	return nil
+}
+
+// markSQLite writes the mark into a new file before the change to a write-ahead log, so that it stands in the file
+// itself, where checkHeader reads it, however early the process is killed.
+func markSQLite(ctx context.Context, db *sql.DB) error {
+	var id int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if id != sqliteApplicationID {
+		_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", sqliteApplicationID))
+		if err != nil {
+			return err
+		}
+	}
+	_, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+	return err
 }
 
 // migrate brings the schema up to date, and refuses one that this program is too old for.
@@ -160,8 +168,8 @@ func migrate(ctx context.Context, db *sql.DB, d *dialect, path string) error {
 	}
 	if current > target {
 		return access.Errorf(access.KindMisconfigured,
-			"the store %s has schema %d, and this program knows schema %d at most: run the newer program that wrote it",
-			strconv.Quote(path), current, target)
+			"the store %q has schema %d, and this program knows schema %d at most: run the newer program that wrote it",
+			path, current, target)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf("the store %q could not be migrated", path))

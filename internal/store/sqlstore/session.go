@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // session is one connection with its prepared statements. It is used by one goroutine at a time.
@@ -52,5 +53,11 @@ func (s *session) query(text string, args ...any) (*sql.Rows, error) {
 	return stmt.QueryContext(context.Background(), args...)
 }
 
-// close closes the connection, and its statements with it.
-func (s *session) close() error { return s.conn.Close() }
+// close finalises the statements first: SQLite keeps a connection open, and its log unmerged, as long as one is left.
+func (s *session) close() error {
+	var errs []error
+	for _, stmt := range s.statements {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.conn.Close())...)
+}

@@ -71,7 +71,7 @@ func testClaimOnce(t *testing.T, s store.Store) {
 // testClaimAgain lets leases of different length run out.
 func testClaimAgain(t *testing.T, s store.Store) {
 	_, list := seed(t, s, acme, 3)
-	ends := []time.Time{at(300), at(100), at(200)}
+	ends := []time.Time{at(300), at(200), at(100)}
 	for i, g := range list {
 		g.DueAt = at(i)
 		if err := updateGrant(s, g); err != nil {
@@ -101,7 +101,7 @@ func testClaimAgain(t *testing.T, s store.Store) {
 	for _, g := range got {
 		order = append(order, g.ID)
 	}
-	if diff := cmp.Diff([]access.GrantID{list[1].ID, list[2].ID}, order); diff != "" {
+	if diff := cmp.Diff([]access.GrantID{list[2].ID, list[1].ID}, order); diff != "" {
 		t.Errorf("after two leases ran out (-want +got):\n%s", diff)
 	}
 }

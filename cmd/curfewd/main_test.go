@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// curfewd runs the program, and stops it as soon as it serves.
+func curfewd(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out strings.Builder
+	errs := &stopper{stop: cancel}
+	code = run(ctx, args, &out, errs)
+	return code, out.String(), errs.String()
+}
+
+// stopper stops the program when it says that it serves.
+type stopper struct {
+	mu   sync.Mutex
+	said strings.Builder
+	stop context.CancelFunc
+}
+
+func (s *stopper) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if strings.Contains(string(p), `"msg":"serving"`) {
+		s.stop()
+	}
+	return s.said.Write(p)
+}
+
+func (s *stopper) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said.String()
+}
+
+// Every configuration that the documentation shows goes through check.
+func TestDocumentedConfigurationsAreGood(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	for _, page := range []string{"../../docs/configuration.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := blocks.FindAllSubmatch(text, -1)
+		if len(found) == 0 {
+			t.Errorf("%s shows no configuration", page)
+		}
+		for _, block := range found {
+			path := filepath.Join(t.TempDir(), "curfew.yaml")
+			if err := os.WriteFile(path, block[1], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, out, errs := curfewd(t, "check", "-c", path); code != 0 || !strings.Contains(out, "is good") {
+				t.Errorf("%s: exit %d\n%s%s", page, code, out, errs)
+			}
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--help"}, 0, "serve "},
+		{[]string{"serve", "--help"}, 0, "--config"},
+		{nil, 0, "Usage:"},
+		{[]string{"check"}, 2, "config"},
+		{[]string{"check", "-c"}, 2, "-c"},
+		{[]string{"check", "-c", "x", "y"}, 2, "y"},
+		{[]string{"sreve"}, 2, "serve"},
+		{[]string{"serve", "--bogus"}, 2, "--bogus"},
+		{[]string{"dev", "-o", "xml"}, 2, "xml"},
+		{[]string{"check", "-c", "/does/not/exist.yaml"}, 1, "/does/not/exist.yaml"},
+	} {
+		code, out, errs := curfewd(t, c.args...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("curfewd %s: exit %d, want %d and %q:\n%s%s", strings.Join(c.args, " "), code, c.code, c.says, out, errs)
+		}
+	}
+}
+
+const smallConfig = `
+server: {listen: "127.0.0.1:0"}
+store: "sqlite:curfew.db"
+directory:
+  static:
+    - {id: alice, kind: human, groups: [platform], token: "file:token"}
+roles: {admin: ["group:platform"]}
+`
+
+func TestServeStartsAndStops(t *testing.T) {
+	folder := t.TempDir()
+	for name, content := range map[string]string{"curfew.yaml": smallConfig, "token": "a-token-that-is-secret"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := filepath.Join(folder, "curfew.yaml")
+	for range 2 {
+		code, out, errs := curfewd(t, "serve", "-c", config)
+		if code != 0 || !strings.Contains(errs, `"msg":"serving"`) {
+			t.Fatalf("exit %d:\n%s%s", code, out, errs)
+		}
+		if strings.Contains(out+errs, "a-token-that-is-secret") {
+			t.Error("the token is in the log")
+		}
+	}
+	// The store without its key opens nothing, and no new key is made up for it.
+	if err := os.Remove(filepath.Join(folder, "curfew.key")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := curfewd(t, "serve", "-c", config); code != 1 || !strings.Contains(errs, "curfew.key") {
+		t.Errorf("without its key: exit %d: %s", code, errs)
+	}
+	if err := os.Remove(filepath.Join(folder, "token")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := curfewd(t, "serve", "-c", config); code != 1 || !strings.Contains(errs, "token") {
+		t.Errorf("without a token: exit %d: %s", code, errs)
+	}
+}
