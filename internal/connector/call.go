@@ -12,12 +12,13 @@ const (
 	CallExtend   Call = "extend"
 	CallRevoke   Call = "revoke"
 	CallObserve  Call = "observe"
+	CallTidy     Call = "tidy"
 	CallList     Call = "list"
 )
 
 // Calls lists every call that goes to the target, in the order of a grant's life.
 func Calls() []Call {
 	return []Call{
-		CallCheck, CallDiscover, CallPrepare, CallGrant, CallExtend, CallRevoke, CallObserve, CallList,
+		CallCheck, CallDiscover, CallPrepare, CallGrant, CallExtend, CallRevoke, CallObserve, CallTidy, CallList,
 	}
 }

@@ -173,6 +173,13 @@ func (c *Connector) Observe(ctx context.Context, o Order, p access.Plan) (Presen
 	return presence, nil
 }
 
+// Tidy implements Driver.
+func (c *Connector) Tidy(ctx context.Context, o Order, p access.Plan) (left string, err error) {
+	return do(ctx, c, CallTidy, time.Time{}, func(ctx context.Context) (string, error) {
+		return c.driver.Tidy(ctx, o, p)
+	})
+}
+
 // List implements Driver. The deadline includes the time that the listener takes.
 func (c *Connector) List(ctx context.Context) iter.Seq2[access.Finding, error] {
 	return stream(ctx, c, CallList, c.driver.List)

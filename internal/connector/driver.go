@@ -40,12 +40,16 @@ type Driver interface {
 	// is not there it makes none, and fails.
 	Extend(ctx context.Context, o Order, p access.Plan) error
 	// Revoke removes the access and ends its sessions, from the plan alone: of the order it may need Grant, Attempt,
-	// ActBy, Mark and Tenant. Absent is success. It succeeds only when the access itself is gone; what remains to be tidied
-	// is reported, and tidied by calling Revoke again.
+	// ActBy, Mark and Tenant. Absent is success. It succeeds only when the access itself is gone. It waits
+	// for nothing that gives no access: what remains is reported and left to Tidy. It obeys no ActBy of its own accord,
+	// because taking back is never too late.
 	Revoke(ctx context.Context, o Order, p access.Plan) (Removal, error)
 	// Observe reads what is there, every atom of the plan, with no more of the order than Revoke. It says absent only when
 	// the same read proved that it can see something that must be there; blind is unknown, or an error.
 	Observe(ctx context.Context, o Order, p access.Plan) (Presence, error)
+	// Tidy disposes of what Revoke left behind and says what is still left, empty when nothing is. It is called after the
+	// access was read back as gone, again and again with pauses, from the same plan. Nothing to tidy is success.
+	Tidy(ctx context.Context, o Order, p access.Plan) (left string, err error)
 	// List yields everything at the target that bears a mark, whoever's.
 	List(ctx context.Context) iter.Seq2[access.Finding, error]
 	// Close releases connections. Calls that come after it fail.
@@ -87,8 +91,8 @@ type Outcome struct {
 type Removal struct {
 	// SessionsEnded counts the open sessions that were ended.
 	SessionsEnded int
-	// Housekeeping says what is left to tidy, such as objects in a database that cannot be locked now; empty when
-	// nothing is. None of it gives access.
+	// Housekeeping says what is left for Tidy, such as objects that the user made; empty when nothing is. None of it
+	// gives access.
 	Housekeeping string
 	// ResidualUntil is when what was issued and cannot be unissued stops working; zero when nothing is left.
 	ResidualUntil time.Time

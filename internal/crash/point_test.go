@@ -108,6 +108,12 @@ func (d mortalDriver) Revoke(ctx context.Context, o connector.Order, p access.Pl
 	return d.Driver.Revoke(ctx, o, p)
 }
 
+func (d mortalDriver) Tidy(ctx context.Context, o connector.Order, p access.Plan) (string, error) {
+	d.pass(callPoint(connector.CallTidy, "before"))
+	defer d.pass(callPoint(connector.CallTidy, "after"))
+	return d.Driver.Tidy(ctx, o, p)
+}
+
 func (d mortalDriver) Observe(ctx context.Context, o connector.Order, p access.Plan) (connector.Presence, error) {
 	d.pass(callPoint(connector.CallObserve, "before"))
 	defer d.pass(callPoint(connector.CallObserve, "after"))

@@ -112,7 +112,7 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, presence co
 	g.VerifiedAt, g.VerifiedBy = c.Now(), presence.ReadBy
 	g.Housekeeping = removal.Housekeeping
 	if g.Housekeeping != "" {
-		g.DueAt = c.Now().Add(backoff(1))
+		g.DueAt = c.Now()
 	}
 	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
 		"reason": string(g.EndReason), "verified_by": presence.ReadBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
@@ -127,8 +127,7 @@ func (e *Engine) tidy(ctx context.Context, conn *connector.Connector, g access.G
 	if err != nil {
 		return err
 	}
-	removal, err := conn.Revoke(ctx, e.order(g, access.Request{}), plan)
-	left := removal.Housekeeping
+	left, err := conn.Tidy(ctx, e.order(g, access.Request{}), plan)
 	if err != nil {
 		left = access.SafeMessage(err)
 	}

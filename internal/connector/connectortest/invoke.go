@@ -27,6 +27,8 @@ func invoke(ctx context.Context, d connector.Driver, call connector.Call, o conn
 		_, err = d.Revoke(ctx, o, p)
 	case connector.CallObserve:
 		_, err = d.Observe(ctx, o, p)
+	case connector.CallTidy:
+		_, err = d.Tidy(ctx, o, p)
 	case connector.CallList:
 		for _, e := range d.List(ctx) {
 			err = e

@@ -206,16 +206,20 @@ func (l *law) revoke(g granted) connector.Removal {
 	return r
 }
 
-// tidy revokes again until no housekeeping is left, as the engine does.
+// tidy disposes of what Revoke left behind, as the engine does.
 func (l *law) tidy(g granted) {
 	l.Helper()
-	var r connector.Removal
+	var left string
 	for range comebackTries {
-		if r = l.revoke(g); r.Housekeeping == "" {
+		var err error
+		if left, err = l.d.Tidy(l.ctx(), bare(l.again(g.order)), g.plan); err != nil {
+			l.Fatalf("Tidy: %v", err)
+		}
+		if left == "" {
 			return
 		}
 	}
-	l.Fatalf("Revoke, repeated %d times, still leaves housekeeping: %s", comebackTries, r.Housekeeping)
+	l.Fatalf("Tidy, repeated %d times, still leaves something: %s", comebackTries, left)
 }
 
 // observe reads the grant back.

@@ -275,7 +275,7 @@ func (t *Target) forbid(name string, mark access.Mark) {
 	}
 }
 
-// takeAway removes the account and, where they are not locked, hands on its objects.
+// takeAway removes the account. Its objects stay.
 func (t *Target) takeAway(name string, mark access.Mark) connector.Removal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -283,17 +283,44 @@ func (t *Target) takeAway(name string, mark access.Mark) connector.Removal {
 	if a := t.own(name, mark); a != nil {
 		removal.SessionsEnded = t.remove(a)
 	}
-	_, another := t.accounts[name]
-	objects := t.objects[name]
-	switch {
-	case len(objects) == 0 || another:
-	case t.objectsLocked:
-		removal.Housekeeping = fmt.Sprintf("%d locked objects still belong to %s", len(objects), name)
-	default:
-		t.objects[objectHeir] = append(t.objects[objectHeir], objects...)
-		delete(t.objects, name)
-	}
+	removal.Housekeeping = t.left(name)
 	return removal
+}
+
+// left says which objects an account that is gone has left behind.
+func (t *Target) left(name string) string {
+	objects := t.objects[name]
+	if _, there := t.accounts[name]; there || len(objects) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d objects still belong to %s", len(objects), name)
+}
+
+// Tidy implements connector.Driver. It hands on what an account has left behind, where it is not locked.
+func (d *driver) Tidy(ctx context.Context, _ connector.Order, p access.Plan) (left string, err error) {
+	name, err := accountOf(p)
+	if err != nil {
+		return "", err
+	}
+	if err := d.pass(ctx, connector.CallTidy, BeforeEffect); err != nil {
+		return "", err
+	}
+	left = d.target.handOn(name)
+	if err := d.pass(ctx, connector.CallTidy, AfterEffect); err != nil {
+		return "", err
+	}
+	return left, nil
+}
+
+func (t *Target) handOn(name string) (left string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if left = t.left(name); left == "" || t.objectsLocked {
+		return left
+	}
+	t.objects[objectHeir] = append(t.objects[objectHeir], t.objects[name]...)
+	delete(t.objects, name)
+	return ""
 }
 
 // Observe implements connector.Driver.

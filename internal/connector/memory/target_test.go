@@ -98,9 +98,12 @@ func TestWhatATestCanDoBehindCurfewsBack(t *testing.T) {
 	if presence, err := d.Observe(t.Context(), o, p); err != nil || presence.State() != connector.Absent {
 		t.Errorf("Observe with locked objects: %+v, %v", presence, err)
 	}
+	if left, err := d.Tidy(t.Context(), o, p); err != nil || left == "" {
+		t.Errorf("Tidy with locked objects: %q, %v", left, err)
+	}
 	target.LockObjects(false)
-	if removal, err = d.Revoke(t.Context(), o, p); err != nil || removal.Housekeeping != "" {
-		t.Errorf("Revoke once they are unlocked: %+v, %v", removal, err)
+	if left, err := d.Tidy(t.Context(), o, p); err != nil || left != "" {
+		t.Errorf("Tidy once they are unlocked: %q, %v", left, err)
 	}
 	if !strings.Contains(target.Snapshot(), `objects of "owner": ["report"]`) {
 		t.Errorf("nobody inherited the object:\n%s", target.Snapshot())

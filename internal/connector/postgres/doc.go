@@ -5,6 +5,6 @@
 // and what its own account must be allowed to do. It does not own the group roles or what they may do, nor when to act
 // (package engine), nor how often to try again (package connector).
 //
-// Every statement is constant text. What varies goes to the server as a parameter and is quoted there, by format(%I) and
-// format(%L). docs/connectors/postgres.md is the page for operators; its statements are the ones that the tests run.
+// Every text that this package sends is constant, or was put together by the server: what varies goes to it as a
+// parameter and is quoted there, by format(%I) and format(%L). docs/connectors/postgres.md is the page for operators; its statements are the ones that the tests run.
 package postgres

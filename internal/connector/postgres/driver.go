@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -44,12 +43,12 @@ func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	d.config.Permissions = maps.Clone(c.Permissions)
 	d.config.Databases = slices.Clone(c.Databases)
 	var err error
-	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections); err != nil {
+	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections, makeFunctions); err != nil {
 		return nil, err
 	}
 	d.observer = d.pool
 	if c.ObserverDSN != "" {
-		if d.observer, err = openPool(c.ObserverDSN, "observer_dsn", min(c.MaxConnections, maxObservers)); err != nil {
+		if d.observer, err = openPool(c.ObserverDSN, "observer_dsn", min(c.MaxConnections, maxObservers), nil); err != nil {
 			d.pool.Close()
 			return nil, err
 		}
@@ -57,7 +56,8 @@ func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	return d, nil
 }
 
-func openPool(ref secret.Ref, field string, size int) (*pgxpool.Pool, error) {
+// openPool makes a pool of at most size connections; ready, if given, is called on each new one.
+func openPool(ref secret.Ref, field string, size int, ready func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	dsn, err := ref.Resolve()
 	if err != nil {
 		return nil, fieldError(err.Error(), field)
@@ -67,8 +67,9 @@ func openPool(ref secret.Ref, field string, size int) (*pgxpool.Pool, error) {
 		// The parser's error quotes the text, which holds a password.
 		return nil, fieldError("what it refers to is no connection string; want postgres://USER:PASSWORD@HOST:PORT/DATABASE", field)
 	}
-	config.MaxConns = int32(size) //nolint:gosec // at most maxMaxConnections
+	config.MaxConns = int32(size) // at most maxMaxConnections
 	config.MaxConnIdleTime = maxIdle
+	config.AfterConnect = ready
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	setRuntime(config.ConnConfig)
 	return pgxpool.NewWithConfig(context.Background(), config)
@@ -87,8 +88,10 @@ func setRuntime(c *pgx.ConnConfig) {
 		"idle_in_transaction_session_timeout": "30s",
 		// A removal that a crash of the server undoes has not happened.
 		"synchronous_commit": "on",
-		"timezone":           "UTC",
-		"datestyle":          "ISO",
+		// Our statements are few and always the same: planning them anew would cost more than running them.
+		"plan_cache_mode": "force_generic_plan",
+		"timezone":        "UTC",
+		"datestyle":       "ISO",
 	})
 }
 
@@ -114,8 +117,10 @@ func (d *driver) inDatabase(ctx context.Context, database string, f func(*pgx.Co
 	if err != nil {
 		return err
 	}
-	err = f(conn)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	return errors.Join(err, conn.Close(closing))
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = conn.Close(closing) // nothing is lost with it
+	}()
+	return f(conn)
 }

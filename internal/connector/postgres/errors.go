@@ -11,7 +11,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 )
 
-// Conditions by SQLSTATE (PostgreSQL's appendix A). Those of class CF are raised by our own scripts.
+// Conditions by SQLSTATE (PostgreSQL's appendix A). Those of class CF are raised by our own functions.
 const (
 	stateSerializationFailure = "40001"
 	stateDeadlock             = "40P01"
@@ -45,7 +45,7 @@ func sqlState(err error) string {
 func concurrent(err error) bool {
 	switch sqlState(err) {
 	case stateSerializationFailure, stateDeadlock, stateUniqueViolation, stateDuplicateObject, stateUndefinedObject:
-		return true // of roles, the scripts name only such as they have just seen, or seen missing
+		return true // of roles, the functions name only such as they have just seen, or seen missing
 	case stateInvalidParameter: // what SET ROLE says of a role that has just gone
 		return strings.HasSuffix(pgMessage(err), "does not exist")
 	case stateInternal: // the catalogs' own words for it; there is no other code
@@ -124,7 +124,7 @@ func cause(err error) error {
 	return err
 }
 
-// pgMessage is the server's sentence; for conditions that our scripts raise it is ours.
+// pgMessage is the server's sentence; for conditions that our functions raise it is ours.
 func pgMessage(err error) string {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {

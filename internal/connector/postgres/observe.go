@@ -38,7 +38,7 @@ type state struct {
 const readState = `
 WITH known AS (
      SELECT r.oid AS id, r.rolcanlogin, r.rolvaliduntil, r.rolname,
-            shobj_description(r.oid, 'pg_authid') IS NOT DISTINCT FROM $3 OR (r.oid = $2 AND r.rolname = $1) AS ours
+            shobj_description(r.oid, 'pg_authid') IS NOT DISTINCT FROM $3 OR coalesce(r.oid = $2, false) AND r.rolname = $1 AS ours
        FROM pg_roles r
       WHERE r.oid IN (to_regrole(quote_ident($1))::oid, $2)
 ), role AS (

@@ -54,7 +54,7 @@ func decodePlan(p access.Plan) (plan, error) {
 	return v, nil
 }
 
-// order is the argument of the scripts.
+// order is the argument of the functions.
 type order struct {
 	Role       string      `json:"role"`
 	OID        *uint32     `json:"oid"`
@@ -63,7 +63,10 @@ type order struct {
 	Verifier   *string     `json:"verifier"`
 	ValidUntil string      `json:"valid_until,omitempty"`
 	ActBy      string      `json:"act_by,omitempty"`
-	Drop       bool        `json:"drop"`
+	// Drop the role when nothing hinders.
+	Drop bool `json:"drop"`
+	// Force ends the role's sessions before it is closed.
+	Force bool `json:"force"`
 }
 
 func (p plan) order() order {

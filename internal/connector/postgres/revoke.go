@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -19,6 +18,9 @@ const (
 	endRounds = 3
 )
 
+// writeRollback writes a statement that takes no parameter and runs in no function.
+const writeRollback = `SELECT format('ROLLBACK PREPARED %L', $1::text)`
+
 // remains is what end.sql found under a closed role, and left.
 type remains struct {
 	Found         bool       `json:"found"`
@@ -32,64 +34,84 @@ type remains struct {
 	Hindrance     string     `json:"hindrance"`
 }
 
+// stays reports whether the closed role is still there.
+func (r remains) stays() bool { return r.Found && !r.Dropped }
+
+// describe says why a closed role is still there, and what else is in the way.
+func (r remains) describe(also ...string) string {
+	why := also
+	if len(why) == 0 && len(r.Databases) > 0 {
+		why = append(why, fmt.Sprintf("it owns something or has privileges in %q", r.Databases))
+	}
+	if r.Hindrance != "" {
+		why = append(why, r.Hindrance)
+	}
+	return fmt.Sprintf("The role %q is closed and still there: %s", r.Role, strings.Join(why, "; "))
+}
+
 // prepared is a transaction that was prepared (PREPARE TRANSACTION) and can be finished by its role in its database.
 type prepared struct {
 	GID      string `json:"gid"`
 	Database string `json:"database"`
 }
 
-// Revoke closes the role, ends its sessions, rolls back its prepared transactions: then the access is gone. Disposing of
-// what the role owns, and of the role, is housekeeping.
+// Revoke closes the role, ends its sessions, rolls back its prepared transactions: then the access is gone. A role that
+// owns nothing is dropped at once; disposing of what it owns is housekeeping.
 func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (connector.Removal, error) {
 	v, err := decodePlan(p)
 	if err != nil {
 		return connector.Removal{}, err
 	}
-	var removal connector.Removal
-	found, err := d.close(ctx, v, &removal)
+	removal, left, err := d.remove(ctx, v)
 	if err != nil {
-		return connector.Removal{}, d.fail(ctx, err, "close the log-in")
+		return connector.Removal{}, err
 	}
-	if !found {
-		return removal, d.fail(ctx, d.checkOrphans(ctx, v), "end the sessions of a role that somebody else has dropped")
+	if left.stays() && len(left.Memberships) > 0 {
+		// They go with the role, if it can go.
+		left, removal.Housekeeping = d.dispose(ctx, v, left)
 	}
-	left, err := d.end(ctx, v, &removal)
-	if err != nil {
-		return connector.Removal{}, d.fail(ctx, err, "end the sessions of the log-in")
-	}
-	if left.Found && !left.Dropped {
-		left, removal.Housekeeping = d.tidy(ctx, v, left)
-	}
-	if !left.Dropped && len(left.Memberships) > 0 {
+	if left.stays() && len(left.Memberships) > 0 {
 		return connector.Removal{}, access.Errorf(access.KindMisconfigured,
 			"The role %q of the connector %s has memberships that others granted and that Curfew may not revoke (%s). An operator must revoke them.",
 			v.Role, d.name, strings.Join(left.Memberships, "; "))
 	}
+	if left.stays() {
+		removal.Housekeeping = left.describe()
+	}
 	return removal, nil
+}
+
+// remove takes the access away: log-in, memberships, sessions, prepared transactions.
+func (d *driver) remove(ctx context.Context, v plan) (removal connector.Removal, left remains, err error) {
+	found, err := d.close(ctx, v, &removal)
+	if err != nil {
+		return removal, left, d.fail(ctx, err, "close the log-in")
+	}
+	if !found {
+		return removal, left, d.fail(ctx, d.checkOrphans(ctx, v), "end the sessions of a role that somebody else has dropped")
+	}
+	if left, err = d.end(ctx, v, &removal); err != nil {
+		return removal, left, d.fail(ctx, err, "end the sessions of the log-in")
+	}
+	return removal, left, nil
 }
 
 // close takes the log-in and the memberships. A session of the role can keep it from that, by changing its own password in
 // a transaction that it leaves open; then the sessions go first, and the role is closed in the same breath.
 func (d *driver) close(ctx context.Context, v plan, removal *connector.Removal) (found bool, err error) {
 	var closed struct {
-		Found bool `json:"found"`
+		Found         bool `json:"found"`
+		SessionsEnded int  `json:"sessions_ended"`
 	}
-	err = run(ctx, d.pool, v.order(), &closed, closeScript)
-	for range closeTries {
-		if !blocked(err) {
-			break
-		}
-		var left remains
-		if err = run(ctx, d.pool, v.order(), &left, endScript); err != nil {
-			continue
-		}
-		removal.SessionsEnded += left.SessionsEnded
-		err = run(ctx, d.pool, v.order(), &closed, endScript, closeScript)
+	arg := v.order()
+	err = d.call(ctx, callClose, arg, &closed)
+	for tries := 0; tries < closeTries && (sqlState(err) == stateLockNotAvailable || concurrent(err)); tries++ {
+		arg.Force = true
+		err = d.call(ctx, callClose, arg, &closed)
 	}
+	removal.SessionsEnded += closed.SessionsEnded
 	return closed.Found, err
 }
-
-func blocked(err error) bool { return sqlState(err) == stateLockNotAvailable || concurrent(err) }
 
 // end ends sessions and prepared transactions until there are none.
 func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (remains, error) {
@@ -97,7 +119,7 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 	arg.Drop = true
 	for range endRounds {
 		var left remains
-		if err := run(ctx, d.pool, arg, &left, endScript); err != nil {
+		if err := d.call(ctx, callEnd, arg, &left); err != nil {
 			return remains{}, err
 		}
 		removal.SessionsEnded += left.SessionsEnded
@@ -119,13 +141,14 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 // rollBack rolls a prepared transaction back, which must be done as its role and in its database.
 func (d *driver) rollBack(ctx context.Context, role string, t prepared) error {
 	return d.inDatabase(ctx, t.Database, func(conn *pgx.Conn) error {
-		// ROLLBACK PREPARED takes no parameter and runs in no function: the server quotes the text for us.
 		var statement string
-		err := conn.QueryRow(ctx, `SELECT format('ROLLBACK PREPARED %L', $1::text) FROM set_config('role', $2, false)`, t.GID, role).Scan(&statement)
-		if err != nil {
+		if err := conn.QueryRow(ctx, writeRollback, t.GID).Scan(&statement); err != nil {
 			return err
 		}
-		_, err = conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol)
+		if _, err := conn.Exec(ctx, `SELECT set_config('role', $1, false)`, role); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol)
 		if sqlState(err) == stateUndefinedObject {
 			return nil // finished meanwhile
 		}
@@ -149,50 +172,4 @@ func (d *driver) checkOrphans(ctx context.Context, v plan) error {
 	return access.Errorf(access.KindMisconfigured,
 		"Somebody dropped the role %q of the connector %s while it had %d sessions and %d prepared transactions. An operator must end them as a superuser: SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = %d; ROLLBACK PREPARED.",
 		v.Role, d.name, s.Sessions, s.Prepared, v.OID)
-}
-
-// tidy disposes of what the role owns in each database, then of the role. Its text says what could not be done; none of
-// that gives access.
-func (d *driver) tidy(ctx context.Context, v plan, left remains) (remains, string) {
-	var undone []string
-	for _, database := range left.Databases {
-		if err := d.disposeIn(ctx, database, left.Role); err != nil {
-			undone = append(undone, fmt.Sprintf("database %q: %v", database, cause(err)))
-		}
-	}
-	if len(left.Databases) > 0 && len(undone) == 0 {
-		arg := v.order()
-		arg.Drop = true
-		var after remains
-		if err := run(ctx, d.pool, arg, &after, endScript); err != nil {
-			undone = append(undone, cause(err).Error())
-		} else {
-			left = after
-		}
-	}
-	switch {
-	case left.Dropped || !left.Found:
-		return left, ""
-	case left.Hindrance != "":
-		undone = append(undone, left.Hindrance)
-	}
-	return left, fmt.Sprintf("The role %q is closed and still there: %s", left.Role, strings.Join(undone, "; "))
-}
-
-func (d *driver) disposeIn(ctx context.Context, database, role string) error {
-	arg := struct {
-		Role  string  `json:"role"`
-		Owner *string `json:"owner"`
-	}{Role: role}
-	if d.config.Objects == ReassignObjects {
-		arg.Owner = &d.config.ObjectsOwner
-	}
-	err := d.inDatabase(ctx, database, func(conn *pgx.Conn) error {
-		var none struct{}
-		return run(ctx, conn, arg, &none, tidyScript)
-	})
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("the time ran out")
-	}
-	return err
 }

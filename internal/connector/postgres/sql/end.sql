@@ -1,15 +1,14 @@
--- Ends what goes on under a closed role: its sessions, and, once nothing is left that hinders, the role itself.
--- Reads role, oid, mark, drop. Writes found, sessions_ended, sessions_open (process IDs), prepared (gid and database of
--- each prepared transaction), memberships, databases (where it owns something or has a privilege), dropped, hindrance.
-DO $curfew$
+-- curfew_end ends what goes on under a closed role: its sessions, and, once nothing is left that hinders, the role itself.
+-- Reads role, oid, mark, drop. Returns found, role (its name now), sessions_ended, sessions_open (process IDs), prepared (gid
+-- and database of each prepared transaction), memberships, databases (where it owns something or has a privilege), dropped,
+-- hindrance.
+CREATE FUNCTION pg_temp.curfew_end(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
-    o         CONSTANT jsonb := current_setting('curfew.order');
     v16       CONSTANT boolean := current_setting('server_version_num')::int >= 160000;
     give_up   CONSTANT timestamptz := clock_timestamp() + interval '3 s';
     pause     double precision := 0.001;
     id        oid;
     who       text;
-    ours      boolean;
     s         record;
     signalled int[] := '{}';
     counted   int := 0;
@@ -20,17 +19,9 @@ DECLARE
     dropped   boolean := false;
     hindrance text;
 BEGIN
-    SELECT r.oid, r.rolname,
-           shobj_description(r.oid, 'pg_authid') IS NOT DISTINCT FROM o->>'mark'
-           OR (r.oid = (o->>'oid')::oid AND r.rolname = o->>'role')
-      INTO id, who, ours
-      FROM pg_roles r
-     WHERE r.oid IN (to_regrole(quote_ident(o->>'role'))::oid, (o->>'oid')::oid)
-     ORDER BY 3 DESC LIMIT 1;
-    IF id IS NULL OR (NOT ours AND who <> o->>'role') THEN
-        RETURN;
-    ELSIF NOT ours THEN
-        RAISE EXCEPTION 'the role % bears another mark', who USING ERRCODE = 'CF002';
+    SELECT * INTO id, who FROM pg_temp.curfew_find(o);
+    IF id IS NULL THEN
+        RETURN jsonb_build_object('found', false, 'sessions_ended', 0);
     END IF;
 
     -- Only a member may end a role's sessions, act as the role, and dispose of what it owns.
@@ -86,8 +77,8 @@ BEGIN
             hindrance := SQLERRM;
         END;
     END IF;
-    PERFORM set_config('curfew.result', jsonb_build_object(
+    RETURN jsonb_build_object(
         'found', true, 'role', who, 'sessions_ended', counted, 'sessions_open', to_jsonb(running), 'prepared', prepared,
-        'memberships', to_jsonb(members), 'databases', to_jsonb(databases), 'dropped', dropped, 'hindrance', hindrance)::text, true);
+        'memberships', to_jsonb(members), 'databases', to_jsonb(databases), 'dropped', dropped, 'hindrance', hindrance);
 END
-$curfew$
+$curfew$;

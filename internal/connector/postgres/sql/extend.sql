@@ -1,8 +1,7 @@
--- Moves the native expiry of a role that has not been closed.
--- Reads role, mark, valid_until, act_by.
-DO $curfew$
+-- curfew_extend moves the native expiry of a role that has not been closed.
+-- Reads role, mark, valid_until, act_by. Returns an empty object.
+CREATE FUNCTION pg_temp.curfew_extend(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
-    o   CONSTANT jsonb := current_setting('curfew.order');
     who CONSTANT text := o->>'role';
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles
@@ -14,5 +13,6 @@ BEGIN
     IF clock_timestamp() >= (o->>'act_by')::timestamptz THEN
         RAISE EXCEPTION 'the order came too late' USING ERRCODE = 'CF001';
     END IF;
+    RETURN '{}';
 END
-$curfew$
+$curfew$;
