@@ -35,8 +35,13 @@ const (
 	callClose  = `SELECT pg_temp.curfew_close($1)`
 )
 
-// concurrentTries bounds how often a transaction is tried that others get in the way of.
-const concurrentTries = 6
+const (
+	// concurrentTries bounds how often a transaction is tried that others get in the way of.
+	concurrentTries = 6
+	// deniedTries bounds how often it is tried when a privilege is lacking. A role that goes and comes again between two
+	// statements takes our membership in it with it, which looks like a privilege that we never had.
+	deniedTries = 3
+)
 
 // makeFunctions makes a new session ready.
 func makeFunctions(ctx context.Context, conn *pgx.Conn) error {
@@ -51,10 +56,16 @@ func (d *driver) call(ctx context.Context, call string, order, result any) error
 	if err != nil {
 		return err
 	}
+	denied := 0
 	once := func() ([]byte, error) {
 		var answer []byte
 		err := d.pool.QueryRow(ctx, call, string(argument)).Scan(&answer)
-		if err != nil && !concurrent(err) {
+		again := concurrent(err)
+		if sqlState(err) == statePermissionDenied {
+			denied++
+			again = denied < deniedTries
+		}
+		if err != nil && !again {
 			err = backoff.Permanent(err)
 		}
 		return answer, err
