@@ -44,7 +44,7 @@ the target issues a new credential, and this one stops working.`,
 			case p.wantsJSON():
 				return p.printJSON(cred)
 			}
-			return p.table(nil, credentialRows(cred))
+			return p.showCredential(args[0], cred)
 		},
 	}
 	cmd.Flags().BoolVar(&asEnv, "env", false, "print export lines for a shell's eval")
@@ -129,18 +129,25 @@ func open(key *secret.RecipientKey, g client.Grant, sealed client.SealedCredenti
 	return cred, nil
 }
 
-func credentialRows(c access.Credential) [][]string {
+// showCredential prints what a person types somewhere. What is for programs has a form of its own.
+func (p *program) showCredential(typed string, c access.Credential) error {
 	rows := [][]string{}
 	for _, row := range [][]string{{"username", c.Username}, {"password", c.Password}, {"uri", c.URI}} {
 		if row[1] != "" {
 			rows = append(rows, row)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-		rows = append(rows, []string{name, c.Env[name]})
+	if err := p.table(nil, rows); err != nil {
+		return err
 	}
-	return rows
+	if len(c.Env) > 0 {
+		p.say("For a shell: eval \"$(curfew credential %s --env)\"", typed)
+	}
+	return nil
 }
+
+// variable is the name of a variable in a POSIX shell.
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // printExports prints lines for the eval of a POSIX shell. A name or a value that a shell could take for something else
 // is refused.
@@ -150,15 +157,11 @@ func (p *program) printExports(env map[string]string) error {
 	}
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if !variableName(name) || strings.ContainsRune(env[name], 0) {
+		if !variable.MatchString(name) || strings.ContainsRune(env[name], 0) {
 			return access.Errorf(access.KindUnavailable, "the credential names a variable %q that no shell can hold", name)
 		}
 		b.WriteString("export " + name + "='" + strings.ReplaceAll(env[name], "'", `'\''`) + "'\n")
 	}
 	_, err := p.stdout.Write([]byte(b.String()))
 	return err
-}
-
-func variableName(name string) bool {
-	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name)
 }

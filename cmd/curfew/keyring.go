@@ -27,7 +27,8 @@ type keyring struct {
 
 // heldKey is the content of a key file.
 type heldKey struct {
-	PrivateKey []byte `json:"private_key"`
+	// Key is the private key.
+	Key []byte `json:"key"`
 	// Until is when no credential can be sealed to the key any more, and its file may go.
 	Until time.Time `json:"until"`
 }
@@ -75,7 +76,8 @@ func (p *program) openKeyring() (*keyring, error) {
 	return k, nil
 }
 
-func (k *keyring) close() error { return k.root.Close() }
+// close lets go of the folder, through which nothing is written that could fail late.
+func (k *keyring) close() { _ = k.root.Close() }
 
 // create makes a key for a request that has no name yet. It is on the disk when create returns, so that nothing that
 // happens to the request's answer loses it.
@@ -105,7 +107,7 @@ func (k *keyring) find(request string, recipient []byte) (*secret.RecipientKey, 
 		if err != nil {
 			return nil, err
 		}
-		return secret.ParseRecipientKey(held.PrivateKey)
+		return secret.ParseRecipientKey(held.Key)
 	}
 	return nil, nil
 }
@@ -183,7 +185,7 @@ func (k *keyring) write(name string, key *secret.RecipientKey, until time.Time) 
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(heldKey{PrivateKey: private, Until: until.UTC()})
+	content, err := json.Marshal(heldKey{Key: private, Until: until.UTC()})
 	if err != nil {
 		return err
 	}

@@ -26,20 +26,9 @@ func (p *program) printJSON(v any) error {
 	return err
 }
 
-// say prints a line for people. The arguments that are strings come from elsewhere and are made harmless.
+// say prints a line for people. Whatever stands in it is made harmless.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintf(p.stdout, format+"\n", harmless(args)...)
-}
-
-func harmless(args []any) []any {
-	out := make([]any, len(args))
-	for i, a := range args {
-		out[i] = a
-		if s, ok := a.(string); ok {
-			out[i] = display(s)
-		}
-	}
-	return out
+	fmt.Fprintln(p.stdout, display(fmt.Sprintf(format, args...)))
 }
 
 // table prints aligned columns under their headings, without a heading when there is none. Every cell is made harmless.

@@ -172,6 +172,7 @@ func outcome(r client.Request) error {
 		return access.Errorf(access.KindDenied, "request %s is denied: %s", id, r.Why)
 	case client.RequestStateWithdrawn, client.RequestStateLapsed:
 		return access.Errorf(access.KindConflict, "request %s is %s", id, r.State)
+	default:
 	}
 	for _, g := range r.Grants {
 		if g.State == client.GrantStateEnded || g.State == client.GrantStateRevoking {
@@ -194,6 +195,7 @@ func (p *program) tellRequest(r client.Request) {
 		for _, g := range r.Grants {
 			p.tellGrant(g)
 		}
+	default: // outcome says it
 	}
 }
 

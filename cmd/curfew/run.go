@@ -58,7 +58,6 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 			if p.output != "table" && p.output != "json" {
 				return usagef("-o is table or json")
 			}
-			p.began = true
 			return nil
 		},
 	}
@@ -69,7 +68,18 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 		p.listCommand(), p.requestCommand(), p.requestsCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
 		p.grantsCommand(), p.credentialCommand(), p.returnCommand(), p.revokeCommand(), p.whoamiCommand(), p.versionCommand(),
 	)
+	for _, cmd := range root.Commands() {
+		cmd.RunE = p.beginning(cmd.RunE)
+	}
 	return root
+}
+
+// beginning notes that the command line was understood, flags and arguments included.
+func (p *program) beginning(command func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		p.began = true
+		return command(cmd, args)
+	}
 }
 
 // usagef is a mistake in how a command was called.
@@ -79,7 +89,7 @@ func usagef(format string, args ...any) error {
 
 // lines makes a message of several lines, such as cobra's suggestions, harmless line by line.
 func lines(s string) string {
-	parts := strings.Split(strings.TrimSpace(s), "\n")
+	parts := strings.Split(strings.ReplaceAll(strings.TrimSpace(s), "\t", "  "), "\n")
 	for i, part := range parts {
 		parts[i] = display(part)
 	}

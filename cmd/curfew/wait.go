@@ -60,7 +60,11 @@ func starting(g client.Grant) bool {
 // waitsFor says what a request waits for, behind "is".
 func waitsFor(r client.Request) string {
 	if r.State == client.RequestStatePending {
-		return "waiting for " + reviewsText(r.Stages)
+		text := "waiting for " + reviewsText(r.Stages)
+		if n := len(r.Reviews); n > 0 {
+			text += fmt.Sprintf(" (%d given)", n)
+		}
+		return text
 	}
 	var coming []string
 	for _, g := range r.Grants {

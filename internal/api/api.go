@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -106,8 +107,8 @@ func (s *surface) recovering(next http.Handler) http.Handler {
 			if cause == nil {
 				return
 			}
-			if cause == http.ErrAbortHandler {
-				panic(cause)
+			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(cause) // net/http's own way to break off
 			}
 			p := newProblem(access.KindInternal.HTTPStatus(), access.SafeMessage(nil))
 			p.Instance = newInstance()

@@ -23,8 +23,12 @@ type OfferList struct {
 	Next  string  `json:"next"`
 }
 
-// maxWords bounds the words of a search.
-const maxWords = 16
+const (
+	// maxWords bounds the words of a search.
+	maxWords = 16
+	// maxOffers bounds its result.
+	maxOffers = 10_000
+)
 
 type listEntitlementsInput struct {
 	Words  string `query:"words" maxLength:"256" doc:"Words that must all occur in the entitlement, in any case"`
@@ -41,6 +45,9 @@ func (s *surface) listEntitlements(ctx context.Context, in *listEntitlementsInpu
 	offers, err := s.Engine.Entitlements(ctx, actorOf(ctx), words, in.Denied)
 	if err != nil {
 		return nil, err
+	}
+	if len(offers) > maxOffers {
+		return nil, access.Errorf(access.KindExhausted, "More than %d entitlements match; add words that they shall contain.", maxOffers)
 	}
 	list := OfferList{Items: make([]Offer, len(offers))}
 	for i, o := range offers {

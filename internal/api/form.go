@@ -64,7 +64,8 @@ func selectorTexts(selectors []string) []string {
 	for i, s := range selectors {
 		word, name, _ := strings.Cut(s, ":")
 		out[i] = s
-		if bare, ok := strings.CutPrefix(name, access.StaticIssuer+"/"); ok && !strings.Contains(bare, "/") {
+		bare, static := strings.CutPrefix(name, access.StaticIssuer+"/")
+		if static && (word == "group" || word == "principal") && !strings.Contains(bare, "/") {
 			out[i] = word + ":" + bare
 		}
 	}

@@ -25,6 +25,7 @@ type Grant struct {
 	// ResidualUntil keeps a grant in revoking although everything that can be removed is.
 	ResidualUntil time.Time `json:"residual_until,omitzero" doc:"When the last thing that was issued and cannot be unissued stops working"`
 	SessionsEnded int       `json:"sessions_ended,omitempty" doc:"Open sessions that were ended when it was taken back"`
+	Housekeeping  string    `json:"housekeeping,omitempty" doc:"What is left to tidy at the target; none of it gives access"`
 	LastError     string    `json:"last_error,omitempty" doc:"Why the last attempt to move it on failed"`
 }
 
@@ -107,6 +108,6 @@ func newGrant(g access.Grant) Grant {
 		Entitlement: g.Entitlement.String(), State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
 		ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
 		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, ResidualUntil: utc(g.ResidualUntil),
-		SessionsEnded: g.SessionsEnded, LastError: g.LastError,
+		SessionsEnded: g.SessionsEnded, Housekeeping: g.Housekeeping, LastError: g.LastError,
 	}
 }

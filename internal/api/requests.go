@@ -16,7 +16,7 @@ type Request struct {
 	Principal    string            `json:"principal"`
 	Bundle       string            `json:"bundle,omitempty"`
 	Entitlements []string          `json:"entitlements" nullable:"false"`
-	Duration     string            `json:"duration,omitempty" doc:"What was asked, as in 1h30m0s"`
+	Duration     string            `json:"duration,omitempty" doc:"What was asked, or what the policies give where nothing was, as in 1h30m0s"`
 	Reason       string            `json:"reason"`
 	Ticket       string            `json:"ticket,omitempty"`
 	Params       map[string]string `json:"params,omitempty"`
@@ -126,10 +126,10 @@ func scopeOf(text string) engine.Scope {
 	}
 }
 
-// done shows a request to the one who just changed it. The change stands, so that an actor who cannot read the whole
-// request any more is shown what the change itself returned.
-func (s *surface) done(ctx context.Context, r access.Request) *requestOutput {
-	v, err := s.Engine.Request(ctx, actorOf(ctx), r.ID)
+// done shows a request to the one who just made or changed it, after waiting for its outcome. What was done stands, so
+// that neither an error while waiting nor a loss of the right to see the request hides what came of it.
+func (s *surface) done(ctx context.Context, r access.Request, wait time.Duration) *requestOutput {
+	v, err := s.waitRequest(ctx, r.ID, wait)
 	if err != nil {
 		v = engine.RequestView{Request: r}
 	}
@@ -140,7 +140,7 @@ func newRequest(v engine.RequestView) Request {
 	r := v.Request
 	out := Request{
 		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Bundle: r.Bundle,
-		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(r.Duration), Reason: r.Reason, Ticket: r.Ticket,
+		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(v.Duration()), Reason: r.Reason, Ticket: r.Ticket,
 		Params: r.Params, Recipient: r.Recipient, CreatedAt: utc(r.CreatedAt), LapsesAt: utc(r.LapsesAt),
 		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Stages: newStages(v.Open),
 		Reviews: make([]Review, len(v.Reviews)), Grants: make([]Grant, len(v.Grants)),

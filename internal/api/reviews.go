@@ -33,7 +33,7 @@ func (s *surface) reviewRequest(ctx context.Context, in *reviewRequestInput) (*r
 	if err != nil {
 		return nil, err
 	}
-	return s.done(ctx, r), nil
+	return s.done(ctx, r, 0), nil
 }
 
 type requestPath struct {
@@ -49,5 +49,5 @@ func (s *surface) withdrawRequest(ctx context.Context, in *requestPath) (*reques
 	if err != nil {
 		return nil, err
 	}
-	return s.done(ctx, r), nil
+	return s.done(ctx, r, 0), nil
 }

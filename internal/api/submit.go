@@ -36,14 +36,7 @@ func (s *surface) submitRequest(ctx context.Context, in *submitRequestInput) (*r
 	if err != nil {
 		return nil, err
 	}
-	if wait == 0 || ctx.Err() != nil {
-		return s.done(ctx, r), nil
-	}
-	v, err := s.waitRequest(ctx, r.ID, wait)
-	if err != nil {
-		return nil, err
-	}
-	return &requestOutput{Body: newRequest(v)}, nil
+	return s.done(ctx, r, wait), nil
 }
 
 // bundlePrefix begins the name of a bundle where an entitlement could stand.

@@ -115,7 +115,7 @@ func (l *life) nothingLeft() {
 		}
 		ours := map[access.GrantID]bool{}
 		for _, g := range list.Items {
-			if access.GrantState(g.State) != access.GrantEnded {
+			if access.GrantState(g.State) != access.GrantEnded || g.Housekeeping != "" {
 				return errTryAgain
 			}
 			ours[access.GrantID(g.ID)] = true

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -35,7 +34,7 @@ func TestCrash(t *testing.T) {
 			})
 		}
 	})
-	fmt.Printf("%d points, %d killed\n", len(all), len(killed))
+	t.Logf("%d points, %d killed", len(all), len(killed))
 	if len(killed) != len(all) {
 		t.Errorf("%d of %d points were not passed", len(all)-len(killed), len(all))
 	}

@@ -34,8 +34,10 @@ func (e *Engine) Credential(ctx context.Context, actor access.Principal, id acce
 }
 
 // fetch reads the credential; found is false when none is sealed to this recipient.
-func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (cred access.SealedCredential, found bool, err error) {
-	err = e.update(ctx, txFetched, func(c *change) error {
+func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (access.SealedCredential, bool, error) {
+	var cred access.SealedCredential
+	var found bool
+	err := e.update(ctx, txFetched, func(c *change) error {
 		cred, found = access.SealedCredential{}, false
 		g, err := c.mayOpen(actor, id)
 		if err != nil {

@@ -38,16 +38,17 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 	case len(o.Comment) > access.MaxReason || !text(o.Comment):
 		return access.Request{}, access.Errorf(access.KindInvalid, "A comment is UTF-8 text of at most %d bytes without NUL characters.", access.MaxReason)
 	}
-	r, err := e.load(ctx, id)
+	// Who may not see the request does not learn that there is one.
+	v, err := e.Request(ctx, actor, id)
 	if err != nil {
 		return access.Request{}, err
 	}
-	in, d, err := e.decideAgain(ctx, r)
+	in, d, err := e.decideAgain(ctx, v.Request)
 	if err != nil {
 		return access.Request{}, err
 	}
 	for range maxReviewTries {
-		err := e.review(ctx, actor, r.ID, o, in, d)
+		err := e.review(ctx, actor, id, o, in, d)
 		if err == nil {
 			return e.load(ctx, id)
 		}
@@ -200,13 +201,8 @@ func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access
 
 // Lapse ends the waiting of requests whose reviews did not come in time, and returns when the next one lapses (zero:
 // none waits).
-func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
-	var now time.Time
-	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
-		now = tx.Now()
-		next, err = tx.Requests().NextLapse(e.cfg.Tenant)
-		return err
-	})
+func (e *Engine) Lapse(ctx context.Context) (time.Time, error) {
+	now, next, err := e.nextLapse(ctx)
 	if err != nil || next.IsZero() || next.After(now) {
 		return next, err
 	}
@@ -220,8 +216,20 @@ func (e *Engine) Lapse(ctx context.Context) (next time.Time, err error) {
 				return err
 			}
 		}
-		next, err = c.Requests().NextLapse(e.cfg.Tenant)
+		return nil
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	_, next, err = e.nextLapse(ctx)
+	return next, err
+}
+
+func (e *Engine) nextLapse(ctx context.Context) (now, next time.Time, err error) {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		now = tx.Now()
+		next, err = tx.Requests().NextLapse(e.cfg.Tenant)
 		return err
 	})
-	return next, err
+	return now, next, err
 }

@@ -61,10 +61,11 @@ func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, 
 }
 
 // claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
-func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector) (work []access.Grant, err error) {
+func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector) ([]access.Grant, error) {
 	lease := e.cfg.IDs.New("lease_")
 	end := now.Add(2 * conn.Timeout())
-	err = e.update(ctx, txClaim, func(c *change) error {
+	var work []access.Grant
+	err := e.update(ctx, txClaim, func(c *change) error {
 		work = nil
 		due, err := c.Grants().Claim(lane, now, lease, end, claimLimit)
 		if err != nil {
@@ -80,7 +81,11 @@ func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn
 		}
 		return nil
 	})
-	return work, err
+	if err != nil {
+		// After a cancelled wait the transaction may still run, and work is its own until it is known to be over.
+		return nil, err
+	}
+	return work, nil
 }
 
 // prepareClaimed brings a claimed grant into the state in which it is acted on.

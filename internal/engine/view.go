@@ -287,6 +287,7 @@ func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Of
 		offer.Reviewers = slices.Compact(offer.Reviewers)
 		out = append(out, offer)
 	}
+	slices.SortFunc(out, func(a, b Offer) int { return strings.Compare(a.Entitlement.String(), b.Entitlement.String()) })
 	return out, nil
 }
 

@@ -251,7 +251,10 @@ type Grant struct {
 	EndReason   GrantEndReason `json:"end_reason,omitempty,omitzero"`
 	EndedAt     time.Time      `json:"ended_at,omitempty,omitzero"`
 	Entitlement string         `json:"entitlement"`
-	ID          string         `json:"id"`
+
+	// Housekeeping What is left to tidy at the target; none of it gives access
+	Housekeeping string `json:"housekeeping,omitempty,omitzero"`
+	ID           string `json:"id"`
 
 	// LastError Why the last attempt to move it on failed
 	LastError string `json:"last_error,omitempty,omitzero"`
@@ -349,7 +352,7 @@ type Request struct {
 	Bundle    string    `json:"bundle,omitempty,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 
-	// Duration What was asked, as in 1h30m0s
+	// Duration What was asked, or what the policies give where nothing was, as in 1h30m0s
 	Duration     string   `json:"duration,omitempty,omitzero"`
 	Entitlements []string `json:"entitlements"`
 	Grants       []Grant  `json:"grants"`

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"curfew": main})
+}
+
+// The scripts are transcripts: what people type, and what they see. Each has a server of its own, with the company of
+// package enginetest. Beside testscript's own commands they have:
+//
+//	as NAME           whose token the commands use from then on
+//	exits CODE CMD…   runs a command and checks its exit code
+//	shows FILE        compares the last output with a file, after names for IDs (R1, G1) and times
+//	ids               sets R1, G1 … to the last six characters of the IDs so far, R1_FULL, G1_FULL … to the whole
+//	asked N           waits until there are N requests
+//	logs-in FILE      logs in at the target with the credential in a JSON file; ! logs-in must be refused
+//	target down       makes the target unreachable for what takes access away
+//	mode MODE FILE    checks a file's or a folder's permissions
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "logs-in": logsIn, "target": target, "mode": mode,
+		},
+		UpdateScripts: os.Getenv("CURFEW_UPDATE_SCRIPTS") != "",
+	})
+}
+
+type worldKey struct{}
+
+func setup(env *testscript.Env) error {
+	t, ok := env.T().(testing.TB)
+	if !ok {
+		return errors.New("testscript hands out no testing.TB any more")
+	}
+	w := enginetest.New(t)
+	w.Run()
+	server := httptest.NewServer(api.New(api.Config{
+		Engine: w.Engine, Authenticator: w.Directory, Tenant: access.DefaultTenant,
+		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(server.Close)
+	env.Values[worldKey{}] = w
+	env.Setenv("CURFEW_URL", server.URL)
+	env.Setenv("CURFEW_TOKEN", enginetest.Alice+"-token")
+	env.Setenv("CURFEW_STATE", filepath.Join(env.WorkDir, "state"))
+	// What no script can hold: a title for the terminal, an override of the reading direction, a line break; and 5,000 bytes.
+	env.Setenv("REASON", "\x1b]0;owned\x07\u202egnp.exe\n<b>")
+	env.Setenv("LONG", strings.Repeat("a", 5000))
+	return nil
+}
+
+func world(ts *testscript.TestScript) *enginetest.World {
+	return ts.Value(worldKey{}).(*enginetest.World)
+}
+
+func want(ts *testscript.TestScript, args []string, n int, usage string) {
+	if len(args) != n {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+func as(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 1, "as NAME")
+	ts.Setenv("CURFEW_TOKEN", args[0]+"-token")
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE CMD…")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// named lists the IDs that there are with the names that the scripts have for them, oldest first.
+func named(ts *testscript.TestScript) (ids, names []string) {
+	w := world(ts)
+	page := store.Page{Limit: 1000}
+	requests, _, err := w.Engine.Requests(context.Background(), w.Who(enginetest.Carol), engine.All, page)
+	ts.Check(err)
+	slices.Reverse(requests)
+	for i, r := range requests {
+		ids, names = append(ids, string(r.Request.ID)), append(names, fmt.Sprintf("R%d", i+1))
+	}
+	grants, _, err := w.Engine.Grants(context.Background(), w.Who(enginetest.Carol), engine.All, true, page)
+	ts.Check(err)
+	slices.Reverse(grants)
+	for i, g := range grants {
+		ids, names = append(ids, string(g.ID)), append(names, fmt.Sprintf("G%d", i+1))
+	}
+	return ids, names
+}
+
+func ids(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 0, "ids")
+	ids, names := named(ts)
+	for i, id := range ids {
+		ts.Setenv(names[i], access.Short(access.RequestID(id)))
+		ts.Setenv(names[i]+"_FULL", id)
+	}
+}
+
+func askedFor(ts *testscript.TestScript) int {
+	w := world(ts)
+	requests, _, err := w.Engine.Requests(context.Background(), w.Who(enginetest.Carol), engine.All, store.Page{Limit: 1000})
+	ts.Check(err)
+	return len(requests)
+}
+
+// awaitAsked looks again and again: a request that is not there yet has nobody who could be woken.
+func awaitAsked(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 1, "asked N")
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for askedFor(ts) < n {
+		runtime.Gosched()
+	}
+}
+
+var (
+	moments   = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	distances = regexp.MustCompile(`\bin [0-9dhms]*[0-9][dhms]\b|\b[0-9dhms]*[0-9][dhms] ago\b`)
+	keys      = regexp.MustCompile(`"recipient": "[^"]+"`)
+)
+
+func shows(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 1, "shows FILE")
+	got := ts.ReadFile("stdout")
+	ids, names := named(ts)
+	for i, id := range ids {
+		got = strings.ReplaceAll(got, id, names[i]+"_FULL")
+		// Six characters as well, so that the columns of a table stay where they are.
+		got = strings.ReplaceAll(got, access.Short(access.RequestID(id)), fmt.Sprintf("%-6s", names[i]))
+	}
+	got = moments.ReplaceAllString(got, "MOMENT")
+	got = distances.ReplaceAllString(got, "in TIME")
+	got = keys.ReplaceAllString(got, `"recipient": "KEY"`)
+	if expected := ts.ReadFile(args[0]); squeeze(got) != squeeze(expected) {
+		ts.Fatalf("got\n%s\nwant\n%s", got, expected)
+	}
+}
+
+// squeeze takes off what no eye sees: spaces at the ends of lines.
+func squeeze(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = strings.TrimRight(parts[i], " ")
+	}
+	return strings.Join(parts, "\n")
+}
+
+func logsIn(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, args, 1, "[!] logs-in FILE")
+	cred := readCredential(ts, args[0])
+	_, err := world(ts).Target.Login(cred.Username, cred.Password)
+	if (err != nil) != neg {
+		ts.Fatalf("log-in as %s: %v", cred.Username, err)
+	}
+}
+
+func target(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 || args[0] != "down" {
+		ts.Fatalf("usage: target down")
+	}
+	_, revive := world(ts).Target.Inject(memory.Fault{Call: connector.CallRevoke, Moment: memory.BeforeEffect, Effect: memory.Fail})
+	ts.Defer(revive)
+}
+
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 2, "mode MODE FILE")
+	matches, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(matches) == 0 {
+		ts.Fatalf("there is no %s", args[1])
+	}
+	for _, path := range matches {
+		info, err := os.Stat(path)
+		ts.Check(err)
+		if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+			ts.Fatalf("%s has mode %s, want %s", path, got, args[0])
+		}
+	}
+}
+
+func readCredential(ts *testscript.TestScript, file string) (cred access.Credential) {
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &cred))
+	return cred
+}
