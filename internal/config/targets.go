@@ -23,7 +23,7 @@ func (a *assembly) newTargets(connectors []Connector) targets {
 	for _, c := range connectors {
 		name := string(c.Name)
 		t.connectors = append(t.connectors, name)
-		if lister, ok := c.Config.(PermissionLister); ok && a.intact(keyPath("connectors", string(name))...) {
+		if lister, ok := c.Config.(PermissionLister); ok && a.intact(keyPath("connectors", name)...) {
 			t.permissions[name] = slices.Sorted(slices.Values(lister.PermissionNames()))
 		}
 	}

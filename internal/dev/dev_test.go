@@ -96,7 +96,7 @@ func TestDemo(t *testing.T) {
 	demo := run(t, Options{})
 	engineer, reviewer := demo.must(t, "engineer"), demo.must(t, "reviewer")
 
-	granted, err := engineer.request(ctx, "orders-db/orders:read", time.Hour, "look at order 17")
+	granted, err := engineer.request(ctx, time.Hour, "look at order 17")
 	if err != nil || len(granted.Grants) != 1 || granted.Grants[0].State != client.GrantState(access.GrantActive) {
 		t.Fatalf("%+v, %v", granted, err)
 	}
@@ -162,7 +162,7 @@ func TestDataIsKept(t *testing.T) {
 	}
 	ctx := t.Context()
 	first := run(t, Options{Data: folder})
-	granted, err := first.must(t, "engineer").request(ctx, "orders-db/orders:read", time.Hour, "x")
+	granted, err := first.must(t, "engineer").request(ctx, time.Hour, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestDataIsKept(t *testing.T) {
 	if err != nil || g.EndReason != client.GrantEndReason(access.EndRevoked) || g.VerifiedAt.IsZero() {
 		t.Errorf("the first grant is %+v, %v", g, err)
 	}
-	if _, err := engineer.request(ctx, "orders-db/orders:read", time.Hour, "x"); err != nil {
+	if _, err := engineer.request(ctx, time.Hour, "x"); err != nil {
 		t.Errorf("the second demo grants nothing: %v", err)
 	}
 	if err := second.interrupt(); err != nil {

@@ -3,6 +3,7 @@ package dev
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -33,8 +34,7 @@ func startTarget(ctx context.Context, f *folder, progress io.Writer) (*localpeer
 		return nil, err
 	}
 	if err := setUp(ctx, pg, f); err != nil {
-		pg.Stop()
-		return nil, fmt.Errorf("setting up the demo database: %w", err)
+		return nil, errors.Join(fmt.Errorf("setting up the demo database: %w", err), pg.Stop())
 	}
 	return pg, nil
 }

@@ -25,7 +25,7 @@ func (d *demo) tour(ctx context.Context) error {
 		return err
 	}
 	t := &tour{demo: d, psql: psql, engineer: engineer}
-	d.say("The life of a grant: %s for %s, on a PostgreSQL of its own.\n", tourEntitlement, tourDuration)
+	d.say("The life of a grant: %s for %s, on a PostgreSQL of its own.\n", readOrders, tourDuration)
 	for i, step := range []struct {
 		what string
 		play func(context.Context) error
@@ -47,7 +47,8 @@ func (d *demo) tour(ctx context.Context) error {
 	return nil
 }
 
-const tourEntitlement = "orders-db/orders:read"
+// readOrders is what the demo's engineers have for the asking.
+const readOrders = "orders-db/orders:read"
 
 // tour is what the steps hand on to each other.
 type tour struct {
@@ -88,8 +89,8 @@ func wantRefusal(out string, err error) error {
 
 func (t *tour) asked(ctx context.Context) error {
 	const reason = "look at order 17"
-	t.show(fmt.Sprintf("$ curfew request %s --for %s --reason %q --wait", tourEntitlement, tourDuration, reason))
-	r, err := t.engineer.request(ctx, tourEntitlement, tourDuration, reason)
+	t.show(fmt.Sprintf("$ curfew request %s --for %s --reason %q --wait", readOrders, tourDuration, reason))
+	r, err := t.engineer.request(ctx, tourDuration, reason)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (t *tour) granted(ctx context.Context) error {
 	if t.grant.State != client.GrantState(access.GrantActive) {
 		return fmt.Errorf("the grant is %s", t.grant.State)
 	}
-	t.show("$ curfew credential " + tourEntitlement)
+	t.show("$ curfew credential " + readOrders)
 	var err error
 	if t.credential, err = t.engineer.credential(ctx, t.grant.ID); err != nil {
 		return err
