@@ -46,7 +46,11 @@ func (s *stopper) String() string {
 // Every configuration that the documentation shows goes through check.
 func TestDocumentedConfigurationsAreGood(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```")
-	for _, page := range []string{"../../docs/configuration.md"} {
+	pages, err := filepath.Glob("../../docs/connectors/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "../../docs/configuration.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -56,8 +60,13 @@ func TestDocumentedConfigurationsAreGood(t *testing.T) {
 			t.Errorf("%s shows no configuration", page)
 		}
 		for _, block := range found {
+			shown := string(block[1])
+			if strings.HasPrefix(shown, "connectors:") {
+				// A connector's page shows its own part.
+				shown = smallConfig + shown
+			}
 			path := filepath.Join(t.TempDir(), "curfew.yaml")
-			if err := os.WriteFile(path, block[1], 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(shown), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if code, out, errs := curfewd(t, "check", "-c", path); code != 0 || !strings.Contains(out, "is good") {

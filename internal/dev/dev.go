@@ -124,7 +124,7 @@ Then, as the engineer:
   curfew list
   curfew request orders-db/orders:read --for 2m --reason "look at order 17" --wait
   curfew credential orders-db/orders:read
-  psql "$(curfew credential orders-db/orders:read -o json | sed 's/.*"uri": *"\([^"]*\)".*/\1/')" -c 'TABLE orders'
+  eval "$(curfew credential orders-db/orders:read --env)" && psql -c 'TABLE orders'
 
 What needs a review:
 

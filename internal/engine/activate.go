@@ -127,7 +127,11 @@ func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.
 	}
 	err = e.update(ctx, txActivated, func(c *change) error {
 		g := g
-		g.Lease, g.DueAt, g.ActBy = "", g.Deadline, time.Time{}
+		g.Lease, g.DueAt = "", g.Deadline
+		// With earlier orders, whose outcome nobody knows, ActBy stays: before it they may still arrive.
+		if g.Attempt == 1 {
+			g.ActBy = time.Time{}
+		}
 		if err := c.keepOutcome(g, order, out); err != nil {
 			return err
 		}
