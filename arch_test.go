@@ -138,6 +138,33 @@ func TestNoInitAndNoGlobalRegistration(t *testing.T) {
 	})
 }
 
+// A grant that just lives costs no timer and no goroutine: in the engine only the Runner has any, one a worker.
+func TestTimersAndGoroutinesAreTheRunnersAlone(t *testing.T) {
+	walk(t, func(path string) {
+		if !strings.HasPrefix(path, "internal/engine/") || strings.HasSuffix(path, "_test.go") || path == "internal/engine/runner.go" {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if _, ok := n.(*ast.GoStmt); ok {
+				t.Errorf("%s starts a goroutine", path)
+			}
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			pkg, ok := sel.X.(*ast.Ident)
+			if ok && pkg.Name == "time" && slices.Contains([]string{"AfterFunc", "NewTimer", "NewTicker", "After", "Tick", "Sleep"}, sel.Sel.Name) {
+				t.Errorf("%s uses time.%s", path, sel.Sel.Name)
+			}
+			return true
+		})
+	})
+}
+
 // floorOf finds the floor of a package by the longest pattern that fits.
 func floorOf(pkg string) (floor int, ok bool) {
 	best := -1

@@ -38,7 +38,8 @@ func (e Entitlement) String() string {
 	return string(e.Connector) + "/" + e.Resource + ":" + e.Permission
 }
 
-// ParseEntitlement reads the canonical text. Its errors say which part is wrong and are safe to show.
+// ParseEntitlement reads the canonical text. Its errors say which part is wrong and what it should be; they do not repeat
+// the text, which may be anything that was pasted in the wrong place.
 func ParseEntitlement(s string) (Entitlement, error) {
 	const form = "want CONNECTOR/RESOURCE:PERMISSION, as in orders-db/orders:read"
 	if len(s) > MaxConnectorName+MaxResourceName+MaxPermissionName+2 {
@@ -47,11 +48,11 @@ func ParseEntitlement(s string) (Entitlement, error) {
 	conn, rest, ok := strings.Cut(s, "/")
 	colon := strings.LastIndexByte(rest, ':')
 	if !ok || colon < 0 {
-		return Entitlement{}, fmt.Errorf("entitlement %q: %s", s, form)
+		return Entitlement{}, fmt.Errorf("this is no entitlement: %s", form)
 	}
 	e := Entitlement{Connector: ConnectorName(conn), Resource: rest[:colon], Permission: rest[colon+1:]}
 	if err := e.Validate(); err != nil {
-		return Entitlement{}, fmt.Errorf("entitlement %q: %w", s, err)
+		return Entitlement{}, fmt.Errorf("this is no entitlement: %w", err)
 	}
 	return e, nil
 }
@@ -65,7 +66,7 @@ func (e Entitlement) Validate() error {
 		return err
 	}
 	if !permissionName.MatchString(e.Permission) {
-		return fmt.Errorf("permission %q: want 1 to 128 of A-Z a-z 0-9 . _ -", e.Permission)
+		return errors.New("its permission wants 1 to 128 of A-Z a-z 0-9 . _ -")
 	}
 	return nil
 }
@@ -73,7 +74,7 @@ func (e Entitlement) Validate() error {
 // Validate checks the alphabet of a connector's name.
 func (c ConnectorName) Validate() error {
 	if !connectorName.MatchString(string(c)) {
-		return fmt.Errorf("connector %q: want 1 to 63 of a-z 0-9 -", string(c))
+		return errors.New("the name of a connector wants 1 to 63 of a-z 0-9 -")
 	}
 	return nil
 }

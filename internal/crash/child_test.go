@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,6 +31,9 @@ const (
 	envPoint  = "CURFEW_CRASH_POINT"
 )
 
+// holdFile, in the folder of the configuration, holds back a child's Grants.
+const holdFile = "hold"
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(envConfig); path != "" {
 		if err := serve(path, point(os.Getenv(envPoint))); err != nil {
@@ -40,7 +44,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	// Lives spend their time waiting for leases and deadlines, not computing.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "14"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
@@ -63,7 +67,7 @@ func serve(path string, at point) error {
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Clock: access.SystemClock{},
 		WrapStore: func(s store.Store) store.Store { return mortalStore{Store: s, killer: k} },
 		WrapDriver: func(_ access.ConnectorName, d connector.Driver) connector.Driver {
-			return mortalDriver{Driver: d, killer: k, failed: &sync.Once{}}
+			return mortalDriver{Driver: d, killer: k, failed: &sync.Once{}, hold: filepath.Join(filepath.Dir(path), holdFile)}
 		},
 	})
 	if err != nil {

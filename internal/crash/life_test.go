@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,8 +203,44 @@ func (l *life) lead() {
 	l.ended(grant, access.EndReturned)
 	unlock()
 
+	l.returnDuringActivation()
 	l.ended(l.active(l.submit("read")), access.EndExpired)
 	l.nothingLeft()
+}
+
+// returnDuringActivation gives a grant back while the target is being asked, so that the activation comes too late and
+// undoes itself.
+func (l *life) returnDuringActivation() {
+	l.Helper()
+	hold := filepath.Join(filepath.Dir(l.config), holdFile)
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		l.Fatal(err)
+	}
+	request := l.submit("read")
+	var grant string
+	l.step("wait for the activation", func() error {
+		r, err := l.as("alice").GetRequestWithResponse(l.ctx, request, nil)
+		if err := done(err, r); err != nil {
+			return err
+		}
+		var got client.Request
+		if err := json.Unmarshal(r.Body, &got); err != nil {
+			return err
+		}
+		if len(got.Grants) != 1 || access.GrantState(got.Grants[0].State) == access.GrantScheduled {
+			return errTryAgain
+		}
+		grant = got.Grants[0].ID
+		return nil
+	})
+	l.step("return during activation", func() error {
+		r, err := l.as("alice").ReturnGrantWithResponse(l.ctx, grant)
+		return done(err, r)
+	})
+	if err := os.Remove(hold); err != nil {
+		l.Fatal(err)
+	}
+	l.ended(grant, access.EndReturned)
 }
 
 // die checks that the point was passed.
@@ -374,7 +411,7 @@ func (l *life) ended(grant string, reason access.EndReason) {
 			return errTryAgain
 		case g.VerifiedAt.IsZero() || g.VerifiedBy == "":
 			return fmt.Errorf("the grant ended and was not read back: %s", r.Body)
-		case access.EndReason(g.EndReason) != reason && access.EndReason(g.EndReason) != access.EndFailed:
+		case !slices.Contains([]access.EndReason{reason, access.EndFailed, access.EndExpired}, access.EndReason(g.EndReason)):
 			return fmt.Errorf("the grant ended as %s, want %s", g.EndReason, reason)
 		}
 		return nil

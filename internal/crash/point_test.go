@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -69,6 +70,18 @@ type mortalDriver struct {
 	connector.Driver
 	killer
 	failed *sync.Once
+	// hold is a file: while it is there a Grant waits before it begins.
+	hold string
+}
+
+// held waits until nobody holds Grants back, but not for ever.
+func (d mortalDriver) held() {
+	for range 100 {
+		if _, err := os.Stat(d.hold); err != nil {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 }
 
 func (d mortalDriver) Check(ctx context.Context) (connector.Health, error) {
@@ -99,6 +112,7 @@ func (d mortalDriver) Grant(ctx context.Context, o connector.Order, p access.Pla
 	}
 	d.pass(callPoint(connector.CallGrant, "before"))
 	defer d.pass(callPoint(connector.CallGrant, "after"))
+	d.held()
 	return d.Driver.Grant(ctx, o, p)
 }
 

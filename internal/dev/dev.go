@@ -145,14 +145,15 @@ func (d *demo) farewell() string {
 	return "removes what was made"
 }
 
-// takeBackLimit bounds how long the end of the demo waits for the target.
-const takeBackLimit = 30 * time.Second
+// takeBackLimit bounds how long the end of the demo waits for the target. It is longer than an order that was cut short
+// may take to arrive, for which the end of a grant waits.
+const takeBackLimit = time.Minute
 
 // close puts the demo away in the order in which nothing is lost: access, server, target, files.
 func (d *demo) close(ctx context.Context) error {
 	var errs []error
 	if d.server != nil {
-		errs = append(errs, d.takeBack(ctx), d.stopServer(ctx))
+		errs = append(errs, d.stopServing(ctx), d.takeBack(ctx), d.stopServer(ctx))
 	}
 	if d.postgres != nil {
 		errs = append(errs, d.postgres.Stop())
@@ -164,6 +165,13 @@ func (d *demo) close(ctx context.Context) error {
 		errs = append(errs, d.folder.remove())
 	}
 	return errors.Join(errs...)
+}
+
+// stopServing takes no more requests, so that nothing is granted behind the back of taking back.
+func (d *demo) stopServing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, takeBackLimit)
+	defer cancel()
+	return d.server.StopServing(ctx)
 }
 
 func (d *demo) stopServer(ctx context.Context) error {

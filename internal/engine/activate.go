@@ -23,6 +23,9 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	if why != "" {
 		return lost(e.update(ctx, txActivate, func(c *change) error {
 			g := g
+			if err := c.keepDecision(r.ID, in, d); err != nil {
+				return err
+			}
 			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
 		}))
 	}
@@ -119,7 +122,7 @@ func (e *Engine) resume(ctx context.Context, conn *connector.Connector, g access
 func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.Grant, r access.Request, plan access.Plan) error {
 	order := e.order(g, r)
 	out, err := conn.Grant(ctx, order, plan)
-	if is(err, access.KindInvalid) {
+	if is(err, access.KindInvalid) || is(err, access.KindNotFound) {
 		return e.giveUp(ctx, g, err)
 	}
 	if err != nil {
@@ -127,20 +130,42 @@ func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.
 	}
 	err = e.update(ctx, txActivated, func(c *change) error {
 		g := g
-		g.Lease, g.DueAt = "", g.Deadline
-		// With earlier orders, whose outcome nobody knows, ActBy stays: before it they may still arrive.
-		if g.Attempt == 1 {
-			g.ActBy = time.Time{}
-		}
+		forgetOnlyOrder(&g)
+		c.dueAt(&g, g.Deadline)
 		if err := c.keepOutcome(g, order, out); err != nil {
 			return err
 		}
 		return c.move(&g, access.GrantActive, access.Event{Detail: map[string]string{"deadline": g.Deadline.Format(time.RFC3339Nano)}})
 	})
 	if is(err, access.KindConflict) {
-		return undo(ctx, conn, order, plan)
+		return e.undoActivation(ctx, conn, order, plan)
 	}
 	return err
+}
+
+// forgetOnlyOrder notes that the grant's last order has returned. Of earlier ones nobody knows the outcome: with them
+// ActBy stays, because before it they may still arrive.
+func forgetOnlyOrder(g *access.Grant) {
+	if g.Attempt == 1 {
+		g.ActBy = time.Time{}
+	}
+}
+
+// undoActivation takes back what an activation brought about after the grant had been taken further, and lets the
+// grant end without waiting for that order any longer.
+func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan) error {
+	if err := undo(ctx, conn, order, plan); err != nil {
+		return err
+	}
+	return lost(e.update(ctx, txUndone, func(c *change) error {
+		g, err := c.Grants().Get(order.Tenant, order.Grant)
+		if err != nil || g.State != access.GrantRevoking || g.Attempt != order.Attempt || g.Lease != "" {
+			return err
+		}
+		forgetOnlyOrder(&g)
+		c.due(&g)
+		return c.save(&g)
+	}))
 }
 
 // undo takes back what an order brought about after the grant had been taken further. It may be late: taking back
@@ -157,7 +182,7 @@ func (e *Engine) giveUp(ctx context.Context, g access.Grant, cause error) error 
 	return lost(e.update(ctx, txFailed, func(c *change) error {
 		g := g
 		g.EndReason = access.EndFailed
-		g.ActBy = time.Time{} // the order was refused as a whole
+		forgetOnlyOrder(&g) // this one was refused as a whole
 		c.due(&g)
 		return c.beginRevoking(&g, access.Event{Detail: map[string]string{"error": message}})
 	}))

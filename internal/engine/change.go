@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
@@ -20,6 +21,7 @@ const (
 	txActivate  store.TxName = "activate"
 	txActivated store.TxName = "activated"
 	txFailed    store.TxName = "attempt-failed"
+	txUndone    store.TxName = "undone"
 	txReissue   store.TxName = "reissue"
 	txIssued    store.TxName = "issued"
 	txFetched   store.TxName = "fetched"
@@ -32,7 +34,7 @@ const (
 // and notice when one was not reached.
 func Transactions() []store.TxName {
 	return []store.TxName{
-		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txReissue, txIssued,
+		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
 		txFetched, txRevoke, txRemoved, txTidied,
 	}
 }
@@ -47,8 +49,17 @@ type change struct {
 	wake []any
 }
 
-// update runs fn in a transaction. Like store.Store.Update, it may run fn more than once.
+// commitLimit bounds how long a transaction is waited for.
+const commitLimit = 30 * time.Second
+
+// update runs fn in a transaction. Like store.Store.Update, it may run fn more than once. The end of ctx does not end
+// the waiting: whoever began a change learns how it ended, and those whom it concerns are woken.
 func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitLimit)
+	defer cancel()
 	var done *change
 	err := e.cfg.Store.Update(ctx, name, func(tx store.Tx) error {
 		c := &change{Tx: tx, engine: e}
@@ -111,8 +122,17 @@ func (c *change) record(ev access.Event) error {
 // due makes a grant due at once, in nobody's hands. An activation that is still under way loses the race for the next
 // commit, and undoes what it does.
 func (c *change) due(g *access.Grant) {
-	g.Lease, g.DueAt = "", c.Now()
-	c.wake = append(c.wake, store.Lane{Tenant: g.Tenant, Connector: g.Entitlement.Connector})
+	c.dueAt(g, c.Now())
+}
+
+// dueAt says when somebody must act on the grant next, and lets go of it until then.
+func (c *change) dueAt(g *access.Grant, t time.Time) {
+	g.Lease, g.DueAt = "", t
+	queue := store.QueueLive
+	if g.State == access.GrantScheduled {
+		queue = store.QueueNew
+	}
+	c.wake = append(c.wake, store.Lane{Tenant: g.Tenant, Connector: g.Entitlement.Connector, Queue: queue})
 }
 
 // requestEvents and grantEvents say which event a new state is.

@@ -47,7 +47,8 @@ func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.Gr
 		if is(err, access.KindNotFound) {
 			return nil
 		}
-		if err != nil || subtle.ConstantTimeCompare(stored.Recipient, recipient) != 1 {
+		// One that another order followed may have stopped working, whatever became of that order.
+		if err != nil || stored.Attempt != g.Attempt || subtle.ConstantTimeCompare(stored.Recipient, recipient) != 1 {
 			return err
 		}
 		cred, found = stored, true
@@ -88,7 +89,7 @@ func (e *Engine) reissue(ctx context.Context, actor access.Principal, id access.
 		if err != nil {
 			return err
 		}
-		if c.Now().Before(found.ActBy) {
+		if !found.ActBy.IsZero() && c.Now().Before(found.ActBy.Add(lateMargin)) {
 			return access.Errorf(access.KindConflict, "A credential of grant %s is being issued at this moment; try again.", id)
 		}
 		conn, err := e.connector(found.Entitlement.Connector)

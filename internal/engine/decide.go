@@ -19,7 +19,28 @@ func (e *Engine) decide(ctx context.Context, requester access.Principal, r acces
 	if err != nil {
 		return policy.Input{}, policy.Decision{}, err
 	}
-	return in, e.cfg.Policies.Decide(in), nil
+	d, err := e.decideInput(ctx, in)
+	return in, d, err
+}
+
+// decideInput decides. What an agent gets is never wider than what the human gets for whom it acts.
+func (e *Engine) decideInput(ctx context.Context, in policy.Input) (policy.Decision, error) {
+	d := e.cfg.Policies.Decide(in)
+	if in.Principal.ActsFor.IsZero() || d.Verdict == policy.VerdictDenied {
+		return d, nil
+	}
+	human, err := e.cfg.Directory.Principal(ctx, in.Principal.ActsFor)
+	if is(err, access.KindNotFound) {
+		return policy.Narrow(d, policy.Decision{Verdict: policy.VerdictDenied, Why: access.SafeMessage(err)}), nil
+	}
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	in.Principal, in.Reviewers = human, nil
+	if err := e.answer(ctx, &in); err != nil {
+		return policy.Decision{}, err
+	}
+	return policy.Narrow(d, e.cfg.Policies.Decide(in)), nil
 }
 
 func (e *Engine) input(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, error) {
@@ -84,8 +105,15 @@ func keys[K ~string, V any](m map[K]V) iter.Seq[string] {
 	}
 }
 
-// notFound says that nothing has this name, and which name is near.
+// maxShownName is how much of a name that is not known an error repeats.
+const maxShownName = 64
+
+// notFound says that nothing has this name, and which name is near. What is too long for a name is not repeated: it may
+// be anything, a secret that was pasted in the wrong place among others.
 func notFound(what, name string, known iter.Seq[string]) error {
+	if len(name) > maxShownName {
+		return access.Errorf(access.KindNotFound, "There is no such %s; `curfew list` shows what there is.", what)
+	}
 	if near := nearmiss.Find(name, known); near != "" {
 		return access.Errorf(access.KindNotFound, "There is no %s %q. Did you mean %q?", what, name, near)
 	}

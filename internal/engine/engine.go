@@ -58,8 +58,10 @@ const (
 	// lateMargin is added to an order's ActBy before its late effects are held to be impossible. It covers the skew
 	// that a connector tolerates between the target's clock and the store's.
 	lateMargin = connector.DefaultSkewLimit
-	// claimLimit is how many grants one Step takes. One lease covers them all, so it is small.
-	claimLimit = 16
+	// MaxOpen is how many pending requests and unended grants a principal may have together.
+	MaxOpen = 500
+	// lapseLimit is how many requests one transaction lets lapse.
+	lapseLimit = 100
 )
 
 // connector finds a connector; the message names it.

@@ -108,14 +108,14 @@ func TestReviewerWhoLeft(t *testing.T) {
 // Step alone, without a runner: nothing happens but in it.
 func TestStepDoesOneThingAtATime(t *testing.T) {
 	w := New(t)
-	lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db"}
+	lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db", Queue: store.QueueNew}
 	ctx := context.Background()
 	step := func() int {
 		now, err := w.Store.Now(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := w.Engine.Step(ctx, now, lane)
+		p, err := w.Engine.Step(ctx, now, lane, 16)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,8 +47,9 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 	if err != nil {
 		return access.Request{}, err
 	}
+	w := weighing{in: in, d: d, before: v.Decision, actor: actor, opinion: o}
 	for range maxReviewTries {
-		err := e.review(ctx, actor, id, o, in, d)
+		err := e.review(ctx, id, w)
 		if err == nil {
 			return e.load(ctx, id)
 		}
@@ -57,6 +58,27 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 		}
 	}
 	return access.Request{}, access.Errorf(access.KindExhausted, "Too many people review request %s at this moment; try again.", id)
+}
+
+// weighing is a review on its way: the opinion, and what is decided now.
+type weighing struct {
+	in policy.Input
+	d  policy.Decision
+	// before is the decision that the reviewer could see.
+	before   policy.Decision
+	actor    access.Principal
+	opinion  Opinion
+	reviewed []policy.Reviewed
+}
+
+// stands reports whether the actor stands in a stage of the request, as it was decided or as it is decided now.
+func (w weighing) stands(r access.Request) bool {
+	return fitsAny(w.before.Stages, w.actor, requesterOf(r)) || fitsAny(w.d.Stages, w.actor, requesterOf(r))
+}
+
+// progress is where the reviews that count stand.
+func (w weighing) progress(r access.Request) policy.Progress {
+	return policy.Tally(w.d, w.in.Principal, counting(r.Hash, w.d, w.reviewed))
 }
 
 // decideAgain decides a request with what is true now.
@@ -71,61 +93,66 @@ func (e *Engine) decideAgain(ctx context.Context, r access.Request) (policy.Inpu
 	return e.decide(ctx, requester, r)
 }
 
-func (e *Engine) review(ctx context.Context, actor access.Principal, id access.RequestID, o Opinion, in policy.Input, d policy.Decision) error {
-	reviewed, err := e.reviewed(ctx, id)
-	if err != nil {
+func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (err error) {
+	if w.reviewed, err = e.reviewed(ctx, id); err != nil {
 		return err
 	}
 	return e.update(ctx, txReview, func(c *change) error {
+		w := w // fn may run again
 		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
-		if err := c.mayReview(r, actor, in, d, reviewed); err != nil {
+		if err := c.mayReview(r, w); err != nil {
 			return err
 		}
 		stored, err := c.Reviews().List(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
-		if len(stored) != len(reviewed) {
+		if len(stored) != len(w.reviewed) {
 			return errMoved
 		}
 		rv := access.Review{
-			ID: access.ReviewID(e.cfg.IDs.New(access.ReviewPrefix)), Tenant: e.cfg.Tenant, Request: id, Reviewer: actor.ID,
-			Person: actor.Person, Verdict: o.Verdict, Cap: o.Cap, Comment: o.Comment,
-			Hash: access.HashReview(r.Hash, d.Digests), At: c.Now(),
+			ID: access.ReviewID(e.cfg.IDs.New(access.ReviewPrefix)), Tenant: e.cfg.Tenant, Request: id, Reviewer: w.actor.ID,
+			Person: w.actor.Person, Verdict: w.opinion.Verdict, Cap: w.opinion.Cap, Comment: w.opinion.Comment,
+			Hash: access.HashReview(r.Hash, w.d.Digests), At: c.Now(),
 		}
-		if err := c.Reviews().Insert(rv); err != nil {
+		if err := c.keepReview(r, rv, w); err != nil {
 			return err
 		}
-		err = c.record(access.Event{
-			Kind: access.EventRequestReviewed, Actor: actor.ID, Subject: r.Principal, Person: r.Person, Request: id,
-			Detail:   map[string]string{"verdict": string(o.Verdict), "cap": durationOrNone(o.Cap)},
-			Personal: map[string]string{"comment": o.Comment},
-		})
-		if err != nil {
-			return err
-		}
-		return c.tally(&r, in, d, append(slices.Clone(reviewed), policy.Reviewed{Review: rv, Reviewer: actor}))
+		w.reviewed = append(slices.Clone(w.reviewed), policy.Reviewed{Review: rv, Reviewer: w.actor})
+		return c.conclude(&r, w)
 	})
 }
 
-// tally settles the request if the reviews suffice, or if one of them denies.
-func (c *change) tally(r *access.Request, in policy.Input, d policy.Decision, reviewed []policy.Reviewed) error {
-	last := reviewed[len(reviewed)-1]
-	p := policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed))
-	switch {
-	case p.Denied:
-		return c.settleRequest(r, access.RequestDenied, access.Event{Actor: last.Reviewer.ID, Detail: map[string]string{"why": "A reviewer denied it."}})
-	case p.Approved:
-		if err := c.keepDecision(r.ID, in, d); err != nil {
+// keepReview writes a review, and the decision that it is about if that is another than the one before.
+func (c *change) keepReview(r access.Request, rv access.Review, w weighing) error {
+	if err := c.Reviews().Insert(rv); err != nil {
+		return err
+	}
+	if !slices.Equal(w.d.Digests, w.before.Digests) {
+		if err := c.keepDecision(r.ID, w.in, w.d); err != nil {
 			return err
 		}
-		return c.approve(r, d, p.Cap, last.Reviewer.ID)
-	default:
-		return nil
 	}
+	return c.record(access.Event{
+		Kind: access.EventRequestReviewed, Actor: rv.Reviewer, Subject: r.Principal, Person: r.Person, Request: r.ID,
+		Detail:   map[string]string{"verdict": string(rv.Verdict), "cap": durationOrNone(rv.Cap)},
+		Personal: map[string]string{"comment": rv.Comment},
+	})
+}
+
+// conclude settles the request if one of those who were asked denies it, or if the reviews suffice. A denial always
+// counts, also when the policies have come to ask nobody meanwhile.
+func (c *change) conclude(r *access.Request, w weighing) error {
+	if w.opinion.Verdict == access.Deny {
+		return c.settleRequest(r, access.RequestDenied, access.Event{Actor: w.actor.ID, Detail: map[string]string{"why": "A reviewer denied it."}})
+	}
+	if p := w.progress(*r); p.Approved {
+		return c.approve(r, w.d, p.Cap, w.actor.ID)
+	}
+	return nil
 }
 
 // counting leaves out reviews of something other than what is now decided.
@@ -135,23 +162,23 @@ func counting(request []byte, d policy.Decision, reviewed []policy.Reviewed) []p
 }
 
 // mayReview says whether the actor's review would count now, and if not, why in a sentence.
-func (c *change) mayReview(r access.Request, actor access.Principal, in policy.Input, d policy.Decision, reviewed []policy.Reviewed) error {
+func (c *change) mayReview(r access.Request, w weighing) error {
 	switch {
 	case r.State.Settled():
 		return access.Errorf(access.KindConflict, "Request %s is already %s; a further review changes nothing.", r.ID, r.State)
 	case !c.Now().Before(r.LapsesAt):
 		return access.Errorf(access.KindConflict, "Request %s has waited too long and lapses; it must be asked anew.", r.ID)
-	case actor.Person == r.Person || actor.ID == r.Principal:
+	case w.actor.Person == r.Person || w.actor.ID == r.Principal:
 		return access.Errorf(access.KindDenied, "Nobody reviews their own request, under any of their accounts.")
-	case d.Verdict == policy.VerdictDenied:
-		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, d.Why)
+	case !w.stands(r):
+		return access.Errorf(access.KindDenied, "You are not among those who may review request %s.", r.ID)
+	case w.opinion.Verdict == access.Deny:
+		return nil
+	case w.d.Verdict == policy.VerdictDenied:
+		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, w.d.Why)
 	}
-	progress := policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed))
-	fits := slices.ContainsFunc(progress.Open, func(s policy.OpenStage) bool {
-		return policy.Fits(s, actor, in.Principal)
-	})
-	if !fits && !progress.Approved {
-		return access.Errorf(access.KindDenied, "You are not among those who may review request %s now.", r.ID)
+	if p := w.progress(r); !p.Approved && !fitsAny(p.Open, w.actor, requesterOf(r)) {
+		return access.Errorf(access.KindDenied, "It is not your turn to review request %s.", r.ID)
 	}
 	return nil
 }
@@ -207,7 +234,7 @@ func (e *Engine) Lapse(ctx context.Context) (time.Time, error) {
 		return next, err
 	}
 	err = e.update(ctx, txLapse, func(c *change) error {
-		due, err := c.Requests().Lapsing(e.cfg.Tenant, c.Now(), claimLimit)
+		due, err := c.Requests().Lapsing(e.cfg.Tenant, c.Now(), lapseLimit)
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,14 @@ import (
 const requestsLane = "requests"
 
 const (
-	// laneWorkers is how many Steps run at once in one lane, so that one slow grant does not hold up its neighbours.
-	laneWorkers = 4
+	// queueWorkers is how many Steps run at once in each of a lane's two queues, so that one slow grant does not hold up
+	// its neighbours, and no number of new ones what must be taken back.
+	queueWorkers = 4
+	// maxClaim bounds what a worker claims at once. One lease covers it all, so a worker begins with one grant, and takes
+	// more while there is more and the target is quick.
+	maxClaim = 16
+	// quick is how long a Step may take that lets a worker take more.
+	quick = 200 * time.Millisecond
 	// laneFloor is the shortest pause between two looks at a lane that has something due which cannot be claimed.
 	laneFloor = 50 * time.Millisecond
 	// storePause is the pause after an error of the store.
@@ -39,17 +45,11 @@ func (r *Runner) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	for name := range r.engine.cfg.Connectors {
-		lane := store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name}
-		for range laneWorkers {
-			r.done.Go(func() {
-				r.loop(ctx, lane, func() (Progress, error) {
-					now, err := r.engine.cfg.Store.Now(ctx)
-					if err != nil {
-						return Progress{}, err
-					}
-					return r.engine.Step(ctx, now, lane)
-				})
-			})
+		for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
+			lane := store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name, Queue: queue}
+			for range queueWorkers {
+				r.done.Go(func() { r.loop(ctx, lane, r.stepper(ctx, lane)) })
+			}
 		}
 	}
 	r.done.Go(func() {
@@ -60,8 +60,26 @@ func (r *Runner) Start() {
 	})
 }
 
-// Stop lets the Steps under way come to their end and returns when they have. What they had claimed and not settled
-// comes up again when its lease has passed. Stopping twice is safe.
+// stepper is a worker's Step, which takes more grants at once while that goes quickly.
+func (r *Runner) stepper(ctx context.Context, lane store.Lane) func() (Progress, error) {
+	limit := 1
+	return func() (Progress, error) {
+		now, err := r.engine.cfg.Store.Now(ctx)
+		if err != nil {
+			return Progress{}, err
+		}
+		began := time.Now()
+		p, err := r.engine.Step(ctx, now, lane, limit)
+		if p.Claimed == limit && time.Since(began) < quick {
+			limit = min(2*limit, maxClaim)
+		} else {
+			limit = 1
+		}
+		return p, err
+	}
+}
+
+// Stop lets the Steps under way come to their end and returns when they have. Stopping twice is safe.
 func (r *Runner) Stop() {
 	if r.cancel != nil {
 		r.cancel()

@@ -20,10 +20,11 @@ type Progress struct {
 	Next time.Time
 }
 
-// Step does what is due in one lane at now: it claims a bounded number of grants under a lease, acts at the target, and
-// settles each. It starts no goroutine. Failures of the target are kept with the grant and tried again; an error of
-// Step itself is one of the store, and what was claimed comes up again when its lease has passed.
-func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane) (Progress, error) {
+// Step does what is due in one queue of a lane at now: it claims at most limit grants under a lease, acts at the target,
+// and settles each. It starts no goroutine. Failures of the target are kept with the grant and tried again; an error
+// of Step itself is one of the store, and what was claimed comes up again when its lease has passed. The end of ctx
+// does not cut short what was begun.
+func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit int) (Progress, error) {
 	next, err := e.nextDue(ctx, lane)
 	if err != nil || next.IsZero() || next.After(now) {
 		return Progress{Next: next}, err
@@ -32,10 +33,11 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane) (Prog
 	if err != nil {
 		return Progress{}, err
 	}
-	work, err := e.claim(ctx, now, lane, conn)
+	work, err := e.claim(ctx, now, lane, conn, limit)
 	if err != nil {
 		return Progress{}, err
 	}
+	ctx = context.WithoutCancel(ctx) // what was begun is brought to its end
 	var errs []error
 	for _, g := range work {
 		t, err := e.cfg.Store.Now(ctx)
@@ -61,13 +63,13 @@ func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, 
 }
 
 // claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
-func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector) ([]access.Grant, error) {
+func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector, limit int) ([]access.Grant, error) {
 	lease := e.cfg.IDs.New("lease_")
 	end := now.Add(2 * conn.Timeout())
 	var work []access.Grant
 	err := e.update(ctx, txClaim, func(c *change) error {
 		work = nil
-		due, err := c.Grants().Claim(lane, now, lease, end, claimLimit)
+		due, err := c.Grants().Claim(lane, now, lease, end, limit)
 		if err != nil {
 			return err
 		}
@@ -147,11 +149,12 @@ func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
 	err := e.update(ctx, txFailed, func(c *change) error {
 		g := g
 		g.Failures++
-		g.LastError, g.Lease = message, ""
-		g.DueAt = c.Now().Add(backoff(g.Failures))
+		g.LastError = message
+		next := c.Now().Add(backoff(g.Failures))
 		if g.State == access.GrantActivating {
-			g.DueAt = earliest(g.DueAt, g.Deadline, g.ActivatedAt.Add(activationLimit))
+			next = earliest(next, g.Deadline, g.ActivatedAt.Add(activationLimit))
 		}
+		c.dueAt(&g, next)
 		if err := c.save(&g); err != nil {
 			return err
 		}

@@ -122,6 +122,13 @@ func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 
 // submit writes a decided request with its decision, and its grants if nobody has to agree.
 func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) error {
+	open, err := c.Requests().Open(r.Tenant, r.Principal, MaxOpen)
+	if err != nil {
+		return err
+	}
+	if open >= MaxOpen {
+		return access.Errorf(access.KindExhausted, "You have %d requests and grants open already; return or withdraw what you do not need.", open)
+	}
 	r.CreatedAt = c.Now()
 	r.LapsesAt = c.Now().Add(waits(d))
 	if err := c.Requests().Insert(*r); err != nil {
@@ -130,7 +137,7 @@ func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) e
 	if err := c.keepDecision(r.ID, in, d); err != nil {
 		return err
 	}
-	err := c.record(access.Event{
+	err = c.record(access.Event{
 		Kind: access.EventRequestSubmitted, Actor: r.Principal, Subject: r.Principal, Person: r.Person, Request: r.ID,
 		To:       string(access.RequestPending),
 		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle, "ticket": r.Ticket},
@@ -150,13 +157,16 @@ func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) e
 	}
 }
 
-// waits is how long a request waits for reviews: the longest of its stages, since each waits for its turn.
+// waits is how long a request waits for reviews. The stages of a policy come one after the other, and policies side by
+// side.
 func waits(d policy.Decision) time.Duration {
-	total := time.Duration(0)
+	var longest time.Duration
+	perPolicy := map[string]time.Duration{}
 	for _, s := range d.Stages {
-		total = max(total, s.Within)
+		perPolicy[s.Policy] += s.Within
+		longest = max(longest, perPolicy[s.Policy])
 	}
-	return total
+	return longest
 }
 
 // keepDecision keeps a decision, what it saw, and the policies that made it.

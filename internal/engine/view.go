@@ -14,7 +14,8 @@ import (
 
 // RequestView is a request with everything that its requester, its reviewers and an auditor look at.
 type RequestView struct {
-	Request  access.Request
+	Request access.Request
+	// Decision is the newest: of the submission, a review, or an activation.
 	Decision policy.Decision
 	Reviews  []access.Review
 	// Open are the stages that wait for a review now.
@@ -88,7 +89,8 @@ func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
 		return v, err
 	}
 	if len(decisions) > 0 {
-		if err := json.Unmarshal(decisions[0].Decision, &v.Decision); err != nil {
+		newest := decisions[len(decisions)-1]
+		if err := json.Unmarshal(newest.Decision, &v.Decision); err != nil {
 			return v, err
 		}
 	}
@@ -273,9 +275,15 @@ func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Of
 	}
 	out := []Offer{}
 	for _, t := range in.Targets {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		one := in
 		one.Targets = []policy.Target{t}
-		d := e.cfg.Policies.Decide(one)
+		d, err := e.decideInput(ctx, one)
+		if err != nil {
+			return nil, err
+		}
 		if d.Verdict == policy.VerdictDenied && !denied {
 			continue
 		}

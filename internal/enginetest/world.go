@@ -65,6 +65,8 @@ type World struct {
 	// Path is the store's file.
 	Path string
 	gone *departed
+	// commits has what to do, by transaction, while it is being committed.
+	commits sync.Map
 }
 
 // Option changes the company before it opens.
@@ -114,7 +116,7 @@ func (w *World) open(s settings) {
 	ctx := context.Background()
 	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
-	w.Store = st
+	w.Store = &observedStore{Store: st, during: &w.commits}
 	w.Cleanup(func() { w.must(st.Close()) })
 
 	typ := memory.Type()
@@ -134,7 +136,7 @@ func (w *World) open(s settings) {
 	set, err := policy.Compile(s.policies)
 	w.must(err)
 	w.Engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: "test", Store: st, Sealer: w.sealer(), Directory: w.gone,
+		Tenant: access.DefaultTenant, Installation: "test", Store: w.Store, Sealer: w.sealer(), Directory: w.gone,
 		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
 		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
 		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(s.log, nil)),
@@ -171,6 +173,24 @@ func (w *World) Who(name string) access.Principal {
 
 // Leaves takes a person out of the directory that the engine asks.
 func (w *World) Leaves(name string) { w.gone.names.Store(name, true) }
+
+// DuringCommit calls f once, in the next transaction of that name, before it is committed.
+func (w *World) DuringCommit(name store.TxName, f func()) { w.commits.Store(name, f) }
+
+// observedStore is the store with what DuringCommit has to do.
+type observedStore struct {
+	store.Store
+	during *sync.Map
+}
+
+func (s *observedStore) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+	return s.Store.Update(ctx, name, func(tx store.Tx) error {
+		if f, ok := s.during.LoadAndDelete(name); ok {
+			f.(func())()
+		}
+		return fn(tx)
+	})
+}
 
 // departed is a directory that some have left.
 type departed struct {

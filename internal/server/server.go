@@ -80,7 +80,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.directory, err = openDirectory(c); err != nil {
 		return s, err
 	}
-	if err := s.openConnectors(c, o); err != nil {
+	now, err := newClock(ctx, s.store)
+	if err != nil {
+		return s, err
+	}
+	if err := s.openConnectors(c, now, o.WrapDriver); err != nil {
 		return s, err
 	}
 	s.engine = engine.New(engine.Config{
@@ -154,18 +158,18 @@ func openDirectory(c *config.Config) (*directory.Directory, error) {
 	return directory.New(entries, c.Roles)
 }
 
-func (s *Server) openConnectors(c *config.Config, o Options) error {
+func (s *Server) openConnectors(c *config.Config, now access.Clock, wrap func(access.ConnectorName, connector.Driver) connector.Driver) error {
 	for _, cc := range c.Connectors {
-		driver, err := cc.Config.Open(connector.Env{Name: cc.Name, Clock: o.Clock})
+		driver, err := cc.Config.Open(connector.Env{Name: cc.Name, Clock: now})
 		if err != nil {
 			return fmt.Errorf("connector %s: %w", cc.Name, err)
 		}
-		if o.WrapDriver != nil {
-			driver = o.WrapDriver(cc.Name, driver)
+		if wrap != nil {
+			driver = wrap(cc.Name, driver)
 		}
 		s.connectors[cc.Name] = connector.New(driver, connector.Options{
 			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
-			Rate: cc.Rate, Clock: o.Clock,
+			Rate: cc.Rate, Clock: now,
 		})
 	}
 	return nil
@@ -177,7 +181,7 @@ func (s *Server) serve() {
 	s.runner.Start()
 	handler := api.New(api.Config{
 		Engine: s.engine, Authenticator: s.directory, Tenant: access.DefaultTenant, Log: s.log,
-		Ready: func(ctx context.Context) error { _, err := s.store.Now(ctx); return err },
+		Ready: s.ready,
 	})
 	base, hangUp := context.WithCancel(context.Background())
 	s.hangUp = hangUp
@@ -208,19 +212,42 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
+// ready reports whether the books can be read.
+func (s *Server) ready(ctx context.Context) error {
+	return s.store.View(ctx, func(tx store.Tx) error {
+		_, err := tx.Installation().ID()
+		return err
+	})
+}
+
+// patience is how long calls under way have, when the server stops, before those that wait for something are ended.
+const patience = time.Second
+
+// StopServing answers no more calls; the engine goes on with what is due. Stopping twice is safe.
+func (s *Server) StopServing(ctx context.Context) error {
+	if s.http == nil {
+		return nil
+	}
+	polite, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.http.Shutdown(polite); err == nil {
+		return nil
+	}
+	s.hangUp()
+	return s.http.Shutdown(ctx)
+}
+
 // Stop answers no more, lets the steps under way end, and closes the books. Grants stay as they are: their deadlines
 // are in the store, and at the targets that know expiry.
 func (s *Server) Stop(ctx context.Context) error {
-	var errs []error
-	if s.http != nil {
-		s.hangUp()
-		errs = append(errs, s.http.Shutdown(ctx))
-	}
-	return errors.Join(append(errs, s.close())...)
+	return errors.Join(s.StopServing(ctx), s.close())
 }
 
 func (s *Server) close() error {
 	var errs []error
+	if s.hangUp != nil {
+		s.hangUp()
+	}
 	if s.runner != nil {
 		s.runner.Stop()
 	}

@@ -107,6 +107,8 @@ type Requests interface {
 	List(access.TenantID, RequestFilter, Page) (items []access.Request, next string, err error)
 	// Lapsing finds pending requests with LapsesAt at or before now, oldest first.
 	Lapsing(tenant access.TenantID, now time.Time, limit int) ([]access.Request, error)
+	// Open counts what the principal has going on, pending requests and grants that have not ended, up to limit of each.
+	Open(tenant access.TenantID, principal access.PrincipalID, limit int) (int, error)
 	// NextLapse is the earliest LapsesAt of a pending request; zero when there is none.
 	NextLapse(access.TenantID) (time.Time, error)
 }
@@ -134,7 +136,8 @@ type Decisions interface {
 
 // Reviews are appended, never changed.
 type Reviews interface {
-	// Insert keeps a review; a second one by the same person on the same request is access.KindConflict.
+	// Insert keeps a review; a second one by the same person on the same request under the same hash is
+	// access.KindConflict.
 	Insert(access.Review) error
 	// List returns a request's reviews, oldest first.
 	List(access.TenantID, access.RequestID) ([]access.Review, error)
@@ -144,7 +147,20 @@ type Reviews interface {
 type Lane struct {
 	Tenant    access.TenantID
 	Connector access.ConnectorName
+	// Queue is one of the lane's two; empty is both.
+	Queue Queue
 }
+
+// Queue tells what may be at the target from what is not there yet, so that no number of requests delays a removal.
+type Queue string
+
+// The queues of a lane.
+const (
+	// QueueNew has the scheduled grants.
+	QueueNew Queue = "new"
+	// QueueLive has all others: what is being made, lives, is being taken back or tidied.
+	QueueLive Queue = "live"
+)
 
 // GrantFilter selects grants; zero fields select everything.
 type GrantFilter struct {
@@ -171,7 +187,7 @@ type Grants interface {
 	Claim(lane Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error)
 	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
 	NextDue(Lane) (time.Time, error)
-	// Lanes lists the lanes with a grant that has not ended, or has ended and is still due, for housekeeping.
+	// Lanes lists the lanes, without a queue, with a grant that has not ended, or has ended and is still due, for housekeeping.
 	Lanes() ([]Lane, error)
 }
 

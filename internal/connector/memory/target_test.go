@@ -188,7 +188,7 @@ func TestConfig(t *testing.T) {
 		{"empty", `{}`, ""},
 		{"no permission", `{"resources": {"orders": []}}`, "resources.orders: name at least one permission"},
 		{"hostile resource", `{"resources": {"a\nb": ["read"]}}`, "unprintable character U+000A"},
-		{"hostile permission", `{"resources": {"orders": ["re:ad"]}}`, `permission "re:ad"`},
+		{"hostile permission", `{"resources": {"orders": ["re:ad"]}}`, `its permission wants`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

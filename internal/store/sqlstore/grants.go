@@ -131,7 +131,7 @@ func (t grants) Claim(
 	// Reading first and writing row by row keeps the order, which UPDATE … RETURNING does not.
 	due, err := queryAll(t.tx, scanGrant, `
 		SELECT `+grantColumns+` FROM grants
-		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3
+		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3`+queued(lane.Queue)+`
 		ORDER BY due_at, id LIMIT $4`+t.tx.dialect.lockDue,
 		lane.Tenant, lane.Connector, access.Micros(now), clampLimit(limit))
 	if err != nil {
@@ -151,8 +151,20 @@ func (t grants) Claim(
 
 func (t grants) NextDue(lane store.Lane) (time.Time, error) {
 	return queryOne(t.tx, scanTime, nil, `
-		SELECT min(due_at) FROM grants WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL`,
+		SELECT min(due_at) FROM grants WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL`+queued(lane.Queue),
 		lane.Tenant, lane.Connector)
+}
+
+// queued is the condition of a queue, in the very words of its partial index.
+func queued(q store.Queue) string {
+	switch q {
+	case store.QueueNew:
+		return ` AND state = 'scheduled'`
+	case store.QueueLive:
+		return ` AND state <> 'scheduled'`
+	default:
+		return ``
+	}
 }
 
 func (t grants) Lanes() ([]store.Lane, error) {

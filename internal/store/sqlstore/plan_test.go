@@ -14,7 +14,7 @@ import (
 // through an index, down to the column that it is about, and none sorts a list that may be long.
 func TestQueryPlans(t *testing.T) {
 	s, db := openRaw(t)
-	lane := store.Lane{Tenant: "acme", Connector: "c"}
+	queue := func(q store.Queue) store.Lane { return store.Lane{Tenant: "acme", Connector: "c", Queue: q} }
 	who := access.PrincipalID{Issuer: "i", Subject: "s"}
 	now := time.UnixMicro(10)
 	tests := []struct {
@@ -23,11 +23,19 @@ func TestQueryPlans(t *testing.T) {
 		want  string
 	}{
 		{"claim", func(tx store.Tx) error {
-			_, err := tx.Grants().Claim(lane, now, "w", now.Add(time.Hour), 10)
+			_, err := tx.Grants().Claim(queue(store.QueueLive), now, "w", now.Add(time.Hour), 10)
 			return err
-		}, "grants_due (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
-		{"next due", func(tx store.Tx) error { _, err := tx.Grants().NextDue(lane); return err },
-			"grants_due (tenant=? AND connector=? AND due_at>?)"},
+		}, "grants_due_live (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
+		{"claim what is new", func(tx store.Tx) error {
+			_, err := tx.Grants().Claim(queue(store.QueueNew), now, "w", now.Add(time.Hour), 10)
+			return err
+		}, "grants_due_new (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
+		{"next due", func(tx store.Tx) error { _, err := tx.Grants().NextDue(queue(store.QueueLive)); return err },
+			"grants_due_live (tenant=? AND connector=? AND due_at>?)"},
+		{"next due of what is new", func(tx store.Tx) error { _, err := tx.Grants().NextDue(queue(store.QueueNew)); return err },
+			"grants_due_new (tenant=? AND connector=? AND due_at>?)"},
+		{"open requests", func(tx store.Tx) error { _, err := tx.Requests().Open("acme", who, 10); return err },
+			"requests_open (tenant=? AND principal_issuer=? AND principal_subject=?)"},
 		{"lapsing", func(tx store.Tx) error { _, err := tx.Requests().Lapsing("acme", now, 10); return err },
 			"requests_lapsing (tenant=? AND lapses_at>? AND lapses_at<?)"},
 		{"next lapse", func(tx store.Tx) error { _, err := tx.Requests().NextLapse("acme"); return err },
@@ -55,7 +63,7 @@ func TestQueryPlans(t *testing.T) {
 			"grants_unended_by_connector (tenant=? AND connector=? AND id<?)"},
 		{"live grants", grantQuery(store.GrantFilter{Unended: true}), "grants_unended (tenant=? AND id<?)"},
 		{"my live grants", grantQuery(store.GrantFilter{Principal: who, Unended: true}),
-			"grants_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+			"grants_open (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
 	}
 	for _, test := range tests {
 		before := statements(s)

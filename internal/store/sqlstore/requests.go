@@ -97,6 +97,20 @@ func (r requests) NextLapse(tenant access.TenantID) (time.Time, error) {
 		SELECT min(lapses_at) FROM requests WHERE tenant = $1 AND state = 'pending' AND lapses_at IS NOT NULL`, tenant)
 }
 
+func (r requests) Open(tenant access.TenantID, principal access.PrincipalID, limit int) (int, error) {
+	return queryOne(r.tx, scanInt, nil, `
+		SELECT (SELECT count(*) FROM (SELECT 1 FROM requests WHERE tenant = $1 AND principal_issuer = $2
+			AND principal_subject = $3 AND state = 'pending' LIMIT $4) AS pending)
+		+ (SELECT count(*) FROM (SELECT 1 FROM grants WHERE tenant = $1 AND principal_issuer = $2
+			AND principal_subject = $3 AND state <> 'ended' LIMIT $4) AS unended)`,
+		tenant, principal.Issuer, principal.Subject, limit)
+}
+
+func scanInt(r row) (n int, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
 func scanRequest(r row) (q access.Request, err error) {
 	err = r.Scan(&q.Tenant, &q.ID, &q.Principal.Issuer, &q.Principal.Subject, &q.Person, &q.Bundle,
 		jsonColumn{&q.Entitlements}, durationColumn{&q.Duration}, timeColumn{&q.Start}, &q.Reason, &q.Ticket,

@@ -12,7 +12,7 @@ func (r reviews) Insert(review access.Review) error {
 			hash, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
 		review.Tenant, review.ID, review.Request, review.Reviewer.Issuer, review.Reviewer.Subject, review.Person,
-		review.Verdict, review.Cap.Microseconds(), review.Comment, bytesOrNull(review.Hash), micros(review.At))
+		review.Verdict, review.Cap.Microseconds(), review.Comment, append([]byte{}, review.Hash...), micros(review.At))
 }
 
 func (r reviews) List(tenant access.TenantID, request access.RequestID) ([]access.Review, error) {

@@ -109,7 +109,7 @@ func TestKeptForEver(t *testing.T) {
 	mustExec(t, db, insertRawGrant, "gr", "active")
 	mustExec(t, db, `INSERT INTO policies (tenant, digest, text) VALUES ('acme', 'd', x'00')`)
 	mustExec(t, db, `INSERT INTO decisions VALUES ('acme', 'req', 0, 1, 'd', x'00', x'00')`)
-	mustExec(t, db, `INSERT INTO reviews VALUES ('acme', 'rev', 'req', 'i', 's', 'p', 'deny', 0, '', NULL, 1)`)
+	mustExec(t, db, `INSERT INTO reviews VALUES ('acme', 'rev', 'req', 'i', 's', 'p', 'deny', 0, '', x'00', 1)`)
 	mustExec(t, db, `INSERT INTO events VALUES ('acme', 1, 'ev', 1, 'k', NULL, NULL, '', x'00')`)
 	for _, text := range []string{
 		`DELETE FROM requests`, `DELETE FROM grants`, `DELETE FROM decisions`, `DELETE FROM reviews`,

@@ -207,4 +207,9 @@ func testReviewPerPerson(t *testing.T, s store.Store) {
 	if err := insert(newReview(second, "rev_4", "person-bo")); err != nil {
 		t.Errorf("the same person on another request: %v", err)
 	}
+	anew := newReview(r, "rev_5", "person-bo")
+	anew.Hash = append([]byte("other policies "), anew.Hash...)
+	if err := insert(anew); err != nil {
+		t.Errorf("the same person on what the request has become: %v", err)
+	}
 }

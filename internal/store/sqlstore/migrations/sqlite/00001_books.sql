@@ -48,6 +48,7 @@ CREATE TABLE requests (
 ) STRICT;
 
 CREATE INDEX requests_by_principal ON requests (tenant, principal_issuer, principal_subject, id);
+CREATE INDEX requests_open ON requests (tenant, principal_issuer, principal_subject, id) WHERE state = 'pending';
 CREATE INDEX requests_by_state ON requests (tenant, state, id);
 CREATE INDEX requests_lapsing ON requests (tenant, lapses_at, id) WHERE state = 'pending' AND lapses_at IS NOT NULL;
 
@@ -74,10 +75,10 @@ CREATE TABLE reviews (
     verdict          TEXT    NOT NULL CHECK (verdict IN ('approve', 'deny')),
     cap              INTEGER NOT NULL CHECK (cap >= 0),
     comment          TEXT    NOT NULL,
-    hash             BLOB,
+    hash             BLOB    NOT NULL,
     at               INTEGER,
     PRIMARY KEY (tenant, id),
-    UNIQUE (tenant, request_id, person),
+    UNIQUE (tenant, request_id, person, hash),
     FOREIGN KEY (tenant, request_id) REFERENCES requests (tenant, id)
 ) STRICT;
 
@@ -118,12 +119,14 @@ CREATE TABLE grants (
     FOREIGN KEY (tenant, request_id) REFERENCES requests (tenant, id)
 ) STRICT;
 
-CREATE INDEX grants_due ON grants (tenant, connector, due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX grants_due_new ON grants (tenant, connector, due_at, id) WHERE due_at IS NOT NULL AND state = 'scheduled';
+CREATE INDEX grants_due_live ON grants (tenant, connector, due_at, id) WHERE due_at IS NOT NULL AND state <> 'scheduled';
 CREATE INDEX grants_by_connector ON grants (tenant, connector, id);
 -- Where two indexes fit alike the planner takes the later one, so these two, which are small, come last.
 CREATE INDEX grants_unended ON grants (tenant, id) WHERE state <> 'ended';
 CREATE INDEX grants_unended_by_connector ON grants (tenant, connector, id) WHERE state <> 'ended';
 CREATE INDEX grants_by_principal ON grants (tenant, principal_issuer, principal_subject, id);
+CREATE INDEX grants_open ON grants (tenant, principal_issuer, principal_subject, id) WHERE state <> 'ended';
 CREATE INDEX grants_by_request ON grants (tenant, request_id, id);
 
 CREATE TABLE plans (
