@@ -23,6 +23,8 @@ const (
 	maxObservers = 4
 	// maxSide bounds the connections to other databases, where leftovers are tidied.
 	maxSide = 2
+	// maxWaiting bounds the connections that wait for a locked role.
+	maxWaiting = 1
 )
 
 // driver is an open connector. It is immutable but for its pools.
@@ -34,12 +36,16 @@ type driver struct {
 	pool *pgxpool.Pool
 	// observer is the pool that reads back; the same as pool when there is no account for it.
 	observer *pgxpool.Pool
-	side     *semaphore.Weighted
+	// side is taken while waiting is held, never the other way round.
+	side, waiting *semaphore.Weighted
 }
 
 // Open makes the driver. It resolves the connection strings and connects when the first call needs it.
 func (c *Config) Open(env connector.Env) (connector.Driver, error) {
-	d := &driver{name: env.Name, clock: env.Clock, config: *c, side: semaphore.NewWeighted(maxSide)}
+	d := &driver{
+		name: env.Name, clock: env.Clock, config: *c,
+		side: semaphore.NewWeighted(maxSide), waiting: semaphore.NewWeighted(maxWaiting),
+	}
 	d.config.Permissions = maps.Clone(c.Permissions)
 	d.config.Databases = slices.Clone(c.Databases)
 	var err error
@@ -104,15 +110,20 @@ func (d *driver) Close() error {
 	return nil
 }
 
-// inDatabase calls f with a connection of its own to the database. It does not come from the pool, and f may leave it in
-// any state.
+// inDatabase calls f with a connection of its own to the database.
 func (d *driver) inDatabase(ctx context.Context, database string, f func(*pgx.Conn) error) error {
-	if err := d.side.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer d.side.Release(1)
 	config := d.pool.Config().ConnConfig.Copy()
 	config.Database = database
+	return connect(ctx, d.side, config, f)
+}
+
+// connect calls f with a connection of its own, when bound has room for it. It does not come from the pool, and f may leave
+// it in any state.
+func connect(ctx context.Context, bound *semaphore.Weighted, config *pgx.ConnConfig, f func(*pgx.Conn) error) error {
+	if err := bound.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer bound.Release(1)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err

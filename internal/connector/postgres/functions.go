@@ -25,14 +25,21 @@ var (
 	endFunction string
 	//go:embed sql/close.sql
 	closeFunction string
+	//go:embed sql/holders.sql
+	holdersFunction string
+	//go:embed sql/join.sql
+	joinFunctions string
 )
 
 // The calls of the functions.
 const (
-	callGrant  = `SELECT pg_temp.curfew_grant($1)`
-	callExtend = `SELECT pg_temp.curfew_extend($1)`
-	callEnd    = `SELECT pg_temp.curfew_end($1)`
-	callClose  = `SELECT pg_temp.curfew_close($1)`
+	callGrant   = `SELECT pg_temp.curfew_grant($1)`
+	callExtend  = `SELECT pg_temp.curfew_extend($1)`
+	callEnd     = `SELECT pg_temp.curfew_end($1)`
+	callClose   = `SELECT pg_temp.curfew_close($1)`
+	callHolders = `SELECT pg_temp.curfew_holders($1)`
+	callJoin    = `SELECT pg_temp.curfew_join($1)`
+	callLeave   = `SELECT pg_temp.curfew_leave($1)`
 )
 
 const (
@@ -45,21 +52,16 @@ const (
 
 // makeFunctions makes a new session ready.
 func makeFunctions(ctx context.Context, conn *pgx.Conn) error {
-	all := findFunction + grantFunction + extendFunction + endFunction + closeFunction
+	all := findFunction + grantFunction + extendFunction + endFunction + closeFunction + holdersFunction + joinFunctions
 	_, err := conn.Exec(ctx, all, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 
 // call calls a function and reads its result. A transaction that another one got in the way of is tried again.
-func (d *driver) call(ctx context.Context, call string, order, result any) error {
-	argument, err := json.Marshal(order)
-	if err != nil {
-		return err
-	}
+func (d *driver) call(ctx context.Context, call string, argument, result any) error {
 	denied := 0
-	once := func() ([]byte, error) {
-		var answer []byte
-		err := d.pool.QueryRow(ctx, call, string(argument)).Scan(&answer)
+	once := func() (struct{}, error) {
+		err := callOn(ctx, d.pool, call, argument, result)
 		again := concurrent(err)
 		if sqlState(err) == statePermissionDenied {
 			denied++
@@ -68,13 +70,28 @@ func (d *driver) call(ctx context.Context, call string, order, result any) error
 		if err != nil && !again {
 			err = backoff.Permanent(err)
 		}
-		return answer, err
+		return struct{}{}, err
 	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval = 2 * time.Millisecond
 	wait.MaxInterval = 50 * time.Millisecond
-	answer, err := backoff.Retry(ctx, once, backoff.WithBackOff(wait), backoff.WithMaxTries(concurrentTries))
+	_, err := backoff.Retry(ctx, once, backoff.WithBackOff(wait), backoff.WithMaxTries(concurrentTries))
+	return err
+}
+
+// querier is a pool or a connection.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// callOn calls a function once, where it was made.
+func callOn(ctx context.Context, q querier, call string, argument, result any) error {
+	text, err := json.Marshal(argument)
 	if err != nil {
+		return err
+	}
+	var answer []byte
+	if err := q.QueryRow(ctx, call, string(text)).Scan(&answer); err != nil {
 		return err
 	}
 	return json.Unmarshal(answer, result)

@@ -23,13 +23,18 @@ func TestMisconfigured(t *testing.T) {
 		if p.Version() >= 16 {
 			p.exec(t, "postgres", `GRANT maker, giver, shell TO curfew WITH ADMIN OPTION`)
 		}
-		for role, words := range map[string][]string{
+		dangers := map[string][]string{
 			"not_there":                 {"not_there", "does not exist", "orders-db"},
 			"boss":                      {"boss", "superuser"},
 			"giver":                     {"giver", "maker has CREATEROLE"},
 			"shell":                     {"shell", "ADMIN OPTION on orders_read"},
 			"pg_execute_server_program": {"reaches the machine"},
-		} {
+			"pg_signal_backend":         {"ends the sessions of Curfew"},
+		}
+		if p.Version() >= 17 {
+			dangers["pg_maintain"] = []string{"locks the catalogs"}
+		}
+		for role, words := range dangers {
 			weak := p.open(t, func(c *Config) { c.Permissions["read"] = Permission{Roles: []string{"orders_read", role}} })
 			_, err := weak.Check(t.Context())
 			wantKind(t, err, access.KindMisconfigured, words...)

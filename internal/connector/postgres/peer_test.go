@@ -334,6 +334,7 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
   UNION ALL
   SELECT format('member %s of %s, admin %s', m.member::regrole, m.roleid::regrole, m.admin_option) FROM pg_auth_members m
    WHERE m.member NOT IN (TABLE hidden) AND m.roleid NOT IN (TABLE hidden)
+     AND m.roleid IN (SELECT oid FROM pg_authid) -- up to 15, a GRANT that races with DROP ROLE leaves a row about nobody
   UNION ALL
   SELECT format('database %s %s', datname, datacl) FROM pg_database
   UNION ALL

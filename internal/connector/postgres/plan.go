@@ -65,8 +65,6 @@ type order struct {
 	ActBy      string      `json:"act_by,omitempty"`
 	// Drop the role when nothing hinders.
 	Drop bool `json:"drop"`
-	// Force ends the role's sessions before it is closed.
-	Force bool `json:"force"`
 }
 
 func (p plan) order() order {

@@ -32,12 +32,13 @@ type group struct {
 	Grantable bool
 	// Connects: its members may connect to the database.
 	Connects bool
-	// Danger says with what a member could give itself access that outlives the grant; empty when with nothing.
+	// Danger says with what a member could have access that outlives the grant; empty when with nothing.
 	Danger string
 }
 
 // readTarget reads the server, a database (empty: none) and group roles. A role is dangerous when it, or a role that it is a
-// member of, could make other roles or members, or leave the database for the machine.
+// member of, could make other roles or members, leave the database for the machine, or keep Curfew from taking access back:
+// who ends our sessions as fast as we open them, or locks pg_authid, outlives every deadline.
 const readTarget = `
 SELECT (SELECT system_identifier::text FROM pg_control_system()), current_user::text,
        EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn),
@@ -55,11 +56,13 @@ SELECT (SELECT system_identifier::text FROM pg_control_system()), current_user::
        SELECT string_agg(CASE WHEN x.rolsuper THEN format('%I is a superuser', x.rolname)
                               WHEN x.rolcreaterole THEN format('%I has CREATEROLE', x.rolname)
                               WHEN a.roleid IS NOT NULL THEN format('%I has ADMIN OPTION on %s', x.rolname, a.roleid::regrole)
+                              WHEN x.rolname = 'pg_signal_backend' THEN format('%I ends the sessions of Curfew', x.rolname)
+                              WHEN x.rolname = 'pg_maintain' THEN format('%I locks the catalogs', x.rolname)
                               ELSE format('%I reaches the machine', x.rolname) END, ', ') AS what
          FROM reach JOIN pg_roles x ON x.oid = reach.id
          LEFT JOIN pg_auth_members a ON a.member = x.oid AND a.admin_option
         WHERE x.rolsuper OR x.rolcreaterole OR a.roleid IS NOT NULL
-           OR x.rolname IN ('pg_execute_server_program', 'pg_write_server_files')
+           OR x.rolname IN ('pg_execute_server_program', 'pg_write_server_files', 'pg_signal_backend', 'pg_maintain')
        ) danger ON true
  ORDER BY g.place`
 

@@ -5,21 +5,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
 const (
-	// closeTries bounds how often sessions are ended that keep the role from being closed.
+	// closeTries bounds how often what keeps the role from being closed is cleared away.
 	closeTries = 3
 	// endRounds: one to find prepared transactions, one after they were rolled back, one after objects were disposed of.
 	endRounds = 3
 )
-
-// writeRollback writes a statement that takes no parameter and runs in no function.
-const writeRollback = `SELECT format('ROLLBACK PREPARED %L', $1::text)`
 
 // remains is what end.sql found under a closed role, and left.
 type remains struct {
@@ -47,12 +42,6 @@ func (r remains) describe(also ...string) string {
 		why = append(why, r.Hindrance)
 	}
 	return fmt.Sprintf("The role %q is closed and still there: %s", r.Role, strings.Join(why, "; "))
-}
-
-// prepared is a transaction that was prepared (PREPARE TRANSACTION) and can be finished by its role in its database.
-type prepared struct {
-	GID      string `json:"gid"`
-	Database string `json:"database"`
 }
 
 // Revoke closes the role, ends its sessions, rolls back its prepared transactions: then the access is gone. A role that
@@ -96,21 +85,24 @@ func (d *driver) remove(ctx context.Context, v plan) (removal connector.Removal,
 	return removal, left, nil
 }
 
-// close takes the log-in and the memberships. A session of the role can keep it from that, by changing its own password in
-// a transaction that it leaves open; then the sessions go first, and the role is closed in the same breath.
+// closed is what close.sql did.
+type closed struct {
+	Found bool `json:"found"`
+	// Held: a lock kept something of the role from being taken.
+	Held bool `json:"held"`
+}
+
+// close takes the log-in and the memberships.
 func (d *driver) close(ctx context.Context, v plan, removal *connector.Removal) (found bool, err error) {
-	var closed struct {
-		Found         bool `json:"found"`
-		SessionsEnded int  `json:"sessions_ended"`
+	var c closed
+	err = d.call(ctx, callClose, v.order(), &c)
+	for tries := 0; tries < closeTries && (c.Held || concurrent(err)); tries++ {
+		c, err = d.closeHeld(ctx, v, removal)
 	}
-	arg := v.order()
-	err = d.call(ctx, callClose, arg, &closed)
-	for tries := 0; tries < closeTries && (sqlState(err) == stateLockNotAvailable || concurrent(err)); tries++ {
-		arg.Force = true
-		err = d.call(ctx, callClose, arg, &closed)
+	if err == nil && c.Held {
+		err = access.Errorf(access.KindUnavailable, "Others keep a lock on the role %q of the connector %s; its log-in or a membership is still to be taken.", v.Role, d.name)
 	}
-	removal.SessionsEnded += closed.SessionsEnded
-	return closed.Found, err
+	return c.Found, err
 }
 
 // end ends sessions and prepared transactions until there are none.
@@ -130,30 +122,12 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 			return left, nil
 		}
 		for _, t := range left.Prepared {
-			if err := d.rollBack(ctx, left.Role, t); err != nil {
+			if err := d.rollBack(ctx, t); err != nil {
 				return remains{}, fmt.Errorf("roll back a transaction that was prepared in the database %q: %w", t.Database, err)
 			}
 		}
 	}
 	return remains{}, access.Errorf(access.KindUnavailable, "The role %q has prepared transactions again after they were rolled back.", v.Role)
-}
-
-// rollBack rolls a prepared transaction back, which must be done as its role and in its database.
-func (d *driver) rollBack(ctx context.Context, role string, t prepared) error {
-	return d.inDatabase(ctx, t.Database, func(conn *pgx.Conn) error {
-		var statement string
-		if err := conn.QueryRow(ctx, writeRollback, t.GID).Scan(&statement); err != nil {
-			return err
-		}
-		if _, err := conn.Exec(ctx, `SELECT set_config('role', $1, false)`, role); err != nil {
-			return err
-		}
-		_, err := conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol)
-		if sqlState(err) == stateUndefinedObject {
-			return nil // finished meanwhile
-		}
-		return err
-	})
 }
 
 // checkOrphans reports sessions and prepared transactions of a role that is no longer there. Only a superuser, or a member

@@ -1,6 +1,6 @@
--- curfew_end ends what goes on under a closed role: its sessions, and, once nothing is left that hinders, the role itself.
--- Reads role, oid, mark, drop. Returns found, role (its name now), sessions_ended, sessions_open (process IDs), prepared (gid
--- and database of each prepared transaction), memberships, databases (where it owns something or has a privilege), dropped,
+-- curfew_end ends what goes on under a role: its sessions, and, if asked to and once nothing is left that hinders, the role itself.
+-- Reads role, oid, mark, drop. Returns found, role (its name now), sessions_ended, sessions_open (process IDs), prepared (gid,
+-- database and owner of each prepared transaction), memberships, databases (where it owns something or has a privilege), dropped,
 -- hindrance.
 CREATE FUNCTION pg_temp.curfew_end(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
@@ -60,7 +60,7 @@ BEGIN
     END LOOP;
     PERFORM set_config('role', 'none', true);
 
-    SELECT coalesce(jsonb_agg(jsonb_build_object('gid', p.gid, 'database', d.datname)), '[]') INTO prepared
+    SELECT coalesce(jsonb_agg(jsonb_build_object('gid', p.gid, 'database', d.datname, 'owner', who)), '[]') INTO prepared
       FROM pg_prepared_xact() p JOIN pg_database d ON d.oid = p.dbid WHERE p.ownerid = id;
     SELECT array_agg(format('%s in %s', a.member::regrole, a.roleid::regrole)) INTO members
       FROM pg_auth_members a WHERE a.member = id OR (a.roleid = id AND a.member <> current_user::regrole);
