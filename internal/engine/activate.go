@@ -152,8 +152,13 @@ func forgetOnlyOrder(g *access.Grant) {
 }
 
 // undoActivation takes back what an activation brought about after the grant had been taken further, and lets the
-// grant end without waiting for that order any longer.
+// grant end without waiting for that order any longer. Where another order took it further, what is live rests on both,
+// and stays.
 func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan) error {
+	now, err := e.loadGrant(ctx, order.Grant)
+	if err != nil || now.State == access.GrantActivating || now.State == access.GrantActive {
+		return err
+	}
 	if err := undo(ctx, conn, order, plan); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (e *Engine) reissue(ctx context.Context, actor access.Principal, id access.
 			return err
 		}
 		if !found.ActBy.IsZero() && c.Now().Before(found.ActBy.Add(lateMargin)) {
-			return access.Errorf(access.KindConflict, "A credential of grant %s is being issued at this moment; try again.", id)
+			return access.Errorf(access.KindConflict, "An order of grant %s may still be under way; try again at %s.", id, found.ActBy.Add(lateMargin).Format(time.RFC3339))
 		}
 		conn, err := e.connector(found.Entitlement.Connector)
 		if err != nil {

@@ -41,24 +41,6 @@ func TestNoEndBeforeTheLastOrderCanNoLongerArrive(t *testing.T) {
 	})
 }
 
-// An attempt whose outcome nobody knows may arrive after a later one has succeeded, and so after a return. The end waits
-// for it.
-func TestNoEndBeforeAnEarlierAttemptCanNoLongerArrive(t *testing.T) {
-	bubble(t, func(t *testing.T, w *World) {
-		w.Target.Inject(memory.Fault{Call: connector.CallGrant, Moment: memory.BeforeEffect, Effect: memory.Hang, Times: 1})
-		v := ask(t, w, Alice, Read, time.Hour)
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
-		g := grantOf(t, w, v)
-		if g.State != access.GrantActive || g.Attempt != 2 {
-			t.Fatalf("after a hanging attempt the grant is %s, attempt %d", g.State, g.Attempt)
-		}
-		if first := g.ActivatedAt.Add(2 * w.Connector.Timeout()); g.ActBy.Before(first) {
-			t.Errorf("the first order may arrive until %s, and is remembered until %s", first, g.ActBy)
-		}
-	})
-}
-
 // Eligibility that is lost between the approval and the activation: nothing is made.
 func TestDecidedAgainAtActivation(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {

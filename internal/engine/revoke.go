@@ -77,6 +77,11 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
+	// Taken before the read: an order that arrives after it must find the read yet to come.
+	read, err := e.cfg.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
 	presence, err := conn.Observe(ctx, order, plan)
 	if err != nil {
 		return e.fail(ctx, g, err)
@@ -85,7 +90,7 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	case connector.Absent:
 		return lost(e.update(ctx, txRemoved, func(c *change) error {
 			g := g
-			return c.removed(&g, removal, presence)
+			return c.removed(&g, removal, presence, read)
 		}))
 	case connector.Present:
 		return e.fail(ctx, g, access.Errorf(access.KindUnavailable, "The access was removed, and yet reading it back shows it."))
@@ -94,8 +99,9 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	}
 }
 
-// removed ends a grant whose access was read back as gone, unless something issued under it may still have effect.
-func (c *change) removed(g *access.Grant, removal connector.Removal, presence connector.Presence) error {
+// removed ends a grant whose access was read back as gone by a read that began at read, unless something issued under it
+// could still have effect then.
+func (c *change) removed(g *access.Grant, removal connector.Removal, presence connector.Presence, read time.Time) error {
 	g.Lease = ""
 	g.SessionsEnded += removal.SessionsEnded
 	g.ResidualUntil = removal.ResidualUntil
@@ -104,12 +110,12 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, presence co
 		// An order to grant was cut short and may still arrive: look again when it no longer can.
 		again = late
 	}
-	if again.After(c.Now()) {
+	if again.After(read) {
 		g.DueAt, g.LastError = again, "Gone, and read again when nothing issued earlier can take effect any more."
 		return c.save(g)
 	}
 	g.DueAt, g.ActBy = time.Time{}, time.Time{}
-	g.VerifiedAt, g.VerifiedBy = c.Now(), presence.ReadBy
+	g.VerifiedAt, g.VerifiedBy = read, presence.ReadBy
 	g.Housekeeping = removal.Housekeeping
 	if g.Housekeeping != "" {
 		g.DueAt = c.Now()

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,8 +66,8 @@ type World struct {
 	// Path is the store's file.
 	Path string
 	gone *departed
-	// commits has what to do, by transaction, while it is being committed.
-	commits sync.Map
+	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
+	begins, commits sync.Map
 }
 
 // Option changes the company before it opens.
@@ -116,7 +117,7 @@ func (w *World) open(s settings) {
 	ctx := context.Background()
 	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
-	w.Store = &observedStore{Store: st, during: &w.commits}
+	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits}
 	w.Cleanup(func() { w.must(st.Close()) })
 
 	typ := memory.Type()
@@ -174,16 +175,26 @@ func (w *World) Who(name string) access.Principal {
 // Leaves takes a person out of the directory that the engine asks.
 func (w *World) Leaves(name string) { w.gone.names.Store(name, true) }
 
+// LoseDirectory makes the directory that the engine asks fail, or answer again.
+func (w *World) LoseDirectory(lost bool) { w.gone.lost.Store(lost) }
+
 // DuringCommit calls f once, in the next transaction of that name, before it is committed.
 func (w *World) DuringCommit(name store.TxName, f func()) { w.commits.Store(name, f) }
 
-// observedStore is the store with what DuringCommit has to do.
+// BeforeTransaction calls f once, before the next transaction of that name begins, as when a node sleeps there. Others'
+// transactions go on meanwhile.
+func (w *World) BeforeTransaction(name store.TxName, f func()) { w.begins.Store(name, f) }
+
+// observedStore is the store with what BeforeTransaction and DuringCommit have to do.
 type observedStore struct {
 	store.Store
-	during *sync.Map
+	before, during *sync.Map
 }
 
 func (s *observedStore) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+	if f, ok := s.before.LoadAndDelete(name); ok {
+		f.(func())()
+	}
 	return s.Store.Update(ctx, name, func(tx store.Tx) error {
 		if f, ok := s.during.LoadAndDelete(name); ok {
 			f.(func())()
@@ -192,13 +203,19 @@ func (s *observedStore) Update(ctx context.Context, name store.TxName, fn func(s
 	})
 }
 
-// departed is a directory that some have left.
+// departed is a directory that some have left, and that may be out of reach.
 type departed struct {
 	*directory.Directory
 	names sync.Map
+	lost  atomic.Bool
 }
 
+var errNoDirectory = access.Errorf(access.KindUnavailable, "The directory does not answer.")
+
 func (d *departed) Principal(ctx context.Context, id access.PrincipalID) (access.Principal, error) {
+	if d.lost.Load() {
+		return access.Principal{}, errNoDirectory
+	}
 	if _, gone := d.names.Load(id.Subject); gone {
 		return access.Principal{}, access.Errorf(access.KindNotFound, "The principal %s is not in the directory.", id)
 	}
@@ -206,6 +223,9 @@ func (d *departed) Principal(ctx context.Context, id access.PrincipalID) (access
 }
 
 func (d *departed) Members(ctx context.Context, selector policy.Selector) ([]access.Principal, error) {
+	if d.lost.Load() {
+		return nil, errNoDirectory
+	}
 	members, err := d.Directory.Members(ctx, selector)
 	return slices.DeleteFunc(members, func(p access.Principal) bool {
 		_, gone := d.names.Load(p.ID.Subject)
