@@ -44,6 +44,7 @@ var floors = []struct {
 	{6, "internal/server"},
 	{7, "internal/dev"},
 	{7, "internal/crash"},
+	{7, "model"},
 	{8, "internal/ci"},
 	{8, "cmd/curfewd"},
 	{8, "cmd/curfew"},

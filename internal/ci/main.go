@@ -68,8 +68,8 @@ type phase struct {
 // Their concurrency is that of the packages below them, which run with the detector.
 var slowUnderRace = []string{"internal/crash", "internal/dev"}
 
-// needsServers are the packages whose tests start servers; `make check` leaves them out and says so.
-var needsServers = []string{"internal/localpeer", "internal/connector/postgres", "internal/crash", "internal/dev", "cmd/curfewd"}
+// needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
+var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/crash", "internal/dev", "cmd/curfewd", "/model"}
 
 func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	all, err := packages(ctx)
@@ -83,8 +83,8 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	}
 	switch tier {
 	case "check":
-		quick, left := split(all, needsServers)
-		return append(static, tests("tests without servers", quick), say("left out, for they start servers", left)), nil
+		quick, left := split(all, needsPeers)
+		return append(static, tests("tests without peers", quick), say("left out, for they need peers", left)), nil
 	case "test":
 		racy, plain := split(all, slowUnderRace)
 		return append(append([]phase{compiler()}, static...),

