@@ -3,7 +3,7 @@ GO   ?= go
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GEN  := $(GO) tool -modfile=tools/gen/go.mod
 
-.PHONY: help check test nightly crash fuzz lint generate build
+.PHONY: help check test nightly crash lessons fuzz lint generate build
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ nightly: ## What is too long for make test: fuzzing, long properties
 
 crash: ## Kill curfewd around every commit and every driver call of a grant's life
 	$(GO) test -count=1 -v -run '^TestCrash$$' ./internal/crash
+
+lessons: ## What has gone wrong elsewhere, and the tests that keep it from going wrong here
+	$(GO) run ./internal/ci lessons
 
 lint: ## The linters alone
 	$(LINT) run ./...

@@ -127,12 +127,12 @@ inline beginRevoking(p, next) {
 	state = REVOKING; due = next; leaseOver = false; deadlineOver = false; limitOver = false
 }
 
-/* That an order's answer came says nothing of the orders before it. */
-inline answered(earlier) {
+/* That order i's answer came says nothing of the orders before it. [forgetOnlyOrder] */
+inline answered(i) {
 #ifdef BUG_EARLIER_ORDER_FORGOTTEN
 	actBy = 0
 #else
-	actBy = earlier
+	actBy = (i == 1 -> 0 : i)
 #endif
 }
 
@@ -238,31 +238,46 @@ grant:
 		write(NOBODY);
 		assert(present);
 		state = ACTIVE; due = AT_DEADLINE; limitOver = false;
-		answered((order == 1 -> 0 : order));
+		answered(order);
 		rest(); goto end_idle
 	}
 	:: atomic {
 		sent[order] == APPLIED && !wins(me, ACTIVATING) ->
-		/* The loser takes back what it did, unless the winner counts on it. */
+		/* The loser takes back what it did, unless the winner counts on it. [Engine.undoActivation] */
 		if
-#ifdef BUG_UNDO_WHAT_IS_LIVE
-		:: true -> takeAway()
-#else
-		:: state == REVOKING || state == ENDED -> takeAway()
+#ifndef BUG_UNDO_WHAT_IS_LIVE
+		:: state == ACTIVATING || state == ACTIVE -> rest(); goto end_idle
 		:: else
+#else
+		:: true
 #endif
 		fi;
-		rest(); goto end_idle
+		takeAway();
+		goto undone
 	}
 	:: atomic {
 		sent[order] == REFUSED ->
 		if
-		:: wins(me, ACTIVATING) -> beginRevoking(NOBODY, AT_ONCE); answered((order == 1 -> 0 : order))
+		:: wins(me, ACTIVATING) -> beginRevoking(NOBODY, AT_ONCE); answered(order)
 		:: else
 		fi;
 		rest(); goto end_idle
 	}
 	:: atomic { sent[order] == OVER || trouble -> fail(ACTIVATING); rest(); goto end_idle }
+	:: atomic { trouble -> rest(); goto end_idle }                         /* crash */
+	fi;
+
+undone:
+	/* Nobody need wait for an order that was answered and undone. */
+	if
+	:: atomic {
+		if
+		:: state == REVOKING && attempt == order && due != AT_LEASE_END ->
+			write(NOBODY); answered(order); due = AT_ONCE
+		:: else
+		fi;
+		rest(); goto end_idle
+	}
 	:: atomic { trouble -> rest(); goto end_idle }                         /* crash */
 	fi;
 
@@ -310,14 +325,13 @@ stop:
 
 /* The principal fetches the credential with another key: a new order while the grant is active. */
 proctype Issuer() {
-	byte order, earlier;
+	byte order;
 
 end_idle:
 	/* [Engine.reissue] */
 	atomic {
-		state == ACTIVE && !deadlinePassed && !(actBy > 0 && age[actBy] == 0) && attempt < ATTEMPTS ->
+		state == ACTIVE && !deadlinePassed && noOrderOutstanding && attempt < ATTEMPTS ->
 		write(ISSUER);
-		earlier = actBy;
 		attempt++; actBy = attempt; order = attempt
 	}
 	atomic { send(order) };
@@ -326,7 +340,7 @@ end_idle:
 	:: atomic {
 		sent[order] == APPLIED ->
 		if
-		:: wins(ISSUER, ACTIVE) -> write(NOBODY); answered(earlier)
+		:: wins(ISSUER, ACTIVE) -> write(NOBODY); actBy = 0
 		:: else ->
 			if
 			:: state == REVOKING || state == ENDED -> takeAway()
@@ -336,7 +350,7 @@ end_idle:
 	}
 	:: sent[order] == OVER || sent[order] == REFUSED || trouble            /* an error, no answer in time, or crash */
 	fi;
-	atomic { leave(order); earlier = 0; current[ISSUER] = false; goto end_idle }
+	atomic { leave(order); current[ISSUER] = false; goto end_idle }
 }
 
 /* The principal gives it back at any moment, or never. [Engine.Return] */

@@ -1,4 +1,4 @@
-// Command ci runs the tiers of checks that `make check`, `make test` and `make nightly` name, and counts.
+// Command ci runs the tiers of checks that `make check`, `make test`, `make nightly` and `make lessons` name, and counts.
 //
 // It owns the order of the phases and the last line, "N passed, 0 failed, 0 skipped". It owns no check: each is a
 // command that anyone can run alone, and is printed.
@@ -20,7 +20,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: ci check|test|nightly")
+		fmt.Fprintln(os.Stderr, "usage: ci check|test|nightly|lessons")
 		os.Exit(2)
 	}
 	if err := run(ctx, os.Args[1], os.Stdout); err != nil {
@@ -88,11 +88,13 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	case "test":
 		racy, plain := split(all, slowUnderRace)
 		return append(append([]phase{compiler()}, static...),
-			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain)), nil
+			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain), lessonsPhase()), nil
 	case "nightly":
 		return fuzzing(ctx, all)
+	case "lessons":
+		return []phase{lessonsPhase()}, nil
 	default:
-		return nil, fmt.Errorf("no tier %q: want check, test or nightly", tier)
+		return nil, fmt.Errorf("no tier %q: want check, test, nightly or lessons", tier)
 	}
 }
 
@@ -141,11 +143,11 @@ const fuzzTime = "60s"
 func fuzzing(ctx context.Context, all []string) ([]phase, error) {
 	var phases []phase
 	for _, p := range all {
-		b, err := exec.CommandContext(ctx, "go", "test", "-list", "^Fuzz", p).Output()
+		names, err := listTests(ctx, p, "^Fuzz")
 		if err != nil {
-			return nil, fmt.Errorf("listing the fuzz targets of %s: %w", p, err)
+			return nil, err
 		}
-		for _, target := range strings.Fields(string(b)) {
+		for _, target := range names {
 			if strings.HasPrefix(target, "Fuzz") {
 				phases = append(phases, command("fuzz "+target, "go", "test", "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", fuzzTime, p))
 			}
