@@ -69,7 +69,7 @@ type phase struct {
 var slowUnderRace = []string{"internal/crash", "internal/dev"}
 
 // needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
-var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/crash", "internal/dev", "cmd/curfewd", "/model"}
+var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/store/sqlstore", "internal/server", "internal/crash", "internal/dev", "cmd/curfewd", "/model"}
 
 func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	all, err := packages(ctx)

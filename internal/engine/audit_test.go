@@ -15,9 +15,10 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// entries reads the audit log, proving each entry's personal data on the way.
+// entries reads the audit log to its end, proving each entry's personal data on the way.
 func entries(t *testing.T, w *World, f store.EventFilter) []access.Event {
 	t.Helper()
+	number(t, w, "reader")
 	var rows []store.EventRow
 	err := w.Store.View(t.Context(), func(tx store.Tx) (err error) {
 		rows, err = tx.Events().List(access.DefaultTenant, f, 0, 1000)

@@ -28,6 +28,7 @@ const (
 	txRevoke    store.TxName = "revoke"
 	txRemoved   store.TxName = "removed"
 	txTidied    store.TxName = "tidied"
+	txSequence  store.TxName = "sequence"
 )
 
 // Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
@@ -35,7 +36,7 @@ const (
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
-		txFetched, txRevoke, txRemoved, txTidied,
+		txFetched, txRevoke, txRemoved, txTidied, txSequence,
 	}
 }
 
@@ -78,6 +79,9 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 	}
 	for _, key := range done.wake {
 		e.signals.raise(key)
+	}
+	if len(done.events) > 0 {
+		e.signals.raise(sequenceLane)
 	}
 	return nil
 }

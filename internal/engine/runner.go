@@ -9,8 +9,13 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// requestsLane is the key under which a pending request wakes the worker that lets requests lapse.
-const requestsLane = "requests"
+// The keys of the workers that serve no connector.
+const (
+	// requestsLane wakes the worker that lets requests lapse, when one is pending.
+	requestsLane = "requests"
+	// sequenceLane wakes the worker that numbers events, when one is appended.
+	sequenceLane = "events"
+)
 
 const (
 	// queueWorkers is how many Steps run at once in each of a lane's two queues, so that one slow grant does not hold up
@@ -27,10 +32,13 @@ const (
 	storePause = time.Second
 	// laneCeiling bounds how long a lane sleeps: another node may have brought work forward.
 	laneCeiling = time.Minute
+	// sequencePause is how long events may wait for their positions that another node appended, and did not number before
+	// it died.
+	sequencePause = 10 * time.Second
 )
 
 // Runner calls Step: each connector has a lane of its own with a few workers, so that a target that is slow or dead
-// delays no other. A worker holds one timer however many grants there are.
+// delays no other. One worker calls Lapse, and one Sequence. A worker holds one timer however many grants there are.
 type Runner struct {
 	engine *Engine
 	cancel context.CancelFunc
@@ -58,6 +66,23 @@ func (r *Runner) Start() {
 			return Progress{Next: next}, err
 		})
 	})
+	holder := r.engine.cfg.IDs.New("node_")
+	r.done.Go(func() {
+		r.loop(ctx, sequenceLane, func() (Progress, error) { return r.sequence(ctx, holder) })
+	})
+}
+
+// sequence numbers a batch of events. There is more to do at once, or something to look for after a pause.
+func (r *Runner) sequence(ctx context.Context, holder string) (Progress, error) {
+	more, err := r.engine.Sequence(ctx, holder)
+	if err != nil {
+		return Progress{}, err
+	}
+	now, err := r.engine.cfg.Store.Now(ctx)
+	if more {
+		return Progress{Claimed: sequenceBatch, Next: now}, err
+	}
+	return Progress{Next: now.Add(sequencePause)}, err
 }
 
 // stepper is a worker's Step, which takes more grants at once while that goes quickly.

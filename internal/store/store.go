@@ -7,6 +7,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -14,6 +15,10 @@ import (
 
 // TxName names a kind of transaction, for metrics, traces and the tests that kill the process around each commit.
 type TxName string
+
+// ErrOutcomeUnknown is wrapped by the error of an Update whose answer was lost: the wait for it ended, or the connection
+// broke, while it was being committed. Look before trying again.
+var ErrOutcomeUnknown = errors.New("the outcome of the transaction is unknown")
 
 // Store keeps the books. It is safe for concurrent use by any number of goroutines.
 type Store interface {
@@ -24,8 +29,10 @@ type Store interface {
 	// fn shares its commit with other transactions. It may run more than once, on any goroutine, so it must be
 	// bounded, must not block, must not touch anything outside the Tx but variables of its caller that it assigns
 	// (never reads before assigning), and must not keep the Tx. A panic in fn writes nothing and is returned as
-	// access.KindInternal. A cancelled ctx stops the waiting, not the transaction: after an error that wraps ctx's,
-	// the outcome is unknown, and fn may still be running.
+	// access.KindInternal. A cancelled ctx stops the waiting, not the transaction: fn may still be running.
+	//
+	// After an error that wraps ErrOutcomeUnknown nobody can say whether it was written; after any other error nothing
+	// was.
 	Update(ctx context.Context, name TxName, fn func(Tx) error) error
 
 	// View runs fn on one consistent snapshot. Writing in it is an error.
@@ -42,7 +49,11 @@ type Store interface {
 // Tx is a transaction under way. Its methods fail with access.KindNotFound for what is not there (or belongs to
 // another tenant, or that a new row refers to), with access.KindConflict for a version that has moved on or an illegal
 // transition, with access.KindInvalid for what cannot be kept as it is (a NUL byte in a text, text that is not UTF-8, a
-// value of more than 16 MiB), and with access.KindUnavailable when the store itself cannot go on.
+// value of more than 16 MiB, an ended grant that was activated and not verified), and with access.KindUnavailable when the
+// store itself cannot go on.
+//
+// After what the database itself refuses (a reference to what is not there, a value that it cannot keep), or cannot do,
+// the transaction is over: every further call answers with the same error, and so does Update if fn overlooks it.
 //
 // Times are kept in whole microseconds, and so are durations; nil and empty bytes, lists and maps are one. A Tx is used
 // by one goroutine.
@@ -60,6 +71,7 @@ type Tx interface {
 	Plans() Plans
 	Credentials() Credentials
 	Events() Events
+	Leases() Leases
 }
 
 // Installation is what this store is.
@@ -216,7 +228,7 @@ type PersonalValue struct {
 
 // EventRow is an event as it is kept: its canonical leaf, and apart from it what can be erased.
 type EventRow struct {
-	// Position orders events as they were written; it is given by Append.
+	// Position is the event's place in its tenant's log, from 1 on without gaps; 0 until Sequence has given it one.
 	Position int64
 	ID       access.EventID
 	Tenant   access.TenantID
@@ -235,9 +247,29 @@ type EventFilter struct {
 	Grant   access.GrantID
 }
 
-// Events are appended in the transaction of the change that they record.
+// Events are appended in the transaction of the change that they record, without a position: a number that every
+// transaction had to take would make them wait for each other. Sequence numbers them afterwards. An event never
+// changes but for being given its position, once.
 type Events interface {
+	// Append keeps the event; whatever Position it has is ignored. A second one with its ID is access.KindConflict.
 	Append(EventRow) error
-	// List returns events with a Position above after, oldest first, at most limit.
+	// Sequence numbers up to limit events of the tenant that are committed and have no position, in the order of their
+	// IDs, from where the last Sequence ended, and returns how many. Numbers become visible in their order, so a reader
+	// that goes on behind the last position that it saw misses nothing.
+	Sequence(tenant access.TenantID, limit int) (n int, err error)
+	// List returns numbered events with a Position above after, in the order of their positions, at most limit.
 	List(tenant access.TenantID, filter EventFilter, after int64, limit int) ([]EventRow, error)
+	// Unsequenced returns events that have no position yet, in the order of their IDs, at most limit.
+	Unsequenced(tenant access.TenantID, limit int) ([]EventRow, error)
+}
+
+// Leases say which of several nodes does what only one may do at a time. Whoever holds a lease writes under it in the
+// transaction that acquires or renews it, for a lease fences nothing by itself.
+type Leases interface {
+	// Acquire takes the lease of that name for the holder until then, or renews it. It reports false, and changes
+	// nothing, while another holds it whose time is not up by Tx.Now. An empty name or holder, or an until that is not
+	// after Tx.Now, is access.KindInvalid.
+	Acquire(name, holder string, until time.Time) (bool, error)
+	// Release gives the lease back; one that the holder does not have is no error.
+	Release(name, holder string) error
 }

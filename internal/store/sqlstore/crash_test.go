@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlstore
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,15 +19,15 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/store"
-	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
-// childVariable, when set, makes this test binary the process that is killed: it holds the path of the store.
+// childVariable, when set, makes this test binary the process that is killed: it holds the path of the store, or its
+// connection string.
 const childVariable = "CURFEW_SQLSTORE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(childVariable); path != "" {
-		if err := writeUntilKilled(path, os.Stdout); err != nil {
+	if address := os.Getenv(childVariable); address != "" {
+		if err := writeUntilKilled(address, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -40,8 +41,8 @@ const maxRows = 20_000
 
 // writeUntilKilled commits numbered rows from 16 goroutines and reports each number after its commit was answered. A
 // row has two halves, in one transaction.
-func writeUntilKilled(path string, report io.Writer) error {
-	s, err := sqlstore.OpenSQLite(context.Background(), path, sqlstore.Options{})
+func writeUntilKilled(address string, report io.Writer) error {
+	s, err := openEither(address)
 	if err != nil {
 		return err
 	}
@@ -67,6 +68,13 @@ func writeUntilKilled(path string, report io.Writer) error {
 	return s.Close()
 }
 
+func openEither(address string) (store.Store, error) {
+	if strings.HasPrefix(address, "postgres://") {
+		return OpenPostgres(context.Background(), address, Options{})
+	}
+	return OpenSQLite(context.Background(), address, Options{})
+}
+
 func half(n int64, part string) string { return fmt.Sprintf("%d-%s", n, part) }
 
 func putRow(tx store.Tx, n int64) error {
@@ -78,29 +86,60 @@ func putRow(tx store.Tx, n int64) error {
 // TestKilled kills a process in the middle of its commits, a few times: every row that it reported is there, and no
 // row is there by half.
 func TestKilled(t *testing.T) {
-	for round := range 4 {
+	for range 4 {
 		path := filepath.Join(t.TempDir(), "books.db")
-		reported := runAndKill(t, path, 1+rand.IntN(1500))
-		s := open(t, path)
-		highest := reported[len(reported)-1]
-		err := s.View(context.Background(), func(tx store.Tx) error {
-			for _, n := range reported {
-				highest = max(highest, n)
-				if !hasHalf(t, tx, half(n, "left")) {
-					t.Errorf("round %d: row %d was reported as written and is not there", round, n)
+		reported := runAndKill(t, path, 1+rand.IntN(1500), func(pid int) { wantHeld(t, path, pid) })
+		wantWhole(t, openSQLite(t, path), reported)
+	}
+}
+
+// testKilledBesideAnother kills one of two processes on one database. The other, this one, goes on all the time.
+func testKilledBesideAnother(t *testing.T, p *peer) {
+	dsn := p.empty(t)
+	s := openPostgres(t, dsn)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var beside sync.WaitGroup
+	written := 0
+	reported := runAndKill(t, dsn, 1+rand.IntN(800), func(int) {
+		beside.Go(func() {
+			for ctx.Err() == nil {
+				written++
+				if err := s.Update(context.Background(), "beside", put(fmt.Sprint("beside ", written))); err != nil {
+					t.Errorf("beside a process that dies: %v", err)
 				}
 			}
-			// Up to 16 more may have been committed and not reported.
-			for n := int64(1); n <= highest+16; n++ {
-				if hasHalf(t, tx, half(n, "left")) != hasHalf(t, tx, half(n, "right")) {
-					t.Errorf("round %d: of row %d there is only one half", round, n)
-				}
-			}
-			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
+	})
+	wantWhole(t, s, reported)
+	stop()
+	beside.Wait()
+	for i := range written {
+		if digest := fmt.Sprint("beside ", i+1); !has(t, s, digest) {
+			t.Errorf("%s was answered and is not there", digest)
 		}
+	}
+}
+
+// wantWhole wants every reported row there, and none by half.
+func wantWhole(t *testing.T, s store.Store, reported []int64) {
+	t.Helper()
+	err := s.View(context.Background(), func(tx store.Tx) error {
+		for _, n := range reported {
+			if !hasHalf(t, tx, half(n, "left")) {
+				t.Errorf("row %d was reported as written and is not there", n)
+			}
+		}
+		// Up to 16 more may have been committed and not reported.
+		for n := int64(1); n <= slices.Max(reported)+16; n++ {
+			if hasHalf(t, tx, half(n, "left")) != hasHalf(t, tx, half(n, "right")) {
+				t.Errorf("of row %d there is only one half", n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -113,12 +152,12 @@ func hasHalf(t *testing.T, tx store.Tx, digest string) bool {
 	return err == nil
 }
 
-// runAndKill starts the child, kills it once it has reported so many rows, and returns all that it reported. While the
-// child lives the store is refused to us.
-func runAndKill(t *testing.T, path string, after int) (reported []int64) {
+// runAndKill starts the child, calls while when it has begun to write, kills it once it has reported so many rows, and
+// returns all that it reported.
+func runAndKill(t *testing.T, address string, after int, while func(pid int)) (reported []int64) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childVariable+"="+path)
+	child.Env = append(os.Environ(), childVariable+"="+address)
 	child.Stderr = os.Stderr
 	stdout, err := child.StdoutPipe()
 	if err != nil {
@@ -135,7 +174,7 @@ func runAndKill(t *testing.T, path string, after int) (reported []int64) {
 		}
 		reported = append(reported, n)
 		if len(reported) == 1 {
-			wantHeld(t, path, child.Process.Pid)
+			while(child.Process.Pid)
 		}
 		if len(reported) == after {
 			if err := child.Process.Kill(); err != nil {
@@ -154,7 +193,7 @@ func runAndKill(t *testing.T, path string, after int) (reported []int64) {
 
 func wantHeld(t *testing.T, path string, pid int) {
 	t.Helper()
-	s, err := sqlstore.OpenSQLite(t.Context(), path, sqlstore.Options{})
+	s, err := OpenSQLite(t.Context(), path, Options{})
 	if err == nil {
 		_ = s.Close()
 		t.Fatal("two processes have the store open")

@@ -18,8 +18,9 @@ type dialect struct {
 	beginView   string
 	// lockDue ends the SELECT of grants about to be claimed, so that concurrent claims pass each other by.
 	lockDue string
-	// nextPosition is the expression for the position of a new event of tenant $1.
-	nextPosition string
 	// classify says what an error of the driver means, in a sentence that is safe to show.
 	classify func(error) (access.Kind, string)
 }
+
+// unforeseen is the sentence for what no dialect knows.
+const unforeseen = "The store failed in an unforeseen way; the server's log has the detail."

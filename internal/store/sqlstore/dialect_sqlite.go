@@ -16,19 +16,18 @@ import (
 //go:embed migrations/sqlite/*.sql
 var sqliteMigrations embed.FS
 
-// sqliteDialect is SQLite, where one writer at a time makes row locks needless and positions dense.
+// sqliteDialect is SQLite, where one writer at a time makes row locks needless.
 func sqliteDialect() (dialect, error) {
 	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
 	if err != nil {
 		return dialect{}, fmt.Errorf("embedded migrations: %w", err)
 	}
 	return dialect{
-		goose:        goose.DialectSQLite3,
-		migrations:   migrations,
-		beginUpdate:  "BEGIN IMMEDIATE",
-		beginView:    "BEGIN",
-		nextPosition: "(SELECT coalesce(max(position), 0) + 1 FROM events WHERE tenant = $1)",
-		classify:     classifySQLite,
+		goose:       goose.DialectSQLite3,
+		migrations:  migrations,
+		beginUpdate: "BEGIN IMMEDIATE",
+		beginView:   "BEGIN",
+		classify:    classifySQLite,
 	}, nil
 }
 
@@ -37,7 +36,7 @@ func sqliteDialect() (dialect, error) {
 func classifySQLite(err error) (access.Kind, string) {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return access.KindInternal, "The store failed in an unforeseen way; the server's log has the detail."
+		return access.KindInternal, unforeseen
 	}
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
@@ -63,5 +62,5 @@ func classifySQLite(err error) (access.Kind, string) {
 	case sqlite3.SQLITE_NOMEM:
 		return access.KindUnavailable, "The store is out of memory; try again."
 	}
-	return access.KindInternal, "The store failed in an unforeseen way; the server's log has the detail."
+	return access.KindInternal, unforeseen
 }

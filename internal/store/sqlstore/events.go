@@ -11,9 +11,9 @@ import (
 type events struct{ tx *tx }
 
 func (e events) Append(event store.EventRow) error {
-	position, err := insertReturning(e.tx, scanOne[int64], `
-		INSERT INTO events (tenant, position, id, at, kind, request_id, grant_id, person, leaf)
-		VALUES ($1, `+e.tx.dialect.nextPosition+`, $2, $3, $4, $5, $6, $7, $8) RETURNING position`,
+	err := e.tx.insert(alreadyThere("event", string(event.ID)), `
+		INSERT INTO events (tenant, id, at, kind, request_id, grant_id, person, leaf)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
 		event.Tenant, event.ID, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
 		event.Person, event.Leaf)
 	if err != nil {
@@ -21,13 +21,25 @@ func (e events) Append(event store.EventRow) error {
 	}
 	for i, p := range event.Personal {
 		_, err := e.tx.exec(`
-			INSERT INTO event_personal (tenant, position, ordinal, field, value, salt)
-			VALUES ($1, $2, $3, $4, $5, $6)`, event.Tenant, position, i, p.Field, p.Value, bytesOrNull(p.Salt))
+			INSERT INTO event_personal (tenant, event_id, ordinal, field, value, salt)
+			VALUES ($1, $2, $3, $4, $5, $6)`, event.Tenant, event.ID, i, p.Field, p.Value, bytesOrNull(p.Salt))
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (e events) Sequence(tenant access.TenantID, limit int) (int, error) {
+	n, err := e.tx.exec(`
+		UPDATE events SET position = numbered.position
+		FROM (
+			SELECT id, row_number() OVER (ORDER BY id) +
+				(SELECT coalesce(max(position), 0) FROM events WHERE tenant = $1 AND position IS NOT NULL) AS position
+			FROM (SELECT id FROM events WHERE tenant = $1 AND position IS NULL ORDER BY id LIMIT $2) AS waiting
+		) AS numbered
+		WHERE events.tenant = $1 AND events.id = numbered.id`, tenant, clampLimit(limit))
+	return int(n), err
 }
 
 func (e events) List(tenant access.TenantID, filter store.EventFilter, after int64, limit int) (
@@ -42,13 +54,24 @@ func (e events) List(tenant access.TenantID, filter store.EventFilter, after int
 	if filter.Grant != "" {
 		w.and("grant_id", "=", filter.Grant)
 	}
-	text := `
-		SELECT e.tenant, e.position, e.id, e.at, e.kind, coalesce(e.request_id, ''), coalesce(e.grant_id, ''), e.person,
-			e.leaf, p.field, coalesce(p.value, ''), p.salt
-		FROM (SELECT * FROM events` + w.String() + ` ORDER BY position` + w.limit(clampLimit(limit)) + `) AS e
-		LEFT JOIN event_personal AS p ON p.tenant = e.tenant AND p.position = e.position
-		ORDER BY e.position, p.ordinal`
-	lines, err := queryAll(e.tx, scanEventLine, text, w.args...)
+	return e.list(&w, "position", limit)
+}
+
+func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
+	var w where
+	w.and("tenant", "=", tenant)
+	w.andText("position IS NULL")
+	return e.list(&w, "id", limit)
+}
+
+// list reads events in the order of a column, each with its personal values.
+func (e events) list(w *where, order string, limit int) ([]store.EventRow, error) {
+	lines, err := queryAll(e.tx, scanEventLine, `
+		SELECT e.tenant, coalesce(e.position, 0), e.id, e.at, e.kind, coalesce(e.request_id, ''),
+			coalesce(e.grant_id, ''), e.person, e.leaf, p.field, coalesce(p.value, ''), p.salt
+		FROM (SELECT * FROM events`+w.String()+` ORDER BY `+order+w.limit(clampLimit(limit))+`) AS e
+		LEFT JOIN event_personal AS p ON p.tenant = e.tenant AND p.event_id = e.id
+		ORDER BY e.`+order+`, p.ordinal`, w.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +85,11 @@ type eventLine struct {
 	personal store.PersonalValue
 }
 
-// foldEvents makes one event of the lines of each position.
+// foldEvents makes one event of the lines of each.
 func foldEvents(lines []eventLine) []store.EventRow {
 	var rows []store.EventRow
 	for _, l := range lines {
-		if n := len(rows); n == 0 || rows[n-1].Position != l.event.Position {
+		if n := len(rows); n == 0 || rows[n-1].ID != l.event.ID {
 			rows = append(rows, l.event)
 		}
 		if l.field.Valid {

@@ -1,18 +1,17 @@
-package sqlstore_test
+package sqlstore
 
 import (
 	"path/filepath"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/store"
-	"github.com/curfewhq/curfew/internal/store/sqlstore"
 	"github.com/curfewhq/curfew/internal/store/storetest"
 )
 
-// open opens the store in the file and closes it in the cleanup of the test.
-func open(t testing.TB, path string) *sqlstore.Store {
+// openSQLite opens the store in the file and closes it in the cleanup of the test.
+func openSQLite(t testing.TB, path string) *SQLite {
 	t.Helper()
-	s, err := sqlstore.OpenSQLite(t.Context(), path, sqlstore.Options{})
+	s, err := OpenSQLite(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatalf("OpenSQLite: %v", err)
 	}
@@ -25,12 +24,12 @@ func open(t testing.TB, path string) *sqlstore.Store {
 }
 
 func TestLaw(t *testing.T) {
-	storetest.Run(t, func(t testing.TB) store.Store { return open(t, filepath.Join(t.TempDir(), "books.db")) })
+	storetest.Run(t, func(t testing.TB) store.Store { return openSQLite(t, filepath.Join(t.TempDir(), "books.db")) })
 }
 
 func TestLawDurable(t *testing.T) {
 	storetest.RunDurable(t, func(t testing.TB) func() store.Store {
 		path := filepath.Join(t.TempDir(), "books.db")
-		return func() store.Store { return open(t, path) }
+		return func() store.Store { return openSQLite(t, path) }
 	})
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -9,7 +10,7 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// member is one caller's transaction among those of a commit.
+// member is one caller's transaction: on SQLite one among those of a commit.
 type member struct {
 	name store.TxName
 	fn   func(store.Tx) error
@@ -26,8 +27,41 @@ func newMember(name store.TxName, fn func(store.Tx) error) *member {
 // take reports whether the caller of take is the first, and the member is theirs.
 func (m *member) take() bool { return m.taken.CompareAndSwap(false, true) }
 
+// await waits for the answer, or for the end of ctx.
+func (m *member) await(ctx context.Context) error {
+	select {
+	case err := <-m.answer:
+		return err
+	case <-ctx.Done():
+	}
+	if m.take() {
+		return notWritten(ctx.Err())
+	}
+	select {
+	case err := <-m.answer:
+		return err
+	default:
+		return outcomeUnknown(access.KindOf(ctx.Err()), ctx.Err())
+	}
+}
+
+func notWritten(cause error) error {
+	return access.Wrap(access.KindOf(cause), cause, "The wait ended before this was settled; nothing was written.")
+}
+
+// outcomeUnknown is the answer when nobody can say whether the transaction was committed.
+func outcomeUnknown(kind access.Kind, cause error) error {
+	return access.Wrap(kind, fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, cause),
+		"The answer to this was lost while it was being written; whether it was is unknown, so look before trying again.")
+}
+
+// errClosed is the answer of a closed store.
+func errClosed() error {
+	return access.Errorf(access.KindUnavailable, "The store is closed; the server is stopping.")
+}
+
 // call runs the function on a goroutine of its own, so that neither a panic nor runtime.Goexit (a test's FailNow) ends
-// the writer.
+// the one who runs it.
 func (m *member) call(t store.Tx) error {
 	result := make(chan error, 1)
 	go func() {

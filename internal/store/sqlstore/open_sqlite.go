@@ -2,16 +2,12 @@ package sqlstore
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"time"
-
-	"github.com/pressly/goose/v3"
 
 	"github.com/curfewhq/curfew/internal/access"
 )
@@ -20,17 +16,11 @@ import (
 // cache of about 2 MB.
 const sqliteReaders = 4
 
-// Options are what a store is handed from outside.
-type Options struct {
-	// Clock is the machine's clock where it is nil.
-	Clock access.Clock
-}
-
 // OpenSQLite opens the store in the file at path, and makes it where there is none. The file is this process's alone
 // until Close. The error is access.KindMisconfigured when an operator must act: a folder or a file with the wrong
 // permissions, a file that is not a store of Curfew's, is damaged, or was written by a newer version; it is
 // access.KindUnavailable when another process has the store open.
-func OpenSQLite(ctx context.Context, path string, options Options) (_ *Store, err error) {
+func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, err error) {
 	d, err := sqliteDialect()
 	if err != nil {
 		return nil, err
@@ -74,12 +64,12 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *Store, er
 
 // startSQLite makes the connections and starts the writer.
 func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clock, release func() error) (
-	*Store, error,
+	*SQLite, error,
 ) {
-	s := &Store{
-		dialect: d, clock: c, readers: make(chan *session, sqliteReaders), closing: make(chan struct{}),
+	s := &SQLite{
+		dialect: d, clock: c, readers: make(chan *sqliteSession, sqliteReaders), closing: make(chan struct{}),
 	}
-	sessions := make([]*session, 0, 1+sqliteReaders)
+	sessions := make([]*sqliteSession, 0, 1+sqliteReaders)
 	s.release = func() error {
 		var errs []error
 		for _, session := range sessions {
@@ -88,14 +78,14 @@ func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clo
 		return errors.Join(append(errs, release())...)
 	}
 	for range sqliteReaders {
-		reader, err := newSession(ctx, readDB)
+		reader, err := newSQLiteSession(ctx, readDB)
 		if err != nil {
 			return nil, err
 		}
 		sessions = append(sessions, reader)
 		s.readers <- reader
 	}
-	writing, err := newSession(ctx, writeDB)
+	writing, err := newSQLiteSession(ctx, writeDB)
 	if err != nil {
 		return nil, err
 	}
@@ -128,15 +118,7 @@ func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) err
 	if err := markSQLite(ctx, db); err != nil {
 		return damaged(path, err)
 	}
-	if err := migrate(ctx, db, d, path); err != nil {
-		return err
-	}
-	_, err := db.ExecContext(ctx,
-		`INSERT INTO installation (singleton, id) VALUES (1, $1) ON CONFLICT DO NOTHING`, randomID())
-	if err != nil {
-		return damaged(path, err)
-	}
-	return nil
+	return migrate(ctx, db, d, fmt.Sprintf("the store %q", path), func(err error) error { return damaged(path, err) })
 }
 
 // markSQLite writes the mark into a new file before the change to a write-ahead log, so that it stands in the file
@@ -156,27 +138,6 @@ func markSQLite(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// migrate brings the schema up to date, and refuses one that this program is too old for.
-func migrate(ctx context.Context, db *sql.DB, d *dialect, path string) error {
-	provider, err := goose.NewProvider(d.goose, db, d.migrations, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("embedded migrations: %w", err)
-	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return damaged(path, err)
-	}
-	if current > target {
-		return access.Errorf(access.KindMisconfigured,
-			"the store %q has schema %d, and this program knows schema %d at most: run the newer program that wrote it",
-			path, current, target)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf("the store %q could not be migrated", path))
-	}
-	return nil
-}
-
 // newestEvent is the time of the event written last, zero when there is none.
 func newestEvent(ctx context.Context, db *sql.DB) (at time.Time, err error) {
 	err = db.QueryRowContext(ctx, `SELECT at FROM events ORDER BY rowid DESC LIMIT 1`).Scan(timeColumn{&at})
@@ -184,13 +145,6 @@ func newestEvent(ctx context.Context, db *sql.DB) (at time.Time, err error) {
 		return time.Time{}, nil
 	}
 	return at, err
-}
-
-func randomID() string {
-	var b [16]byte
-	// crypto/rand.Read never fails (its documentation).
-	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }
 
 func damaged(path string, err error) error {

@@ -10,81 +10,92 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// TestQueryPlans asks the database how it would run every query that the repositories put together: each finds its rows
-// through an index, down to the column that it is about, and none sorts a list that may be long.
-func TestQueryPlans(t *testing.T) {
-	s, db := openRaw(t)
-	queue := func(q store.Queue) store.Lane { return store.Lane{Tenant: "acme", Connector: "c", Queue: q} }
-	who := access.PrincipalID{Issuer: "i", Subject: "s"}
+// plannedQuery is a query that the repositories put together, with the search that it is run by.
+type plannedQuery struct {
+	name string
+	run  func(store.Tx) error
+	// sqlite is in the plan there; postgres is the index, empty for the primary key or whichever fits.
+	sqlite, postgres string
+}
+
+func plannedQueries() []plannedQuery {
+	queue := func(q store.Queue) store.Lane { return store.Lane{Tenant: "acme", Connector: "c1", Queue: q} }
+	who := access.PrincipalID{Issuer: "i", Subject: "s1"}
 	now := time.UnixMicro(10)
-	tests := []struct {
-		name  string
-		query func(store.Tx) error
-		want  string
-	}{
+	return []plannedQuery{
 		{"claim", func(tx store.Tx) error {
 			_, err := tx.Grants().Claim(queue(store.QueueLive), now, "w", now.Add(time.Hour), 10)
 			return err
-		}, "grants_due_live (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
+		}, "grants_due_live (tenant=? AND connector=? AND due_at>? AND due_at<?)", "grants_due_live"},
 		{"claim what is new", func(tx store.Tx) error {
 			_, err := tx.Grants().Claim(queue(store.QueueNew), now, "w", now.Add(time.Hour), 10)
 			return err
-		}, "grants_due_new (tenant=? AND connector=? AND due_at>? AND due_at<?)"},
+		}, "grants_due_new (tenant=? AND connector=? AND due_at>? AND due_at<?)", "grants_due_new"},
 		{"next due", func(tx store.Tx) error { _, err := tx.Grants().NextDue(queue(store.QueueLive)); return err },
-			"grants_due_live (tenant=? AND connector=? AND due_at>?)"},
+			"grants_due_live (tenant=? AND connector=? AND due_at>?)", "grants_due_live"},
 		{"next due of what is new", func(tx store.Tx) error { _, err := tx.Grants().NextDue(queue(store.QueueNew)); return err },
-			"grants_due_new (tenant=? AND connector=? AND due_at>?)"},
+			"grants_due_new (tenant=? AND connector=? AND due_at>?)", "grants_due_new"},
 		{"open requests", func(tx store.Tx) error { _, err := tx.Requests().Open("acme", who, 10); return err },
-			"requests_open (tenant=? AND principal_issuer=? AND principal_subject=?)"},
+			"requests_open (tenant=? AND principal_issuer=? AND principal_subject=?)", "requests_open"},
 		{"lapsing", func(tx store.Tx) error { _, err := tx.Requests().Lapsing("acme", now, 10); return err },
-			"requests_lapsing (tenant=? AND lapses_at>? AND lapses_at<?)"},
+			"requests_lapsing (tenant=? AND lapses_at>? AND lapses_at<?)", "requests_lapsing"},
 		{"next lapse", func(tx store.Tx) error { _, err := tx.Requests().NextLapse("acme"); return err },
-			"requests_lapsing (tenant=? AND lapses_at>?)"},
+			"requests_lapsing (tenant=? AND lapses_at>?)", "requests_lapsing"},
 		{"decisions", func(tx store.Tx) error { _, err := tx.Decisions().List("acme", "r"); return err },
-			"(tenant=? AND request_id=?)"},
-		{"events", eventQuery(store.EventFilter{}), "(tenant=? AND position>?)"},
-		{"events of a request", eventQuery(store.EventFilter{Request: "r"}),
-			"events_by_request (tenant=? AND request_id=? AND position>?)"},
-		{"events of a grant", eventQuery(store.EventFilter{Grant: "g"}),
-			"events_by_grant (tenant=? AND grant_id=? AND position>?)"},
-		{"requests", requestQuery(store.RequestFilter{}), "(tenant=? AND id<?)"},
+			"(tenant=? AND request_id=?)", ""},
+		{"events", eventQuery(store.EventFilter{}), "events_by_position (tenant=? AND position>?)", "events_by_position"},
+		{"events of a request", eventQuery(store.EventFilter{Request: "req_1"}),
+			"events_by_request (tenant=? AND request_id=? AND position>?)", "events_by_request"},
+		{"events of a grant", eventQuery(store.EventFilter{Grant: "gr_1"}),
+			"events_by_grant (tenant=? AND grant_id=? AND position>?)", "events_by_grant"},
+		{"events without a position", func(tx store.Tx) error { _, err := tx.Events().Unsequenced("acme", 10); return err },
+			"events_unsequenced (tenant=?)", "events_unsequenced"},
+		{"sequence", func(tx store.Tx) error { _, err := tx.Events().Sequence("acme", 10); return err },
+			"events_unsequenced (tenant=?)", "events_unsequenced"},
+		{"requests", requestQuery(store.RequestFilter{}), "(tenant=? AND id<?)", ""},
 		{"requests of a principal", requestQuery(store.RequestFilter{Principal: who}),
-			"requests_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+			"requests_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)", "requests_by_principal"},
 		{"requests in a state", requestQuery(store.RequestFilter{State: access.RequestPending}),
-			"requests_by_state (tenant=? AND state=? AND id<?)"},
-		{"grants", grantQuery(store.GrantFilter{}), "(tenant=? AND id<?)"},
+			"requests_by_state (tenant=? AND state=? AND id<?)", "requests_by_state"},
+		{"grants", grantQuery(store.GrantFilter{}), "(tenant=? AND id<?)", ""},
 		{"grants of a principal", grantQuery(store.GrantFilter{Principal: who}),
-			"grants_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
-		{"grants of a request", grantQuery(store.GrantFilter{Request: "r"}),
-			"grants_by_request (tenant=? AND request_id=? AND id<?)"},
-		{"grants of a connector", grantQuery(store.GrantFilter{Connector: "c"}),
-			"grants_by_connector (tenant=? AND connector=? AND id<?)"},
-		{"live grants of a connector", grantQuery(store.GrantFilter{Connector: "c", Unended: true}),
-			"grants_unended_by_connector (tenant=? AND connector=? AND id<?)"},
-		{"live grants", grantQuery(store.GrantFilter{Unended: true}), "grants_unended (tenant=? AND id<?)"},
+			"grants_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)", "grants_by_principal"},
+		{"grants of a request", grantQuery(store.GrantFilter{Request: "req_1"}),
+			"grants_by_request (tenant=? AND request_id=? AND id<?)", "grants_by_request"},
+		{"grants of a connector", grantQuery(store.GrantFilter{Connector: "c1"}),
+			"grants_by_connector (tenant=? AND connector=? AND id<?)", "grants_by_connector"},
+		{"live grants of a connector", grantQuery(store.GrantFilter{Connector: "c1", Unended: true}),
+			"grants_unended_by_connector (tenant=? AND connector=? AND id<?)", "grants_unended_by_connector"},
+		{"live grants", grantQuery(store.GrantFilter{Unended: true}), "grants_unended (tenant=? AND id<?)", "grants_unended"},
 		{"my live grants", grantQuery(store.GrantFilter{Principal: who, Unended: true}),
-			"grants_open (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)"},
+			"grants_open (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)", "grants_open"},
 	}
-	for _, test := range tests {
+}
+
+// TestQueryPlans asks SQLite how it would run every query: each finds its rows through an index, down to the column that
+// it is about, and none sorts a list that may be long.
+func TestQueryPlans(t *testing.T) {
+	s, db := openRaw(t)
+	for _, q := range plannedQueries() {
 		before := statements(s)
-		if err := s.Update(t.Context(), "plan", test.query); err != nil {
-			t.Fatalf("%s: %v", test.name, err)
+		if err := s.Update(t.Context(), "plan", q.run); err != nil {
+			t.Fatalf("%s: %v", q.name, err)
 		}
 		for text := range statements(s) {
 			if before[text] || !strings.Contains(text, "SELECT") {
 				continue
 			}
 			plan := strings.Join(queryPlan(t, db, text), "\n")
-			if !strings.Contains(plan, test.want) || strings.Contains(plan, "SCAN grants") ||
+			if !strings.Contains(plan, q.sqlite) || strings.Contains(plan, "SCAN grants") ||
 				strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") && !strings.Contains(text, "event_personal") {
-				t.Errorf("%s:\n%s\nruns as\n%s\nwant a search by %s", test.name, text, plan, test.want)
+				t.Errorf("%s:\n%s\nruns as\n%s\nwant a search by %s", q.name, text, plan, q.sqlite)
 			}
 		}
 	}
 }
 
 // statements are the texts that the writer has prepared. It is idle when a test asks.
-func statements(s *Store) map[string]bool {
+func statements(s *SQLite) map[string]bool {
 	m := map[string]bool{}
 	for text := range s.writer.session.statements {
 		m[text] = true
@@ -120,14 +131,14 @@ func eventQuery(f store.EventFilter) func(store.Tx) error {
 
 func requestQuery(f store.RequestFilter) func(store.Tx) error {
 	return func(tx store.Tx) error {
-		_, _, err := tx.Requests().List("acme", f, store.Page{After: cursorAfter(requestList, "r"), Limit: 10})
+		_, _, err := tx.Requests().List("acme", f, store.Page{After: cursorAfter(requestList, "req_9"), Limit: 10})
 		return err
 	}
 }
 
 func grantQuery(f store.GrantFilter) func(store.Tx) error {
 	return func(tx store.Tx) error {
-		_, _, err := tx.Grants().List("acme", f, store.Page{After: cursorAfter(grantList, "g"), Limit: 10})
+		_, _, err := tx.Grants().List("acme", f, store.Page{After: cursorAfter(grantList, "gr_9"), Limit: 10})
 		return err
 	}
 }

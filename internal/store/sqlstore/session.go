@@ -1,63 +1,23 @@
 package sqlstore
 
-import (
-	"context"
-	"database/sql"
-	"errors"
-)
+import "database/sql"
 
-// session is one connection with its prepared statements. It is used by one goroutine at a time.
-//
-// Statements run under no caller's context: an interrupted statement in a transaction that others share would take
-// theirs along. Every statement of this package is bounded instead.
-type session struct {
-	conn *sql.Conn
-	// statements by text. The texts are constants or put together from few parts, so the map is bounded by the code.
-	statements map[string]*sql.Stmt
+// session is one connection to the database, in a transaction. It is used by one goroutine at a time.
+type session interface {
+	// exec runs a statement and returns the number of rows that it wrote.
+	exec(text string, args ...any) (int64, error)
+	query(text string, args ...any) (rows, error)
 }
 
-func newSession(ctx context.Context, db *sql.DB) (*session, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &session{conn: conn, statements: make(map[string]*sql.Stmt)}, nil
+// row is what a scan function reads from.
+type row interface{ Scan(dst ...any) error }
+
+// rows are the answer to a query. They are closed before the next statement.
+type rows interface {
+	row
+	Next() bool
+	Err() error
+	Close() error
 }
 
-// statement prepares a text once: preparing takes longer than running most of them.
-func (s *session) statement(text string) (*sql.Stmt, error) {
-	if stmt, ok := s.statements[text]; ok {
-		return stmt, nil
-	}
-	stmt, err := s.conn.PrepareContext(context.Background(), text)
-	if err != nil {
-		return nil, err
-	}
-	s.statements[text] = stmt
-	return stmt, nil
-}
-
-func (s *session) exec(text string, args ...any) (sql.Result, error) {
-	stmt, err := s.statement(text)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.ExecContext(context.Background(), args...)
-}
-
-func (s *session) query(text string, args ...any) (*sql.Rows, error) {
-	stmt, err := s.statement(text)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(context.Background(), args...)
-}
-
-// close finalises the statements first: SQLite keeps a connection open, and its log unmerged, as long as one is left.
-func (s *session) close() error {
-	var errs []error
-	for _, stmt := range s.statements {
-		errs = append(errs, stmt.Close())
-	}
-	return errors.Join(append(errs, s.conn.Close())...)
-}
+var _ rows = (*sql.Rows)(nil)

@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"database/sql"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -11,13 +10,14 @@ import (
 // tx is a transaction under way on a session.
 type tx struct {
 	dialect  *dialect
-	session  *session
+	session  session
 	now      time.Time
 	writable bool
 	// stopped is the end of the caller's context, for a view; it is asked before every statement.
 	stopped func() error
-	// broken, once set, is the answer to every further call. It keeps a function that overlooks an error from going on
-	// in a transaction that the database has rolled back, which would commit statement by statement.
+	// broken, once set, is the answer to every further call, and in the end of the transaction. It keeps a function that
+	// overlooks an error of the database from going on in a transaction that the database has rolled back, which on
+	// SQLite would commit statement by statement, or that PostgreSQL no longer listens to.
 	broken error
 }
 
@@ -33,6 +33,7 @@ func (t *tx) Grants() store.Grants             { return grants{t} }
 func (t *tx) Plans() store.Plans               { return plans{t} }
 func (t *tx) Credentials() store.Credentials   { return credentials{t} }
 func (t *tx) Events() store.Events             { return events{t} }
+func (t *tx) Leases() store.Leases             { return leases{t} }
 
 // end makes every further use of a transaction that was kept an error.
 func (t *tx) end() {
@@ -50,14 +51,11 @@ func (t *tx) ready(args []any) error {
 	return checkValues(args)
 }
 
-// fail gives an error of the database its kind.
+// fail gives an error of the database its kind. The transaction is over with it.
 func (t *tx) fail(err error) error {
 	kind, message := t.dialect.classify(err)
-	wrapped := access.Wrap(kind, err, message)
-	if kind == access.KindUnavailable || kind == access.KindInternal {
-		t.broken = wrapped
-	}
-	return wrapped
+	t.broken = access.Wrap(kind, err, message)
+	return t.broken
 }
 
 // exec runs a statement that writes and returns the number of rows that it wrote.
@@ -68,11 +66,7 @@ func (t *tx) exec(text string, args ...any) (int64, error) {
 	if err := t.ready(args); err != nil {
 		return 0, err
 	}
-	result, err := t.session.exec(text, args...)
-	if err != nil {
-		return 0, t.fail(err)
-	}
-	n, err := result.RowsAffected()
+	n, err := t.session.exec(text, args...)
 	if err != nil {
 		return 0, t.fail(err)
 	}
@@ -87,18 +81,6 @@ func (t *tx) insert(taken error, text string, args ...any) error {
 	}
 	return err
 }
-
-// insertReturning runs an INSERT that answers with one row.
-func insertReturning[T any](t *tx, scan func(row) (T, error), text string, args ...any) (T, error) {
-	if !t.writable {
-		var zero T
-		return zero, errReadOnly()
-	}
-	return queryOne(t, scan, access.Errorf(access.KindInternal, "an INSERT returned nothing"), text, args...)
-}
-
-// row is what a scan function reads from.
-type row interface{ Scan(dst ...any) error }
 
 // queryOne reads the first row; when there is none the answer is missing.
 func queryOne[T any](t *tx, scan func(row) (T, error), missing error, text string, args ...any) (T, error) {
@@ -151,8 +133,6 @@ func scanTime(r row) (t time.Time, err error) {
 	err = r.Scan(timeColumn{&t})
 	return t, err
 }
-
-var _ row = (*sql.Rows)(nil)
 
 // notFound is the same sentence for what is not there and for what is another tenant's.
 func notFound(noun, id string) error {

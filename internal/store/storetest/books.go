@@ -77,7 +77,8 @@ func (l *library) write(tx store.Tx) error {
 	return nil
 }
 
-// readLibrary reads back what write wrote. Positions of events are left out: only their order is law.
+// readLibrary reads back what write wrote: of events those that have a position, and those that wait for one. Positions
+// are left out.
 func readLibrary(tx store.Tx) (l library, err error) {
 	steps := []func() error{
 		func() (err error) { l.installation, err = tx.Installation().ID(); return },
@@ -90,6 +91,11 @@ func readLibrary(tx store.Tx) (l library, err error) {
 		func() (err error) { l.plan, err = tx.Plans().Get(acme, "gr_1"); return },
 		func() (err error) { l.credential, err = tx.Credentials().Get(acme, "gr_1"); return },
 		func() (err error) { l.events, err = tx.Events().List(acme, store.EventFilter{}, 0, 10); return },
+		func() error {
+			waiting, err := tx.Events().Unsequenced(acme, 10)
+			l.events = append(l.events, waiting...)
+			return err
+		},
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

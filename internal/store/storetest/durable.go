@@ -14,6 +14,7 @@ func testReopen(t *testing.T, open func() store.Store) {
 	l := newLibrary()
 	s := open()
 	update(t, s, l.write)
+	sequence(t, s, acme, 10)
 	var before, after library
 	view(t, s, func(tx store.Tx) (err error) { before, err = readLibrary(tx); return })
 	if err := s.Close(); err != nil {
@@ -26,9 +27,10 @@ func testReopen(t *testing.T, open func() store.Store) {
 	}
 	// Positions go on where they ended.
 	update(t, s, func(tx store.Tx) error { return tx.Events().Append(newEvent(acme, "ev_later")) })
+	sequence(t, s, acme, 10)
 	rows := listEvents(t, s, store.EventFilter{}, 0, 10)
-	if last := rows[len(rows)-1]; last.ID != "ev_later" {
-		t.Errorf("the last event is %s", last.ID)
+	if last := rows[len(rows)-1]; last.ID != "ev_later" || last.Position != int64(len(l.events)+1) {
+		t.Errorf("the last event is %s at position %d", last.ID, last.Position)
 	}
 }
 

@@ -101,6 +101,35 @@ func testEndedFrozen(t *testing.T, s store.Store) {
 	}
 }
 
+// testEndVerified has a grant that was activated end without having been read back, by every way in.
+func testEndVerified(t *testing.T, s store.Store) {
+	r, list := seed(t, s, acme, 2)
+	revoking := list[0]
+	revoking.ActivatedAt = at(5)
+	update(t, s, func(tx store.Tx) (err error) { revoking, err = advance(tx, revoking, access.GrantRevoking); return })
+	unseen := revoking
+	unseen.State, unseen.EndReason, unseen.EndedAt = access.GrantEnded, access.EndExpired, at(50)
+	wantKind(t, "an end that nobody has seen", updateGrant(s, unseen), access.KindInvalid)
+
+	inserted := newGrant(r, "gr_inserted")
+	inserted.State, inserted.EndReason, inserted.ActivatedAt = access.GrantEnded, access.EndExpired, at(5)
+	err := s.Update(context.Background(), "insert", func(tx store.Tx) error { return tx.Grants().Insert(inserted) })
+	wantKind(t, "a grant that is inserted so", err, access.KindInvalid)
+
+	seen := unseen
+	seen.VerifiedAt, seen.VerifiedBy = at(49), "observer"
+	if err := updateGrant(s, seen); err != nil {
+		t.Errorf("an end that was read back: %v", err)
+	}
+	attested := list[1]
+	attested.ActivatedAt = at(5)
+	update(t, s, func(tx store.Tx) (err error) { attested, err = advance(tx, attested, access.GrantRevoking); return })
+	attested.State, attested.EndReason, attested.EndedAt = access.GrantEnded, access.EndAttested, at(50)
+	if err := updateGrant(s, attested); err != nil {
+		t.Errorf("an end that is attested: %v", err)
+	}
+}
+
 // testCompareAndSwap lets 100 goroutines change the same version of a grant, a few times.
 func testCompareAndSwap(t *testing.T, s store.Store) {
 	const writers, rounds = 100, 5

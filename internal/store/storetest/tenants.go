@@ -78,12 +78,20 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			items, err := tx.Events().List(tenant, store.EventFilter{}, 0, 10)
 			return len(items), err
 		},
+		"Events.Unsequenced": func(tx store.Tx) (int, error) {
+			items, err := tx.Events().Unsequenced(tenant, 10)
+			return len(items), err
+		},
 	}
 }
 
 func testTenantIsolation(t *testing.T, s store.Store) {
 	l := newLibrary()
 	update(t, s, l.write)
+	if n := sequence(t, s, umbrella, 10); n != 0 {
+		t.Errorf("Events.Sequence of another tenant numbers %d", n)
+	}
+	sequence(t, s, acme, 1) // the other waits
 	ctx := context.Background()
 	for name, find := range lookups(umbrella, l) {
 		wantKind(t, name+" of another tenant", s.Update(ctx, "lookup", find), access.KindNotFound)

@@ -99,6 +99,60 @@ func testErrorIdentity(t *testing.T, s store.Store) {
 	view(t, s, func(tx store.Tx) error { _, err := tx.Policies().Get(acme, policyDigest); return err })
 }
 
+// testRefusedByDatabase overlooks what the database refuses: nothing of the transaction is written all the same.
+func testRefusedByDatabase(t *testing.T, s store.Store) {
+	beside := func(tx store.Tx) error { return tx.Policies().Put(acme, "beside", []byte("text")) }
+	err := s.Update(context.Background(), "refused", func(tx store.Tx) error {
+		if err := beside(tx); err != nil {
+			return err
+		}
+		wantKind(t, "a plan of no grant", tx.Plans().Put(acme, "gr_none", []byte("plan")), access.KindNotFound)
+		_, err := tx.Installation().ID()
+		wantKind(t, "a call after that", err, access.KindNotFound)
+		return nil
+	})
+	wantKind(t, "a transaction that overlooks it", err, access.KindNotFound)
+	err = s.View(context.Background(), func(tx store.Tx) error { _, err := tx.Policies().Get(acme, "beside"); return err })
+	wantKind(t, "what was written beside it", err, access.KindNotFound)
+	update(t, s, beside)
+}
+
+// testWriteSkew has two transactions that each read what the other writes: one of them must see the other's.
+func testWriteSkew(t *testing.T, s store.Store) {
+	const rounds = 20
+	for round := range rounds {
+		keys := [2]string{fmt.Sprintf("%d-left", round), fmt.Sprintf("%d-right", round)}
+		var wg sync.WaitGroup
+		for i := range keys {
+			wg.Go(func() {
+				err := s.Update(context.Background(), "skew", func(tx store.Tx) error {
+					_, err := tx.Policies().Get(acme, keys[1-i])
+					if access.KindOf(err) == access.KindNotFound {
+						err = tx.Policies().Put(acme, keys[i], []byte("the first one"))
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		written := 0
+		view(t, s, func(tx store.Tx) error {
+			for _, key := range keys {
+				if _, err := tx.Policies().Get(acme, key); err == nil {
+					written++
+				}
+			}
+			return nil
+		})
+		if written != 1 {
+			t.Fatalf("round %d: %d of two transactions found the other's write missing; want 1", round, written)
+		}
+	}
+}
+
 func testViewSnapshot(t *testing.T, s store.Store) {
 	_, list := seed(t, s, acme, 1)
 	view(t, s, func(tx store.Tx) error {
@@ -147,6 +201,12 @@ func writes(l library) map[string]func(store.Tx) error {
 		"Credentials.Put":    func(tx store.Tx) error { return tx.Credentials().Put(acme, l.credential) },
 		"Credentials.Delete": func(tx store.Tx) error { return tx.Credentials().Delete(acme, l.grant.ID) },
 		"Events.Append":      func(tx store.Tx) error { return tx.Events().Append(newEvent(acme, "ev_9")) },
+		"Events.Sequence":    func(tx store.Tx) error { _, err := tx.Events().Sequence(acme, 1); return err },
+		"Leases.Acquire": func(tx store.Tx) error {
+			_, err := tx.Leases().Acquire("sweep", "node-1", tx.Now().Add(time.Hour))
+			return err
+		},
+		"Leases.Release": func(tx store.Tx) error { return tx.Leases().Release("sweep", "node-1") },
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// Store implements store.Store on an SQL database.
-type Store struct {
+// SQLite is a store in a file, which is this process's alone. Concurrent transactions share commits.
+type SQLite struct {
 	dialect dialect
 	clock   *clock
 	writer  *writer
 	// readers holds the idle read connections.
-	readers chan *session
+	readers chan *sqliteSession
 	closing chan struct{}
 	// release gives back what was opened, when nothing uses it any more.
 	release func() error
@@ -24,26 +24,15 @@ type Store struct {
 	closeErr  error
 }
 
-var _ store.Store = (*Store)(nil)
-
-// Stats counts what a store has done since it was opened.
-type Stats struct {
-	// Transactions is how many calls of Update were settled by a commit, those that answered with an error of their
-	// own included.
-	Transactions int64
-	// Commits is how many commits they took.
-	Commits int64
-	// Replays is how many transactions ran again alone, because a commit that they shared failed.
-	Replays int64
-}
+var _ store.Store = (*SQLite)(nil)
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+func (s *SQLite) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
 	return s.writer.submit(ctx, newMember(name, fn))
 }
 
 // View implements store.Store. Once fn has begun, a cancelled ctx takes effect before its next statement.
-func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
+func (s *SQLite) View(ctx context.Context, fn func(store.Tx) error) error {
 	reader, err := s.borrow(ctx)
 	if err != nil {
 		return err
@@ -63,7 +52,7 @@ func (s *Store) View(ctx context.Context, fn func(store.Tx) error) error {
 }
 
 // borrow waits for an idle read connection.
-func (s *Store) borrow(ctx context.Context) (*session, error) {
+func (s *SQLite) borrow(ctx context.Context) (*sqliteSession, error) {
 	select {
 	case <-s.closing:
 		return nil, errClosed()
@@ -80,7 +69,7 @@ func (s *Store) borrow(ctx context.Context) (*session, error) {
 }
 
 // Now implements store.Store.
-func (s *Store) Now(context.Context) (time.Time, error) {
+func (s *SQLite) Now(context.Context) (time.Time, error) {
 	select {
 	case <-s.closing:
 		return time.Time{}, errClosed()
@@ -90,13 +79,13 @@ func (s *Store) Now(context.Context) (time.Time, error) {
 }
 
 // Stats is safe for concurrent use.
-func (s *Store) Stats() Stats {
+func (s *SQLite) Stats() Stats {
 	w := s.writer
 	return Stats{Transactions: w.transactions.Load(), Commits: w.commits.Load(), Replays: w.replays.Load()}
 }
 
 // Close implements store.Store. Closing again is harmless and answers the same.
-func (s *Store) Close() error {
+func (s *SQLite) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		s.writer.close()

@@ -25,7 +25,7 @@ const (
 // another. Answers are given after the commit.
 type writer struct {
 	dialect *dialect
-	session *session
+	session *sqliteSession
 	clock   *clock
 
 	queue chan *member
@@ -38,7 +38,7 @@ type writer struct {
 }
 
 // startWriter takes the session over until close has returned.
-func startWriter(d *dialect, s *session, c *clock) *writer {
+func startWriter(d *dialect, s *sqliteSession, c *clock) *writer {
 	w := &writer{
 		dialect: d, session: s, clock: c,
 		queue: make(chan *member, queueLength), stopped: make(chan struct{}),
@@ -57,21 +57,7 @@ func (w *writer) submit(ctx context.Context, m *member) error {
 	if err := w.enqueue(ctx, m); err != nil {
 		return err
 	}
-	select {
-	case err := <-m.answer:
-		return err
-	case <-ctx.Done():
-	}
-	if m.take() {
-		return notWritten(ctx.Err())
-	}
-	select {
-	case err := <-m.answer:
-		return err
-	default:
-		return access.Wrap(access.KindOf(ctx.Err()), ctx.Err(),
-			"The wait ended while this was being written; whether it was is unknown, so look before trying again.")
-	}
+	return m.await(ctx)
 }
 
 func (w *writer) enqueue(ctx context.Context, m *member) error {
@@ -89,10 +75,6 @@ func (w *writer) enqueue(ctx context.Context, m *member) error {
 	case <-ctx.Done():
 		return notWritten(ctx.Err())
 	}
-}
-
-func notWritten(cause error) error {
-	return access.Wrap(access.KindOf(cause), cause, "The wait ended before this was begun; nothing was written.")
 }
 
 // close waits for what is queued.
@@ -200,14 +182,25 @@ func (w *writer) run(m *member, t *tx) (answer, err error) {
 	switch {
 	case errors.As(answer, &p):
 		return nil, answer
-	case broken != nil:
+	case broken != nil && mayHaveRolledBack(broken):
 		return nil, broken
-	case answer != nil:
+	}
+	if answer == nil {
+		answer = broken
+	}
+	if answer != nil {
 		if err := w.control("ROLLBACK TO SAVEPOINT member"); err != nil {
 			return nil, err
 		}
 	}
 	return answer, w.control("RELEASE SAVEPOINT member")
+}
+
+// mayHaveRolledBack reports whether the error is one after which SQLite may have undone the whole transaction, the other
+// members' part included. A violated constraint undoes its statement only.
+func mayHaveRolledBack(err error) bool {
+	kind := access.KindOf(err)
+	return kind == access.KindUnavailable || kind == access.KindInternal
 }
 
 // control runs a statement that steers the transaction.
@@ -217,9 +210,4 @@ func (w *writer) control(text string) error {
 		return access.Wrap(kind, err, message)
 	}
 	return nil
-}
-
-// errClosed is the answer of a closed store.
-func errClosed() error {
-	return access.Errorf(access.KindUnavailable, "The store is closed; the server is stopping.")
 }

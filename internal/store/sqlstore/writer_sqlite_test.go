@@ -19,7 +19,7 @@ func put(digest string) func(store.Tx) error {
 }
 
 // has reports whether put(digest) was committed.
-func has(t testing.TB, s *Store, digest string) bool {
+func has(t testing.TB, s store.Store, digest string) bool {
 	t.Helper()
 	err := s.View(context.Background(), func(tx store.Tx) error {
 		_, err := tx.Policies().Get("acme", digest)
@@ -32,7 +32,7 @@ func has(t testing.TB, s *Store, digest string) bool {
 }
 
 // hold keeps the writer busy until release is called, and returns when it is.
-func hold(t testing.TB, s *Store) (release func()) {
+func hold(t testing.TB, s *SQLite) (release func()) {
 	t.Helper()
 	busy, done := make(chan struct{}), make(chan struct{})
 	answer := make(chan error, 1)
@@ -53,7 +53,7 @@ func hold(t testing.TB, s *Store) (release func()) {
 }
 
 // awaitQueue returns when n members wait.
-func awaitQueue(s *Store, n int) {
+func awaitQueue(s *SQLite, n int) {
 	for len(s.writer.queue) != n {
 		runtime.Gosched()
 	}
@@ -278,7 +278,7 @@ func TestReadOnlyFile(t *testing.T) {
 // TestSettings reads what the connections really have.
 func TestSettings(t *testing.T) {
 	s, _ := openRaw(t)
-	read := func(session *session, name string) (v string) {
+	read := func(session *sqliteSession, name string) (v string) {
 		t.Helper()
 		rows, err := session.query("PRAGMA " + name)
 		if err != nil {
@@ -336,36 +336,5 @@ func TestCloseWaits(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func BenchmarkUpdate(b *testing.B) {
-	for _, workers := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("goroutines=%d", workers), func(b *testing.B) {
-			s, err := OpenSQLite(b.Context(), filepath.Join(b.TempDir(), "books.db"), Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
-			next := make(chan int)
-			var wg sync.WaitGroup
-			for range workers {
-				wg.Go(func() {
-					for i := range next {
-						if err := s.Update(context.Background(), "put", put(fmt.Sprint(i))); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			b.ResetTimer()
-			for i := range b.N {
-				next <- i
-			}
-			close(next)
-			wg.Wait()
-			stats := s.Stats()
-			b.ReportMetric(float64(stats.Transactions)/float64(stats.Commits), "members/commit")
-		})
 	}
 }
