@@ -35,12 +35,6 @@ type Server struct {
 	KeyFile string
 }
 
-// Store says where the books are kept.
-type Store struct {
-	// Path is the SQLite file, already resolved against the folder of the configuration.
-	Path string
-}
-
 // Principal is an entry of the static directory.
 type Principal struct {
 	access.Principal

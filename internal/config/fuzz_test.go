@@ -21,7 +21,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		cfg, err := config.Load(write(t, string(content)), options())
 		if err == nil {
-			if cfg == nil || cfg.PolicySet == nil || cfg.Store.Path == "" || len(cfg.Roles) == 0 {
+			if cfg == nil || cfg.PolicySet == nil || cfg.Store == (config.Store{}) || len(cfg.Roles) == 0 {
 				t.Fatalf("accepted, and incomplete: %+v", cfg)
 			}
 			return

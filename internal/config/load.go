@@ -68,6 +68,7 @@ func load(files []file, opts Options) (*Config, error) {
 	cfg := a.assemble()
 	if opts.ResolveSecrets {
 		a.resolveSecrets(a.root)
+		a.checkStore(cfg.Store)
 	}
 	if err := c.err(); err != nil {
 		return nil, err

@@ -31,6 +31,10 @@ func TestSecretsAreNeverRepeated(t *testing.T) {
 		"connectors:\n  orders-db:\n      type: standin\n      observer: {dsn: %s}\n",
 		"connectors:\n  orders-db:\n      type: standin\n      observer: %s\n",
 		"connectors:\n  orders-db: %s\n",
+		"store: %s\n",
+		"store: %s\nserver: {kye: x}\n",
+		"{store: %s, server: {kye: x}}\n",
+		"store: postgres://curfew:%s@db.example/curfew\n",
 	}
 	for _, template := range templates {
 		for _, form := range secretForms {

@@ -11,29 +11,10 @@ import (
 // defaultListen is where a server listens that is not told: reachable from this machine only.
 const defaultListen = "127.0.0.1:8420"
 
-func (a *assembly) store() Store {
-	written := a.written.Store
-	scheme, file, _ := strings.Cut(written, ":")
-	at := keyPath("store")
-	switch {
-	case written == "":
-		a.complain(at, "store is missing: write where the books are kept, as in store: sqlite:./curfew.db")
-	case scheme == "postgres" || scheme == "postgresql":
-		a.refuseAddress(at, "a store on PostgreSQL is not built yet; want sqlite:PATH, as in sqlite:./curfew.db")
-	case scheme != "sqlite":
-		a.refuseAddress(at, "the store is not of a known kind; want sqlite:PATH, as in sqlite:./curfew.db")
-	case file == "" || strings.HasPrefix(file, ":memory:") || strings.ContainsAny(file, "?#"):
-		a.complain(at, "store %s: want the path of a file, as in sqlite:./curfew.db", quote(written))
-	default:
-		return Store{Path: a.resolve(at, file)}
-	}
-	return Store{}
-}
-
 // refuseAddress notes a mistake about text that may be an address, and hides it again if it may have a password in it.
 func (a *assembly) refuseAddress(path []string, msg string) {
 	if n, _ := a.root.find(path...); strings.Contains(n.text, "@") {
-		n.public = false
+		a.hide(path)
 	}
 	a.complain(path, "%s", msg)
 }
@@ -49,10 +30,15 @@ func (a *assembly) server(store Store) Server {
 	if s.Listen == "" {
 		s.Listen = defaultListen
 	}
-	if key := a.written.Server.Key; key != "" {
-		s.KeyFile = a.resolve(keyPath("server", "key"), key)
-	} else {
+	key := keyPath("server", "key")
+	switch {
+	case a.written.Server.Key != "":
+		s.KeyFile = a.resolve(key, a.written.Server.Key)
+	case store.Path != "":
 		s.KeyFile = strings.TrimSuffix(store.Path, filepath.Ext(store.Path)) + ".key"
+	case store != Store{}:
+		a.complain(key, "server.key is missing: only beside an SQLite file that is named here can the key file lie unsaid; "+
+			"write where it is, as in key: /etc/curfew/key")
 	}
 	secure := a.checkURL(s.URL)
 	a.checkListen(s.Listen, secure)

@@ -9,12 +9,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -23,10 +20,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
-	"github.com/curfewhq/curfew/internal/secret"
-	"github.com/curfewhq/curfew/internal/secret/localfile"
 	"github.com/curfewhq/curfew/internal/store"
-	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
 // Options are what a server is handed beside its configuration.
@@ -65,11 +59,9 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Listen); err != nil {
 		return s, fmt.Errorf("listening on %s (server.listen): %w", c.Server.Listen, err)
 	}
-	books, err := sqlstore.OpenSQLite(ctx, c.Store.Path, sqlstore.Options{Clock: o.Clock})
-	if err != nil {
+	if s.store, err = openStore(ctx, c.Store, o.Clock); err != nil {
 		return s, err
 	}
-	s.store = books
 	if o.WrapStore != nil {
 		s.store = o.WrapStore(s.store)
 	}
@@ -97,49 +89,6 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 	s.serve()
 	return s, nil
-}
-
-// openKeys makes the key file and the tenant's data key at the first start, and opens them at every other. A key file
-// is made only for a store that has no keys: for any other store a missing file is an error.
-func openKeys(ctx context.Context, st store.Store, path string) (*secret.Sealer, string, error) {
-	var wrapped []byte
-	var installation string
-	err := st.View(ctx, func(tx store.Tx) (err error) {
-		if installation, err = tx.Installation().ID(); err != nil {
-			return err
-		}
-		wrapped, err = tx.Keys().Get(access.DefaultTenant)
-		if err != nil && access.KindOf(err) == access.KindNotFound {
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if wrapped == nil {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, "", fmt.Errorf("the folder of the key file: %w", err)
-		}
-		if err := localfile.Create(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, "", err
-		}
-	}
-	wrapper, err := localfile.Open(path)
-	if err != nil {
-		return nil, "", err
-	}
-	if wrapped == nil {
-		if wrapped, err = secret.NewDataKey(ctx, wrapper, access.DefaultTenant); err != nil {
-			return nil, "", err
-		}
-		err = st.Update(ctx, "first-key", func(tx store.Tx) error { return tx.Keys().Insert(access.DefaultTenant, wrapped) })
-		if err != nil {
-			return nil, "", err
-		}
-	}
-	sealer, err := secret.OpenSealer(ctx, wrapper, access.DefaultTenant, wrapped)
-	return sealer, installation, err
 }
 
 func openDirectory(c *config.Config) (*directory.Directory, error) {
