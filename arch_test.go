@@ -23,6 +23,7 @@ var floors = []struct {
 }{
 	{0, "internal/access"},
 	{0, "internal/nearmiss"},
+	{0, "internal/planted"},
 	{1, "internal/policy"},
 	{1, "internal/audit"},
 	{1, "internal/secret"},
@@ -30,6 +31,7 @@ var floors = []struct {
 	{2, "internal/store"},
 	{3, "internal/store/sqlstore"},
 	{3, "internal/store/storetest"},
+	{3, "internal/store/memstore"},
 	{3, "internal/engine"},
 	{3, "internal/directory"},
 	{3, "internal/secret/*"},
@@ -45,6 +47,7 @@ var floors = []struct {
 	{7, "internal/dev"},
 	{7, "internal/crash"},
 	{7, "model"},
+	{7, "internal/simulation"},
 	{8, "internal/ci"},
 	{8, "cmd/curfewd"},
 	{8, "cmd/curfew"},
@@ -57,11 +60,15 @@ var exceptions = map[[2]string]string{}
 var onlyThese = map[string][]string{
 	"internal/access":   {},
 	"internal/nearmiss": {},
+	"internal/planted":  {},
 	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/secret"},
 }
 
 // testOnly are packages that no program may link.
-var testOnly = []string{"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/connector/memory"}
+var testOnly = []string{
+	"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/store/memstore",
+	"internal/connector/memory", "internal/simulation",
+}
 
 func TestImportsGoDown(t *testing.T) {
 	used := map[[2]string]bool{}

@@ -1,0 +1,149 @@
+package memstore
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// installation implements store.Installation.
+type installation struct{ tx *tx }
+
+func (i installation) ID() (string, error) { return installationID, i.tx.mayRead() }
+
+// keys implements store.Keys.
+type keys struct{ tx *tx }
+
+func (k keys) Get(tenant access.TenantID) ([]byte, error) {
+	return find(k.tx, k.tx.books.keys.rows, "key of tenant", key{tenant, ""})
+}
+
+func (k keys) Insert(tenant access.TenantID, wrapped []byte) error {
+	return insert(k.tx, &k.tx.books.keys, "key of tenant", key{tenant, ""}, bytes.Clone(wrapped))
+}
+
+// policies implements store.Policies.
+type policies struct{ tx *tx }
+
+func (p policies) Put(tenant access.TenantID, digest string, text []byte) error {
+	if err := p.tx.mayWrite(); err != nil {
+		return err
+	}
+	k := key{tenant, digest}
+	if _, there := p.tx.books.policies.rows[k]; !there {
+		p.tx.books.policies.mine(p.tx)[k] = bytes.Clone(text)
+	}
+	return nil
+}
+
+func (p policies) Get(tenant access.TenantID, digest string) ([]byte, error) {
+	return find(p.tx, p.tx.books.policies.rows, "policy set", key{tenant, digest})
+}
+
+// decisions implements store.Decisions.
+type decisions struct{ tx *tx }
+
+func (d decisions) Append(decision store.Decision) error {
+	k := key{decision.Tenant, string(decision.Request)}
+	if err := refer(d.tx, d.tx.books.requests.rows, "request", k); err != nil {
+		return err
+	}
+	if err := refer(d.tx, d.tx.books.policies.rows, "policy set", key{decision.Tenant, decision.PolicyDigest}); err != nil {
+		return err
+	}
+	if err := d.tx.mayWrite(); err != nil {
+		return err
+	}
+	list := d.tx.books.decisions.rows[k]
+	decision.Sequence, decision.At = len(list), whole(decision.At)
+	decision.Input, decision.Decision = bytes.Clone(decision.Input), bytes.Clone(decision.Decision)
+	d.tx.books.decisions.mine(d.tx)[k] = append(slices.Clip(list), decision)
+	return nil
+}
+
+func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]store.Decision, error) {
+	return slices.Clone(d.tx.books.decisions.rows[key{tenant, string(request)}]), d.tx.mayRead()
+}
+
+// reviews implements store.Reviews.
+type reviews struct{ tx *tx }
+
+func (r reviews) Insert(review access.Review) error {
+	k := key{review.Tenant, string(review.Request)}
+	if err := refer(r.tx, r.tx.books.requests.rows, "request", k); err != nil {
+		return err
+	}
+	if err := r.tx.mayWrite(); err != nil {
+		return err
+	}
+	if review.Person == "" {
+		return r.tx.refuse("The store refuses a review by nobody.")
+	}
+	list := r.tx.books.reviews.rows[k]
+	for _, other := range list {
+		if other.ID == review.ID || (other.Person == review.Person && bytes.Equal(other.Hash, review.Hash)) {
+			return access.Errorf(access.KindConflict, "This person has reviewed request %.128q already.", review.Request)
+		}
+	}
+	review.Cap, review.At, review.Hash = review.Cap.Truncate(time.Microsecond), whole(review.At), bytes.Clone(review.Hash)
+	list = append(slices.Clip(list), review)
+	slices.SortFunc(list, func(a, b access.Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	r.tx.books.reviews.mine(r.tx)[k] = list
+	return nil
+}
+
+func (r reviews) List(tenant access.TenantID, request access.RequestID) ([]access.Review, error) {
+	return slices.Clone(r.tx.books.reviews.rows[key{tenant, string(request)}]), r.tx.mayRead()
+}
+
+// plans implements store.Plans.
+type plans struct{ tx *tx }
+
+func (p plans) Put(tenant access.TenantID, grant access.GrantID, sealed []byte) error {
+	k := key{tenant, string(grant)}
+	if err := refer(p.tx, p.tx.books.grants.rows, "grant", k); err != nil {
+		return err
+	}
+	if err := p.tx.mayWrite(); err != nil {
+		return err
+	}
+	p.tx.books.plans.mine(p.tx)[k] = bytes.Clone(sealed)
+	return nil
+}
+
+func (p plans) Get(tenant access.TenantID, grant access.GrantID) ([]byte, error) {
+	return find(p.tx, p.tx.books.plans.rows, "plan of grant", key{tenant, string(grant)})
+}
+
+// credentials implements store.Credentials.
+type credentials struct{ tx *tx }
+
+func (c credentials) Put(tenant access.TenantID, sealed access.SealedCredential) error {
+	k := key{tenant, string(sealed.Grant)}
+	if err := refer(c.tx, c.tx.books.grants.rows, "grant", k); err != nil {
+		return err
+	}
+	if err := c.tx.mayWrite(); err != nil {
+		return err
+	}
+	sealed.IssuedAt = whole(sealed.IssuedAt)
+	sealed.Recipient, sealed.Ciphertext = bytes.Clone(sealed.Recipient), bytes.Clone(sealed.Ciphertext)
+	c.tx.books.credentials.mine(c.tx)[k] = sealed
+	return nil
+}
+
+func (c credentials) Get(tenant access.TenantID, grant access.GrantID) (access.SealedCredential, error) {
+	return find(c.tx, c.tx.books.credentials.rows, "credential of grant", key{tenant, string(grant)})
+}
+
+func (c credentials) Delete(tenant access.TenantID, grant access.GrantID) error {
+	if err := c.tx.mayWrite(); err != nil {
+		return err
+	}
+	delete(c.tx.books.credentials.mine(c.tx), key{tenant, string(grant)})
+	return nil
+}

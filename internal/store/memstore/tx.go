@@ -1,0 +1,137 @@
+package memstore
+
+import (
+	"maps"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// books are all tables at one moment.
+type books struct {
+	keys        table[key, []byte]
+	policies    table[key, []byte]
+	requests    table[key, access.Request]
+	decisions   table[key, []store.Decision]
+	reviews     table[key, []access.Review]
+	grants      table[key, access.Grant]
+	plans       table[key, []byte]
+	credentials table[key, access.SealedCredential]
+	// events is the log, each at its position; unsequenced is what has none yet, in the order of its IDs.
+	events      table[access.TenantID, []store.EventRow]
+	unsequenced table[access.TenantID, []store.EventRow]
+	leases      table[string, lease]
+}
+
+// key names a row: nothing of one tenant has the key of another's.
+type key struct {
+	tenant access.TenantID
+	id     string
+}
+
+// table is a map that is copied before a transaction first writes to it.
+type table[K comparable, V any] struct {
+	rows map[K]V
+	// owner is the transaction that made the copy and may write to it.
+	owner *tx
+}
+
+func (b *table[K, V]) mine(t *tx) map[K]V {
+	if b.owner != t {
+		b.rows, b.owner = maps.Clone(b.rows), t
+		if b.rows == nil {
+			b.rows = map[K]V{}
+		}
+	}
+	return b.rows
+}
+
+// tx is a transaction under way. Its books are its own.
+type tx struct {
+	books    books
+	now      time.Time
+	writable bool
+	ended    bool
+	// broken, once set, is the answer to every further call, and in the end of the transaction.
+	broken error
+}
+
+func (t *tx) Now() time.Time { return t.now }
+
+func (t *tx) Installation() store.Installation { return installation{t} }
+func (t *tx) Keys() store.Keys                 { return keys{t} }
+func (t *tx) Policies() store.Policies         { return policies{t} }
+func (t *tx) Requests() store.Requests         { return requests{t} }
+func (t *tx) Decisions() store.Decisions       { return decisions{t} }
+func (t *tx) Reviews() store.Reviews           { return reviews{t} }
+func (t *tx) Grants() store.Grants             { return grants{t} }
+func (t *tx) Plans() store.Plans               { return plans{t} }
+func (t *tx) Credentials() store.Credentials   { return credentials{t} }
+func (t *tx) Events() store.Events             { return events{t} }
+func (t *tx) Leases() store.Leases             { return leases{t} }
+
+func (t *tx) end() { t.ended = true }
+
+// mayRead is what every method that reads asks first.
+func (t *tx) mayRead() error {
+	if t.ended {
+		return access.Errorf(access.KindInternal, "a transaction was used after its end")
+	}
+	return t.broken
+}
+
+// mayWrite is what every method that writes asks first.
+func (t *tx) mayWrite() error {
+	if !t.writable {
+		return access.Errorf(access.KindInternal, "a view cannot write; use Update")
+	}
+	return t.mayRead()
+}
+
+// find reads one row.
+func find[V any](t *tx, rows map[key]V, noun string, k key) (V, error) {
+	var none V
+	if err := t.mayRead(); err != nil {
+		return none, err
+	}
+	v, there := rows[k]
+	if !there {
+		return none, access.Errorf(access.KindNotFound, "There is no %s %.128q.", noun, k.id)
+	}
+	return v, nil
+}
+
+// refer asks for a row that a new one refers to. A transaction that refers to what is not there is over.
+func refer[V any](t *tx, rows map[key]V, noun string, k key) error {
+	_, err := find(t, rows, noun, k)
+	if t.broken == nil {
+		t.broken = err
+	}
+	return err
+}
+
+// refuse ends a transaction that has written what cannot be kept.
+func (t *tx) refuse(format string, args ...any) error {
+	t.broken = access.Errorf(access.KindInvalid, format, args...)
+	return t.broken
+}
+
+// insert writes a row that must be new.
+func insert[V any](t *tx, b *table[key, V], noun string, k key, v V) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	if _, there := b.rows[k]; there {
+		return access.Errorf(access.KindConflict, "There is a %s %.128q already.", noun, k.id)
+	}
+	b.mine(t)[k] = v
+	return nil
+}
+
+func movedOn(noun, id string) error {
+	return access.Errorf(access.KindConflict, "The %s %.128q has changed meanwhile; read it again.", noun, id)
+}
+
+// whole is a time as stores keep it.
+func whole(t time.Time) time.Time { return access.FromMicros(access.Micros(t)) }
