@@ -81,6 +81,11 @@ func (t *Target) Revive() {
 
 // pass lets a call pass a moment, or stops it there.
 func (t *Target) pass(ctx context.Context, call connector.Call, m Moment) error {
+	if t.hook != nil {
+		if err := t.hook(ctx, call, m); err != nil {
+			return err
+		}
+	}
 	if err := contextError(ctx); err != nil {
 		return err
 	}

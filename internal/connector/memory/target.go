@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // OwnAccount is the account that a target's drivers act and read as. It is there from the start and is their positive
@@ -27,6 +29,7 @@ type Target struct {
 	name   string
 	clock  access.Clock
 	random io.Reader
+	hook   func(context.Context, connector.Call, Moment) error
 
 	mu        sync.Mutex
 	resources map[string]access.Resource
@@ -49,6 +52,9 @@ type Options struct {
 	Random io.Reader
 	// Resources are what can be asked for.
 	Resources []access.Resource
+	// Pass is asked at every moment of every call, before the faults are: it holds the call up by not returning, and
+	// fails it with an error. Nil lets everything pass. Nothing is locked meanwhile.
+	Pass func(context.Context, connector.Call, Moment) error
 }
 
 // NewTarget makes a target that has nothing but its resources and OwnAccount.
@@ -57,6 +63,7 @@ func NewTarget(o Options) *Target {
 		name:      cmp.Or(o.Name, "memory"),
 		clock:     o.Clock,
 		random:    o.Random,
+		hook:      o.Pass,
 		resources: map[string]access.Resource{},
 		accounts:  map[string]*account{OwnAccount: {Account: Account{Name: OwnAccount}}},
 		objects:   map[string][]string{},
