@@ -6,6 +6,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -36,6 +37,11 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	sealed, err := e.sealPlan(g.ID, plan)
 	if err != nil {
 		return e.fail(ctx, g, err)
+	}
+	if planted.Active(planted.EffectBeforeCommit) {
+		early := e.order(g, r)
+		early.Deadline = early.ActBy
+		_, _ = conn.Grant(ctx, early, plan)
 	}
 	var activating access.Grant
 	err = e.update(ctx, txActivate, func(c *change) error {
@@ -158,6 +164,9 @@ func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, 
 	now, err := e.loadGrant(ctx, order.Grant)
 	if err != nil || now.State == access.GrantActivating || now.State == access.GrantActive {
 		return err
+	}
+	if planted.Active(planted.UndoSkipped) {
+		return nil
 	}
 	if err := undo(ctx, conn, order, plan); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -46,6 +47,8 @@ type change struct {
 	store.Tx
 	engine *Engine
 	events []access.Event
+	// unwritten are entries that a planted bug keeps out of the transaction.
+	unwritten []store.EventRow
 	// wake are the workers' keys under which something became due with this change.
 	wake []any
 }
@@ -72,6 +75,9 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 	})
 	if err != nil {
 		return err
+	}
+	for _, row := range done.unwritten {
+		_ = e.cfg.Store.Update(ctx, name, func(tx store.Tx) error { return tx.Events().Append(row) })
 	}
 	for _, ev := range done.events {
 		e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, string(ev.Kind), logAttrs(ev)...)
@@ -116,7 +122,9 @@ func (c *change) record(ev access.Event) error {
 	for _, p := range entry.Personal {
 		row.Personal = append(row.Personal, store.PersonalValue(p))
 	}
-	if err := c.Events().Append(row); err != nil {
+	if planted.Active(planted.AuditOutsideTransaction) {
+		c.unwritten = append(c.unwritten, row)
+	} else if err := c.Events().Append(row); err != nil {
 		return err
 	}
 	c.events = append(c.events, ev)
@@ -192,6 +200,11 @@ func (c *change) move(g *access.Grant, to access.GrantState, ev access.Event) er
 
 // save writes a grant whose state stays.
 func (c *change) save(g *access.Grant) error {
+	if planted.Active(planted.LeaseNotFenced) {
+		if now, err := c.Grants().Get(g.Tenant, g.ID); err == nil {
+			g.Version = now.Version
+		}
+	}
 	if err := c.Grants().Update(*g); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -37,6 +38,9 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 		return access.Request{}, access.Errorf(access.KindInvalid, "A cap is at least 1s, as in --cap 30m.")
 	case len(o.Comment) > access.MaxReason || !text(o.Comment):
 		return access.Request{}, access.Errorf(access.KindInvalid, "A comment is UTF-8 text of at most %d bytes without NUL characters.", access.MaxReason)
+	}
+	if planted.Active(planted.AccountsForPersons) {
+		actor.Person = access.PersonID(actor.ID.String())
 	}
 	// Who may not see the request does not learn that there is one.
 	v, err := e.Request(ctx, actor, id)

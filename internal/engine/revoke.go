@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/planted"
 )
 
 // Return gives a grant back early. Its principal may, and the human behind that principal. A grant that is being taken back, or has ended, stays as it is.
@@ -56,8 +57,10 @@ func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access
 
 // beginRevoking moves a grant to revoking, the one way out. The credential is gone from the store with the same commit.
 func (c *change) beginRevoking(g *access.Grant, ev access.Event) error {
-	if err := c.Credentials().Delete(g.Tenant, g.ID); err != nil {
-		return err
+	if !planted.Active(planted.CredentialKept) {
+		if err := c.Credentials().Delete(g.Tenant, g.ID); err != nil {
+			return err
+		}
 	}
 	if ev.Detail == nil {
 		ev.Detail = map[string]string{}
@@ -86,7 +89,11 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
-	switch presence.State() {
+	state := presence.State()
+	if planted.Active(planted.EndedWithoutObserve) {
+		state = connector.Absent
+	}
+	switch state {
 	case connector.Absent:
 		return lost(e.update(ctx, txRemoved, func(c *change) error {
 			g := g
@@ -102,6 +109,9 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 // removed ends a grant whose access was read back as gone by a read that began at read, unless something issued under it
 // could still have effect then.
 func (c *change) removed(g *access.Grant, removal connector.Removal, presence connector.Presence, read time.Time) error {
+	if planted.Active(planted.LateOrderForgotten) {
+		g.ActBy = time.Time{}
+	}
 	g.Lease = ""
 	g.SessionsEnded += removal.SessionsEnded
 	g.ResidualUntil = removal.ResidualUntil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -100,6 +101,9 @@ func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
 		return c.end(g, access.EndFailed, access.Event{Detail: map[string]string{"why": "The target could not be prepared in time.", "error": g.LastError}})
 	case access.GrantActivating:
 		if now.Before(g.Deadline) && now.Before(g.ActivatedAt.Add(activationLimit)) {
+			if planted.Active(planted.DeadlineMovedOnRetry) {
+				g.Deadline = now.Add(g.Duration)
+			}
 			g.Attempt++
 			g.ActBy = g.DueAt
 			return c.save(g)
@@ -155,6 +159,9 @@ func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
 			next = earliest(next, g.Deadline, g.ActivatedAt.Add(activationLimit))
 		}
 		c.dueAt(&g, next)
+		if planted.Active(planted.AttemptsCapped) && g.Failures >= 6 {
+			g.DueAt = time.Time{}
+		}
 		if err := c.save(&g); err != nil {
 			return err
 		}

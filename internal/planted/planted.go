@@ -1,0 +1,44 @@
+// Package planted names rules that can be broken on purpose, to show that the simulation notices.
+//
+// A build with the tag plantedbugs breaks the one rule that the environment names. In every other build Active is false,
+// which the compiler knows, and nothing of a broken rule is left. The package owns the names; where a rule lives, the code
+// that breaks it stands beside the code that keeps it.
+package planted
+
+// Variable is the environment variable that names the bug which a build with the tag has.
+const Variable = "CURFEW_PLANTED_BUG"
+
+// Bug is a rule broken.
+type Bug string
+
+// The bugs. Those of what is not built yet (the reference count and the pre-image of shared rights, orphans) come with it.
+const (
+	// EffectBeforeCommit touches the target before the plan is committed.
+	EffectBeforeCommit Bug = "effect-before-commit"
+	// EndedWithoutObserve takes the target's word that access is gone.
+	EndedWithoutObserve Bug = "ended-without-observe"
+	// AttemptsCapped gives up after six failures in a row.
+	AttemptsCapped Bug = "attempts-capped"
+	// DeadlineMovedOnRetry starts the clock again with every attempt.
+	DeadlineMovedOnRetry Bug = "deadline-moved-on-retry"
+	// LeaseNotFenced writes over what others wrote after a lease had passed.
+	LeaseNotFenced Bug = "lease-not-fenced"
+	// AuditOutsideTransaction writes the audit entry after the commit of its change.
+	AuditOutsideTransaction Bug = "audit-outside-transaction"
+	// AccountsForPersons lets somebody review their own request under another account.
+	AccountsForPersons Bug = "accounts-for-persons"
+	// LateOrderForgotten ends a grant while an order to grant may still arrive.
+	LateOrderForgotten Bug = "late-order-forgotten"
+	// CredentialKept leaves the credential in the store when the access is taken back.
+	CredentialKept Bug = "credential-kept"
+	// UndoSkipped leaves at the target what the loser of a race made there.
+	UndoSkipped Bug = "undo-skipped"
+)
+
+// Bugs lists them all.
+func Bugs() []Bug {
+	return []Bug{
+		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced,
+		AuditOutsideTransaction, AccountsForPersons, LateOrderForgotten, CredentialKept, UndoSkipped,
+	}
+}
