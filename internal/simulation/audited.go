@@ -1,0 +1,66 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// audited compares what has changed since the state before with what was entered since: each change has its entry, and
+// no entry speaks of what did not change. Checks come between any two commits, so the two belong to one transaction.
+func audited(_ *World, before, now *state) string {
+	var want []entry
+	for _, id := range sortedKeys(now.requests) {
+		r, was := now.requests[id], before.requests[id].State
+		if was == "" {
+			want = append(want, entry{Kind: access.EventRequestSubmitted, Request: id, To: string(access.RequestPending)})
+			was = access.RequestPending
+		}
+		if was != r.State {
+			want = append(want, entry{Kind: access.EventKind("request." + string(r.State)), Request: id, From: string(was), To: string(r.State)})
+		}
+		for range len(now.reviews[id]) - len(before.reviews[id]) {
+			want = append(want, entry{Kind: access.EventRequestReviewed, Request: id})
+		}
+	}
+	for _, id := range sortedKeys(now.grants) {
+		if g, was := now.grants[id], before.grants[id].State; was != g.State {
+			want = append(want, entry{
+				Kind: access.EventKind("grant." + string(g.State)), Request: g.Request, Grant: id, From: string(was), To: string(g.State),
+			})
+		}
+	}
+	left := slices.Clone(want)
+	for _, e := range now.entries {
+		if !changesState(e) {
+			continue
+		}
+		i := slices.Index(left, e)
+		if i < 0 {
+			return fmt.Sprintf("the entry %v speaks of what has not changed", e)
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	if len(left) > 0 {
+		return fmt.Sprintf("no entry %v", left[0])
+	}
+	return ""
+}
+
+// numberedInTurn: positions go up by one, so a reader with a cursor misses nothing.
+func numberedInTurn(_ *World, before, now *state) string {
+	last := before.position
+	for _, p := range now.numbered {
+		if p != last+1 {
+			return fmt.Sprintf("after the position %d comes %d", last, p)
+		}
+		last = p
+	}
+	return ""
+}
+
+// changesState tells entries of changes of state from those about failed attempts and credentials.
+func changesState(e entry) bool {
+	return e.Kind != access.EventGrantFailed && e.Kind != access.EventCredentialIssued && e.Kind != access.EventCredentialFetched
+}

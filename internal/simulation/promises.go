@@ -1,0 +1,183 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+func acceptedIsKept(w *World, before, now *state) string {
+	for _, id := range w.accepted {
+		if _, there := now.requests[id]; !there {
+			return fmt.Sprintf("%s was accepted and is not in the books", id)
+		}
+	}
+	for id := range before.grants {
+		if _, there := now.grants[id]; !there {
+			return fmt.Sprintf("%s is not in the books any more", id)
+		}
+	}
+	return ""
+}
+
+// decidedFirst: a request that is approved had its decision and its reviews, and a grant whose clock has started was
+// decided once more.
+func decidedFirst(_ *World, _, now *state) string {
+	for _, id := range sortedKeys(now.requests) {
+		r := now.requests[id]
+		if now.decisions[id] == 0 {
+			return fmt.Sprintf("%s has no decision", id)
+		}
+		if r.State != access.RequestApproved {
+			continue
+		}
+		need := 0
+		for _, e := range r.Entitlements {
+			need = max(need, approvals(e))
+		}
+		var persons []access.PersonID
+		for _, rv := range now.reviews[id] {
+			if rv.Verdict == access.Approve && !slices.Contains(persons, rv.Person) {
+				persons = append(persons, rv.Person)
+			}
+		}
+		if len(persons) < need {
+			return fmt.Sprintf("%s was approved by %d persons, and needs %d", id, len(persons), need)
+		}
+		if need > 0 && !r.SettledAt.Before(r.LapsesAt) {
+			return fmt.Sprintf("%s was approved at %s, after it had lapsed at %s", id, r.SettledAt, r.LapsesAt)
+		}
+	}
+	return each(now, func(g access.Grant) string {
+		return wrongf(!g.ActivatedAt.IsZero() && now.decisions[g.Request] < 2, "%s was activated and not decided again", g.ID)
+	})
+}
+
+// reviewedByOthers asks the directory who somebody is, whatever the review says.
+func reviewedByOthers(w *World, _, now *state) string {
+	for _, id := range sortedKeys(now.requests) {
+		for _, rv := range now.reviews[id] {
+			if r := now.requests[id]; w.people.who(rv.Reviewer.Subject).Person == w.people.who(r.Principal.Subject).Person {
+				return fmt.Sprintf("%s of %s was reviewed by %s of the same person", id, r.Principal, rv.Reviewer)
+			}
+		}
+	}
+	return ""
+}
+
+func oneGrantEach(_ *World, _, now *state) string {
+	found := map[access.RequestID][]access.Entitlement{}
+	for _, id := range sortedKeys(now.grants) {
+		g := now.grants[id]
+		if slices.Contains(found[g.Request], g.Entitlement) {
+			return fmt.Sprintf("%s has two grants for %s", g.Request, g.Entitlement)
+		}
+		found[g.Request] = append(found[g.Request], g.Entitlement)
+	}
+	for _, id := range sortedKeys(now.requests) {
+		want := 0
+		if r := now.requests[id]; r.State == access.RequestApproved {
+			want = len(r.Entitlements)
+		}
+		if len(found[id]) != want {
+			return fmt.Sprintf("%s is %s and has %d grants, want %d", id, now.requests[id].State, len(found[id]), want)
+		}
+	}
+	return ""
+}
+
+// planned: the undo is written before the do.
+func planned(_ *World, _, now *state) string {
+	for _, id := range sortedKeys(now.accounts) {
+		g, there := now.grants[id]
+		if !there || g.ActivatedAt.IsZero() || !now.planned[id] {
+			return fmt.Sprintf("the account %s is at the target; its grant %q is %q, with a plan: %t", now.accounts[id].Name, id, g.State, now.planned[id])
+		}
+	}
+	return ""
+}
+
+func statesFollow(_ *World, before, now *state) string {
+	for _, id := range sortedKeys(before.requests) {
+		from, to := before.requests[id].State, now.requests[id].State
+		if from != to && !from.CanBecome(to) {
+			return fmt.Sprintf("%s went from %s to %s", id, from, to)
+		}
+	}
+	return each(now, func(g access.Grant) string {
+		was, known := before.grants[g.ID]
+		if !known {
+			return wrongf(g.State != access.GrantScheduled, "%s began as %s", g.ID, g.State)
+		}
+		return wrongf(was.State != g.State && !was.State.CanBecome(g.State), "%s went from %s to %s", g.ID, was.State, g.State)
+	})
+}
+
+func deadlineStays(_ *World, before, now *state) string {
+	return each(now, func(g access.Grant) string {
+		was := before.grants[g.ID]
+		switch {
+		case !was.Deadline.IsZero() && !was.Deadline.Equal(g.Deadline), !was.ActivatedAt.IsZero() && !was.ActivatedAt.Equal(g.ActivatedAt):
+			return fmt.Sprintf("%s was until %s, and is until %s", g.ID, was.Deadline, g.Deadline)
+		case !g.Deadline.IsZero() && g.Deadline.After(g.ActivatedAt.Add(g.Duration)):
+			return fmt.Sprintf("%s began at %s for %s, and is until %s", g.ID, g.ActivatedAt, g.Duration, g.Deadline)
+		}
+		asked := now.requests[g.Request].Duration
+		return wrongf(asked > 0 && g.Duration > asked, "%s was asked for %s and is for %s", g.ID, asked, g.Duration)
+	})
+}
+
+func nativeExpiry(_ *World, _, now *state) string {
+	for _, id := range sortedKeys(now.accounts) {
+		if a, g := now.accounts[id], now.grants[id]; a.Expiry.IsZero() || a.Expiry.After(g.Deadline) {
+			return fmt.Sprintf("the account of %s expires at %s, and its deadline is %s", id, a.Expiry, g.Deadline)
+		}
+	}
+	return ""
+}
+
+func credentialGone(_ *World, _, now *state) string {
+	return each(now, func(g access.Grant) string {
+		return wrongf(now.sealed[g.ID] && g.State != access.GrantActive, "%s is %s, and its credential is in the store", g.ID, g.State)
+	})
+}
+
+// liveStays: nobody but the engine takes access away here, and the engine does so only in revoking.
+func liveStays(_ *World, _, now *state) string {
+	return each(now, func(g access.Grant) string {
+		_, there := now.accounts[g.ID]
+		return wrongf(g.State == access.GrantActive && !there, "%s is active, and its access is not at the target", g.ID)
+	})
+}
+
+// endedIsGone: nothing is at the target, nothing can still come there, no session is open, somebody looked, and what is
+// known of the grant's life never changes again.
+func endedIsGone(w *World, before, now *state) string {
+	return each(now, func(g access.Grant) string {
+		if g.State != access.GrantEnded {
+			return ""
+		}
+		if _, there := now.accounts[g.ID]; there {
+			return fmt.Sprintf("%s has ended, and its access is at the target", g.ID)
+		}
+		if w.mayStillAct(g.ID) {
+			return fmt.Sprintf("%s has ended, and an order to grant it can still be carried out", g.ID)
+		}
+		for _, s := range w.opened {
+			if s.grant == g.ID && s.Use(g.Entitlement.Resource, g.Entitlement.Permission) == nil {
+				return fmt.Sprintf("%s has ended, and a session under it is open", g.ID)
+			}
+		}
+		if !g.ActivatedAt.IsZero() && (g.VerifiedAt.Before(g.ActivatedAt) || g.VerifiedBy == "") {
+			return fmt.Sprintf("%s has ended, verified at %s by %q", g.ID, g.VerifiedAt, g.VerifiedBy)
+		}
+		was := before.grants[g.ID]
+		return wrongf(was.State == access.GrantEnded && life(was) != life(g), "%s had ended and has changed", g.ID)
+	})
+}
+
+// life is what is final when a grant has ended.
+func life(g access.Grant) [8]any {
+	return [8]any{g.State, g.EndReason, g.Deadline, g.EndedAt, g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded}
+}

@@ -1,0 +1,209 @@
+package simulation
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/store/memstore"
+)
+
+const (
+	theRequest access.RequestID = "req_1"
+	theGrant   access.GrantID   = "gr_1"
+)
+
+// kept is a world in which somebody writes with a lead's consent, and all promises are kept.
+func kept(w *World) (before, now state) {
+	begin := time.Now()
+	r := access.Request{
+		ID: theRequest, Principal: id(enginetest.Alice), Entitlements: []access.Entitlement{enginetest.Entitlement(enginetest.Write)},
+		Duration: time.Hour, State: access.RequestApproved, SettledAt: begin, LapsesAt: begin.Add(time.Hour),
+	}
+	g := access.Grant{
+		ID: theGrant, Request: r.ID, Principal: r.Principal, Entitlement: r.Entitlements[0], Duration: time.Hour, State: access.GrantActive,
+		ActivatedAt: begin, Deadline: begin.Add(time.Hour),
+	}
+	review := access.Review{Reviewer: id(enginetest.Bob), Person: enginetest.Bob, Verdict: access.Approve}
+	now = state{
+		requests:  map[access.RequestID]access.Request{r.ID: r},
+		grants:    map[access.GrantID]access.Grant{g.ID: g},
+		reviews:   map[access.RequestID][]access.Review{r.ID: {review}},
+		decisions: map[access.RequestID]int{r.ID: 2},
+		planned:   map[access.GrantID]bool{g.ID: true},
+		sealed:    map[access.GrantID]bool{g.ID: true},
+		entries:   []entry{{access.EventGrantActive, r.ID, g.ID, string(access.GrantActivating), string(access.GrantActive)}},
+		accounts:  map[access.GrantID]memory.Account{g.ID: {Expiry: g.Deadline}},
+	}
+	g.State = access.GrantActivating
+	before = now
+	before.grants = map[access.GrantID]access.Grant{g.ID: g}
+	w.accepted = []access.RequestID{r.ID}
+	return before, now
+}
+
+// end ends the grant as it should be.
+func end(before, now *state) {
+	g := now.grants[theGrant]
+	g.State = access.GrantRevoking
+	before.grants[theGrant] = g
+	g.State, g.EndedAt, g.VerifiedAt, g.VerifiedBy = access.GrantEnded, g.Deadline, g.Deadline, "reader"
+	now.grants[theGrant] = g
+	now.entries = []entry{{access.EventGrantEnded, theRequest, theGrant, string(access.GrantRevoking), string(access.GrantEnded)}}
+	clear(now.accounts)
+	clear(now.sealed)
+}
+
+func alter[K comparable, V any](m map[K]V, k K, f func(*V)) {
+	v := m[k]
+	f(&v)
+	m[k] = v
+}
+
+// breaches break each promise in each of its ways.
+func breaches() map[string][]func(w *World, before, now *state) {
+	type breach = func(w *World, before, now *state)
+	grant := func(f func(*access.Grant)) breach {
+		return func(_ *World, _, now *state) { alter(now.grants, theGrant, f) }
+	}
+	request := func(f func(*access.Request)) breach {
+		return func(_ *World, _, now *state) { alter(now.requests, theRequest, f) }
+	}
+	ended := func(f breach) breach {
+		return func(w *World, before, now *state) { end(before, now); f(w, before, now) }
+	}
+	return map[string][]breach{
+		"what was accepted is not lost": {
+			func(w *World, _, _ *state) { w.accepted = append(w.accepted, "req_2") },
+			func(_ *World, before, _ *state) { before.grants["gr_2"] = access.Grant{} },
+		},
+		"no access without a decision": {
+			func(_ *World, _, now *state) { clear(now.decisions) },
+			func(_ *World, _, now *state) { now.decisions[theRequest] = 1 },
+			func(_ *World, _, now *state) { clear(now.reviews) },
+			request(func(r *access.Request) { r.SettledAt = r.LapsesAt }),
+		},
+		"nobody reviews their own request": {
+			func(_ *World, _, now *state) {
+				now.reviews[theRequest][0].Reviewer, now.reviews[theRequest][0].Person = id(enginetest.AliceAdmin), "somebody"
+			},
+		},
+		"an approved request has one grant for each of its entitlements": {
+			func(_ *World, _, now *state) { now.grants["gr_2"] = now.grants[theGrant] },
+			request(func(r *access.Request) {
+				r.Entitlements = append(r.Entitlements, enginetest.Entitlement(enginetest.Read))
+			}),
+			request(func(r *access.Request) { r.State = access.RequestDenied }),
+		},
+		"nothing is at the target that no committed plan explains": {
+			func(_ *World, _, now *state) { clear(now.planned) },
+			func(_ *World, _, now *state) { now.accounts["gr_2"] = memory.Account{} },
+			grant(func(g *access.Grant) { g.ActivatedAt = time.Time{} }),
+		},
+		"states follow the table": {
+			func(_ *World, before, _ *state) {
+				alter(before.grants, theGrant, func(g *access.Grant) { g.State = access.GrantRevoking })
+			},
+			func(_ *World, before, _ *state) { clear(before.grants) },
+			func(_ *World, before, _ *state) {
+				before.requests = map[access.RequestID]access.Request{theRequest: {State: access.RequestDenied}}
+			},
+		},
+		"every change of state has its audit entry in the same transaction": {
+			func(_ *World, _, now *state) { now.entries = nil },
+			func(_ *World, _, now *state) { now.entries = append(now.entries, now.entries[0]) },
+			func(_ *World, _, now *state) { now.entries[0].From = string(access.GrantScheduled) },
+		},
+		"the deadline never moves": {
+			grant(func(g *access.Grant) { g.Deadline = g.Deadline.Add(-time.Second) }),
+			grant(func(g *access.Grant) { g.ActivatedAt = g.ActivatedAt.Add(time.Second) }),
+			func(_ *World, before, now *state) {
+				clear(before.grants)
+				alter(now.grants, theGrant, func(g *access.Grant) { g.Duration = time.Minute })
+			},
+			request(func(r *access.Request) { r.Duration = time.Minute }),
+		},
+		"entries are numbered without gaps": {
+			func(_ *World, _, now *state) { now.numbered = []int64{2} },
+			func(_ *World, _, now *state) { now.numbered = []int64{1, 1} },
+		},
+		"the target ends access no later than its deadline": {
+			func(_ *World, _, now *state) { now.accounts[theGrant] = memory.Account{} },
+			func(_ *World, _, now *state) {
+				alter(now.accounts, theGrant, func(a *memory.Account) { a.Expiry = a.Expiry.Add(time.Microsecond) })
+			},
+		},
+		"the credential is gone with the access": {
+			grant(func(g *access.Grant) { g.State = access.GrantRevoking }),
+		},
+		"what is live stays": {
+			func(_ *World, _, now *state) { clear(now.accounts) },
+		},
+		"ended is gone, read back, and final": {
+			ended(func(_ *World, _, now *state) { now.accounts[theGrant] = memory.Account{} }),
+			ended(func(w *World, _, _ *state) {
+				w.arrives(connector.CallGrant, connector.Order{Grant: theGrant, ActBy: time.Now()})
+			}),
+			ended(func(w *World, _, _ *state) { w.opened = append(w.opened, session{w.openSession(), theGrant}) }),
+			ended(grant(func(g *access.Grant) { g.VerifiedBy = "" })),
+			ended(grant(func(g *access.Grant) { g.VerifiedAt = time.Time{} })),
+			ended(func(_ *World, before, now *state) {
+				before.grants[theGrant] = now.grants[theGrant]
+				alter(now.grants, theGrant, func(g *access.Grant) { g.EndReason = access.EndReturned })
+			}),
+		},
+	}
+}
+
+// openSession logs somebody in behind Curfew's back.
+func (w *World) openSession() *memory.Session {
+	if err := w.target.AddAccount(memory.Account{Name: "x", Resource: "orders", Permission: "write"}, "x"); err != nil {
+		panic(err)
+	}
+	s, err := w.target.Login("x", "x")
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// Every promise can be broken, is kept in a world without fault, and is broken by what breaks it.
+func TestPromisesCanBeBroken(t *testing.T) {
+	setup, err := NewSetup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		fresh := func() *World {
+			return newWorld(setup, replayed(nil), func(c *clock) store.Store { return memstore.New(c) })
+		}
+		for _, p := range promises() {
+			w := fresh()
+			before, now := kept(w)
+			if wrong := p.holds(w, &before, &now); wrong != "" {
+				t.Errorf("%q is broken by a grant that was made active: %s", p.name, wrong)
+			}
+			end(&before, &now)
+			if wrong := p.holds(w, &before, &now); wrong != "" {
+				t.Errorf("%q is broken by a grant that has ended: %s", p.name, wrong)
+			}
+			ways := breaches()[p.name]
+			if len(ways) == 0 {
+				t.Errorf("nothing breaks %q", p.name)
+			}
+			for i, breach := range ways {
+				w := fresh()
+				before, now := kept(w)
+				breach(w, &before, &now)
+				if p.holds(w, &before, &now) == "" {
+					t.Errorf("%q is not broken by breach %d", p.name, i)
+				}
+			}
+		}
+	})
+}

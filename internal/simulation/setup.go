@@ -1,0 +1,121 @@
+package simulation
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/directory"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
+)
+
+// connectorName is the one connector; callTimeout bounds its calls, and half of a lease.
+const (
+	connectorName = "orders-db"
+	callTimeout   = 5 * time.Second
+)
+
+// Setup is what all runs share, because it takes longer to make than a run takes. It never changes.
+type Setup struct {
+	policies  *policy.Set
+	directory *directory.Directory
+	sealer    *secret.Sealer
+	keys      []*secret.RecipientKey
+}
+
+// NewSetup compiles the policies and makes the keys.
+func NewSetup() (*Setup, error) {
+	ctx := context.Background()
+	set, err := policy.Compile(enginetest.Policies())
+	if err != nil {
+		return nil, err
+	}
+	dir, err := directory.New(enginetest.People(), map[access.Role][]policy.Selector{
+		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := secret.OpenSealer(ctx, sameKey{}, access.DefaultTenant, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &Setup{policies: set, directory: dir, sealer: sealer}
+	for i := range 2 {
+		// A scalar that is the same every time, so that fingerprints of the key are as well.
+		seed := sha256.Sum256(fmt.Appendf(nil, "recipient %d", i))
+		key, err := secret.ParseRecipientKey(seed[:])
+		if err != nil {
+			return nil, err
+		}
+		s.keys = append(s.keys, key)
+	}
+	return s, nil
+}
+
+// sameKey implements secret.KeyWrapper with a key that is no secret, so that marks are the same in every run.
+type sameKey struct{}
+
+// Wrap implements secret.KeyWrapper.
+func (sameKey) Wrap(context.Context, access.TenantID, []byte) ([]byte, error) { return nil, nil }
+
+// Unwrap implements secret.KeyWrapper.
+func (sameKey) Unwrap(context.Context, access.TenantID, []byte) ([]byte, error) {
+	return make([]byte, 32), nil
+}
+
+// counter implements access.IDs: identifiers that are short to read in a trace, and sort by the time of their making.
+type counter struct{ n int }
+
+// New implements access.IDs.
+func (c *counter) New(prefix string) string {
+	c.n++
+	return fmt.Sprintf("%s%04d", prefix, c.n)
+}
+
+// node is a process: an engine with the connector that it keeps.
+type node struct {
+	name string
+	// off is how far its idea of the store's clock is off.
+	off   time.Duration
+	world *World
+	// engine is nil while the node is dead.
+	engine *engine.Engine
+}
+
+// Now implements access.Clock: what the node knows of the store's clock, for its connector.
+func (n *node) Now() time.Time {
+	now, err := n.world.books.Now(context.Background())
+	if err != nil {
+		n.world.breaks("the store answers", "%v", err)
+	}
+	return now.Add(n.off)
+}
+
+// boot starts a node: whatever one before it had in memory is gone.
+func (w *World) boot(n *node) {
+	w.trace.add(n.name, "starts")
+	conn := connector.New(&wire{Driver: w.target.Driver(n), world: w}, connector.Options{
+		Name: connectorName, Type: memory.Type(), Timeout: callTimeout, Clock: n,
+	})
+	n.engine = engine.New(engine.Config{
+		Tenant: access.DefaultTenant, Installation: "simulation", Store: &books{Store: w.books, world: w}, Sealer: w.setup.sealer,
+		Directory: w.people, Connectors: map[access.ConnectorName]*connector.Connector{connectorName: conn},
+		Policies: w.setup.policies, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
+		Bundles: map[string][]access.Entitlement{
+			"incident": {enginetest.Entitlement(enginetest.Read), enginetest.Entitlement(enginetest.Write)},
+		},
+	})
+}
+
+// salts is a source of bytes for what must be drawn and is in no trace.
+func salts() *rand.ChaCha8 { return rand.NewChaCha8([32]byte{}) }
