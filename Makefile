@@ -3,10 +3,10 @@ GO   ?= go
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GEN  := $(GO) tool -modfile=tools/gen/go.mod
 
-.PHONY: help check test nightly crash lessons fuzz lint generate build
+.PHONY: help check test nightly crash planted-bugs lessons fuzz lint generate build
 
 help: ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## curfew and curfewd into bin/
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -17,12 +17,14 @@ check: ## Before each commit: build, vet, lint, and the tests that need no serve
 test: ## Everything, with every peer, as CI does; installs and starts what it needs
 	$(GO) run ./internal/ci test
 
-nightly: ## What is too long for make test: fuzzing, long properties
+nightly: ## What is too long for make test: fuzzing, 100,000 runs of the simulation
 	$(GO) run ./internal/ci nightly
 
 crash: ## Kill curfewd around every commit and every driver call of a grant's life
 	$(GO) test -count=1 -v -run '^TestCrash$$' ./internal/crash
 
+planted-bugs: ## Break ten rules of the engine in turn; the simulation must notice each
+	$(GO) test -count=1 -v -tags plantedbugs -run '^TestPlantedBugs$$' ./internal/simulation
 lessons: ## What has gone wrong elsewhere, and the tests that keep it from going wrong here
 	$(GO) run ./internal/ci lessons
 

@@ -65,8 +65,12 @@ type phase struct {
 }
 
 // slowUnderRace are the packages that spend their time in the pure-Go SQLite, which the race detector slows 29 times.
-// Their concurrency is that of the packages below them, which run with the detector.
-var slowUnderRace = []string{"internal/crash", "internal/dev"}
+// Their concurrency is that of the packages below them, which run with the detector. In the simulation one goroutine goes
+// on at a time.
+var slowUnderRace = []string{"internal/crash", "internal/dev", simulation}
+
+// simulation has tests that run for as long as they are told.
+const simulation = "internal/simulation"
 
 // needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
 var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/store/sqlstore", "internal/server", "internal/crash", "internal/dev", "cmd/curfewd", "/model"}
@@ -84,18 +88,28 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	switch tier {
 	case "check":
 		quick, left := split(all, needsPeers)
-		return append(static, tests("tests without peers", quick), say("left out, for they need peers", left)), nil
+		quick, _ = split(quick, []string{simulation})
+		return append(static, tests("tests without peers", quick), simulate("a short simulation", 200, 3),
+			say("left out, for they need peers", left)), nil
 	case "test":
 		racy, plain := split(all, slowUnderRace)
 		return append(append([]phase{compiler()}, static...),
-			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain), lessonsPhase()), nil
+			tests("tests with the race detector", racy, "-race"), tests("tests without it", plain),
+			tests("planted bugs", []string{"./" + simulation}, "-tags=plantedbugs", "-run=^(TestPlantedBugs|TestShrink)$"),
+			lessonsPhase()), nil
 	case "nightly":
-		return fuzzing(ctx, all)
+		phases, err := fuzzing(ctx, all)
+		return append(phases, simulate("a long simulation", 100_000, 1_000)), err
 	case "lessons":
 		return []phase{lessonsPhase()}, nil
 	default:
 		return nil, fmt.Errorf("no tier %q: want check, test, nightly or lessons", tier)
 	}
+}
+
+// simulate is a phase that runs as many seeds, and some of them on SQLite as well.
+func simulate(name string, runs, onSQLite int) phase {
+	return tests(name, []string{"./" + simulation, fmt.Sprint("-runs=", runs), fmt.Sprint("-sqlite-runs=", onSQLite)}, "-timeout=6h")
 }
 
 // packages lists the packages of the module.
