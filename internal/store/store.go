@@ -201,6 +201,22 @@ type Grants interface {
 	NextDue(Lane) (time.Time, error)
 	// Lanes lists the lanes, without a queue, with a grant that has not ended, or has ended and is still due, for housekeeping.
 	Lanes() ([]Lane, error)
+	// Count counts what is in the lane at now, in both of its queues whatever Lane.Queue says. Each count stops at limit, so that it costs no more than that however
+	// full the lane is.
+	Count(lane Lane, now time.Time, limit int) (LaneCounts, error)
+}
+
+// LaneCounts says how full a lane is.
+type LaneCounts struct {
+	// States counts the grants in each state but ended; a state without any is not in the map.
+	States map[access.GrantState]int
+	// Due counts those that the engine should act on at once, in each queue, ended ones with something to tidy included;
+	// an empty queue is not in the map.
+	Due map[Queue]int
+	// Overdue counts those that access.Grant.Overdue is true of.
+	Overdue int
+	// Residual counts those that are taken back while something issued under them still works.
+	Residual int
 }
 
 // Plans holds one sealed plan per grant.

@@ -132,6 +132,33 @@ func (t grants) NextDue(lane store.Lane) (time.Time, error) {
 	return time.Time{}, t.tx.mayRead()
 }
 
+func (t grants) Count(lane store.Lane, now time.Time, limit int) (store.LaneCounts, error) {
+	counts := store.LaneCounts{States: map[access.GrantState]int{}, Due: map[store.Queue]int{}}
+	now = whole(now)
+	for k, g := range t.tx.books.grants.rows {
+		if k.tenant != lane.Tenant || g.Entitlement.Connector != lane.Connector {
+			continue
+		}
+		if g.State != access.GrantEnded {
+			counts.States[g.State] = min(limit, counts.States[g.State]+1)
+		}
+		if !g.DueAt.IsZero() && !g.DueAt.After(now) {
+			q := store.QueueLive
+			if queued(store.QueueNew, g) {
+				q = store.QueueNew
+			}
+			counts.Due[q] = min(limit, counts.Due[q]+1)
+		}
+		if g.Overdue(now) {
+			counts.Overdue = min(limit, counts.Overdue+1)
+		}
+		if g.State == access.GrantRevoking && g.ResidualUntil.After(now) {
+			counts.Residual = min(limit, counts.Residual+1)
+		}
+	}
+	return counts, t.tx.mayRead()
+}
+
 func (t grants) Lanes() ([]store.Lane, error) {
 	seen := map[store.Lane]bool{}
 	var lanes []store.Lane

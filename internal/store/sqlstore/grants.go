@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -132,7 +133,7 @@ func (t grants) Claim(
 	due, err := queryAll(t.tx, scanGrant, `
 		SELECT `+grantColumns+` FROM grants
 		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3`+queued(lane.Queue)+`
-		ORDER BY due_at, id LIMIT $4`+t.tx.dialect.lockDue,
+		ORDER BY due_at, id`+limitTo("$4")+t.tx.dialect.lockDue,
 		lane.Tenant, lane.Connector, access.Micros(now), clampLimit(limit))
 	if err != nil {
 		return nil, err
@@ -167,12 +168,42 @@ func queued(q store.Queue) string {
 	}
 }
 
+// Lanes jumps through an index from lane to lane: there are few, and there may be a million grants in them.
 func (t grants) Lanes() ([]store.Lane, error) {
-	return queryAll(t.tx, scanLane, `
-		SELECT tenant, connector FROM grants WHERE state <> 'ended'
-		UNION
-		SELECT tenant, connector FROM grants WHERE due_at IS NOT NULL
-		ORDER BY tenant, connector`)
+	unended, err := queryAll(t.tx, scanLane, lanesWith(`state <> 'ended'`))
+	if err != nil {
+		return nil, err
+	}
+	// What is due and has ended; what is new is among the unended.
+	due, err := queryAll(t.tx, scanLane, lanesWith(`due_at IS NOT NULL`+queued(store.QueueLive)))
+	if err != nil {
+		return nil, err
+	}
+	lanes := append(unended, due...)
+	slices.SortFunc(lanes, func(a, b store.Lane) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Connector, b.Connector))
+	})
+	return slices.Compact(lanes), nil
+}
+
+// lanesWith selects the lanes with a grant of that condition, which is one that a partial index has. Each min is a
+// search in it: for the tenants, and for the connectors of each.
+func lanesWith(condition string) string {
+	return `
+		WITH RECURSIVE tenants (tenant) AS (
+			SELECT min(tenant) FROM grants WHERE ` + condition + `
+			UNION ALL
+			SELECT (SELECT min(g.tenant) FROM grants AS g WHERE ` + condition + ` AND g.tenant > tenants.tenant)
+			FROM tenants WHERE tenants.tenant IS NOT NULL
+		), lanes (tenant, connector) AS (
+			SELECT tenant, (SELECT min(g.connector) FROM grants AS g WHERE ` + condition + ` AND g.tenant = tenants.tenant)
+			FROM tenants WHERE tenant IS NOT NULL
+			UNION ALL
+			SELECT tenant, (SELECT min(g.connector) FROM grants AS g
+				WHERE ` + condition + ` AND g.tenant = lanes.tenant AND g.connector > lanes.connector)
+			FROM lanes WHERE connector IS NOT NULL
+		)
+		SELECT tenant, connector FROM lanes WHERE connector IS NOT NULL`
 }
 
 func scanGrant(r row) (g access.Grant, err error) {

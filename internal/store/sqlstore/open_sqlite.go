@@ -100,7 +100,7 @@ func sqliteURL(path string, pragmas ...string) string {
 	query := url.Values{
 		"mode":    {"rw"},
 		"_dqs":    {"false"},
-		"_pragma": append(pragmas, "busy_timeout(5000)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"),
+		"_pragma": append(pragmas, "busy_timeout(5000)", "synchronous(FULL)", "temp_store(MEMORY)", "foreign_keys(1)", "trusted_schema(0)"),
 	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	return u.String()

@@ -89,7 +89,7 @@ func (r requests) Lapsing(tenant access.TenantID, now time.Time, limit int) ([]a
 	return queryAll(r.tx, scanRequest, `
 		SELECT `+requestColumns+` FROM requests
 		WHERE tenant = $1 AND state = 'pending' AND lapses_at IS NOT NULL AND lapses_at <= $2
-		ORDER BY lapses_at, id LIMIT $3`, tenant, access.Micros(now), clampLimit(limit))
+		ORDER BY lapses_at, id`+limitTo("$3"), tenant, access.Micros(now), clampLimit(limit))
 }
 
 func (r requests) NextLapse(tenant access.TenantID) (time.Time, error) {
@@ -100,9 +100,9 @@ func (r requests) NextLapse(tenant access.TenantID) (time.Time, error) {
 func (r requests) Open(tenant access.TenantID, principal access.PrincipalID, limit int) (int, error) {
 	return queryOne(r.tx, scanInt, nil, `
 		SELECT (SELECT count(*) FROM (SELECT 1 FROM requests WHERE tenant = $1 AND principal_issuer = $2
-			AND principal_subject = $3 AND state = 'pending' LIMIT $4) AS pending)
+			AND principal_subject = $3 AND state = 'pending' LIMIT $4 + 0) AS pending)
 		+ (SELECT count(*) FROM (SELECT 1 FROM grants WHERE tenant = $1 AND principal_issuer = $2
-			AND principal_subject = $3 AND state <> 'ended' LIMIT $4) AS unended)`,
+			AND principal_subject = $3 AND state <> 'ended' LIMIT $4 + 0) AS unended)`,
 		tenant, principal.Issuer, principal.Subject, limit)
 }
 

@@ -31,8 +31,12 @@ func (w *where) andText(condition string) {
 // limit bounds the result; it comes last.
 func (w *where) limit(n int) string {
 	w.args = append(w.args, n)
-	return " LIMIT " + w.param()
+	return limitTo(w.param())
 }
+
+// limitTo bounds a result by a parameter. Added to nothing, the parameter is no longer one for SQLite's planner, which
+// otherwise looks at its value, and for that prepares the statement again each time that it runs.
+func limitTo(param string) string { return " LIMIT " + param + " + 0" }
 
 // param is the name of the last parameter.
 func (w *where) param() string { return "$" + strconv.Itoa(len(w.args)) }

@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"claims/again after the lease", testClaimAgain},
 		{"claims/bounds", testClaimBounds},
 		{"claims/model", testClaimModel},
+		{"claims/counts", testCounts},
 		{"lists/filters", testListFilters},
 		{"lists/complete while others insert", testPagesComplete},
 		{"lists/bad cursors", testBadCursors},
