@@ -108,6 +108,8 @@ func (c *Connector) noTurn(ctx context.Context, call Call, err error) error {
 func do[T any](
 	ctx context.Context, c *Connector, call Call, actBy time.Time, f func(context.Context) (T, error),
 ) (result T, err error) {
+	ctx, ended := c.options.Observer.Call(ctx, c.options.Name, call)
+	defer func() { ended(err) }()
 	bounded, leave, err := c.enter(ctx, call, actBy)
 	if err != nil {
 		return result, err
@@ -133,8 +135,12 @@ func stream[T any](
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
+		ctx, ended := c.options.Observer.Call(ctx, c.options.Name, call)
+		var failure error
+		defer func() { ended(failure) }()
 		bounded, leave, err := c.enter(ctx, call, time.Time{})
 		if err != nil {
+			failure = err
 			yield(none, err)
 			return
 		}
@@ -146,12 +152,14 @@ func stream[T any](
 				return
 			}
 			if p := recover(); p != nil && !over {
-				yield(none, c.panicked(call, p))
+				failure = c.panicked(call, p)
+				yield(none, failure)
 			}
 		}()
 		for v, err := range open(bounded) {
 			if err != nil {
 				v, err = none, c.classify(bounded, call, err)
+				failure = err
 			}
 			listening = true
 			goOn := yield(v, err)

@@ -40,6 +40,8 @@ type Options struct {
 	SkewLimit time.Duration
 	// Clock is Curfew's own. Nil is the system's.
 	Clock access.Clock
+	// Observer watches the calls. Nil is nobody.
+	Observer Observer
 }
 
 // Connector is a Driver made safe to call: each call has a deadline and waits for a slot, a panic is an error, every
@@ -66,6 +68,9 @@ func New(driver Driver, o Options) *Connector {
 	o.Labels = maps.Clone(o.Labels)
 	if o.Clock == nil {
 		o.Clock = access.SystemClock{}
+	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
 	}
 	return &Connector{
 		driver:   driver,

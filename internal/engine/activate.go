@@ -193,6 +193,7 @@ func undo(ctx context.Context, conn *connector.Connector, order connector.Order,
 // giveUp takes back an activation that can never work.
 func (e *Engine) giveUp(ctx context.Context, g access.Grant, cause error) error {
 	message := access.SafeMessage(cause)
+	e.cfg.Observer.AttemptFailed(g, cause)
 	return lost(e.update(ctx, txFailed, func(c *change) error {
 		g := g
 		g.EndReason = access.EndFailed

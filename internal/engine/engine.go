@@ -23,7 +23,7 @@ type Directory interface {
 	HasRole(p access.Principal, r access.Role) bool
 }
 
-// Config is what an Engine stands on. Every field is required.
+// Config is what an Engine stands on. Every field but Observer is required.
 type Config struct {
 	Tenant       access.TenantID
 	Installation string
@@ -37,6 +37,8 @@ type Config struct {
 	// Random gives salts; it must be cryptographically strong outside of simulations.
 	Random io.Reader
 	Log    *slog.Logger
+	// Observer watches the work. Nil is nobody.
+	Observer Observer
 }
 
 // Engine leads requests and grants through their lives. It is safe for concurrent use and keeps nothing in memory for a
@@ -48,6 +50,9 @@ type Engine struct {
 
 // New makes an engine.
 func New(c Config) *Engine {
+	if c.Observer == nil {
+		c.Observer = unobserved{}
+	}
 	return &Engine{cfg: c, signals: newSignals()}
 }
 

@@ -130,6 +130,8 @@ func (c *change) end(g *access.Grant, reason access.EndReason, ev access.Event) 
 
 // act does what the grant's state asks for at the target.
 func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Grant) error {
+	ctx, ended := e.cfg.Observer.Act(ctx, g)
+	defer ended()
 	switch g.State {
 	case access.GrantScheduled:
 		return e.activate(ctx, conn, g)
@@ -148,6 +150,7 @@ func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Gr
 // activation runs out of is time.
 func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
 	message := access.SafeMessage(cause)
+	e.cfg.Observer.AttemptFailed(g, cause)
 	e.cfg.Log.WarnContext(ctx, "attempt failed", "grant", g.ID, "entitlement", g.Entitlement.String(), "state", g.State,
 		"attempt", g.Attempt, "failures", g.Failures+1, "overdue", g.State == access.GrantRevoking, "error", cause)
 	err := e.update(ctx, txFailed, func(c *change) error {

@@ -55,6 +55,14 @@ func (e *Engine) seesAll(actor access.Principal) bool {
 	return e.cfg.Directory.HasRole(actor, access.RoleAdmin) || e.cfg.Directory.HasRole(actor, access.RoleAuditor)
 }
 
+// MayReadMetrics refuses those who may not look at what is not theirs: metrics name every connector, and how it does.
+func (e *Engine) MayReadMetrics(actor access.Principal) error {
+	if !e.seesAll(actor) {
+		return access.Errorf(access.KindDenied, "Only administrators and auditors read the metrics.")
+	}
+	return nil
+}
+
 func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
 	return owns(actor, g.Principal, g.Person) || e.seesAll(actor)
 }

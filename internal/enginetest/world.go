@@ -77,8 +77,16 @@ type settings struct {
 	clock    access.Clock
 	policies []policy.Policy
 	timeout  time.Duration
-	log      io.Writer
+	log      *slog.Logger
 	traits   func(*connector.Traits)
+	observer Observer
+	wrap     func(store.Store) store.Store
+}
+
+// Observer watches the engine and its connector.
+type Observer interface {
+	engine.Observer
+	connector.Observer
 }
 
 // WithClock hands the clock in, to store and target alike.
@@ -90,16 +98,24 @@ func WithPolicies(p ...policy.Policy) Option { return func(s *settings) { s.poli
 // WithTimeout bounds the calls of the driver.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
 
-// WithLog takes what the engine logs.
-func WithLog(w io.Writer) Option { return func(s *settings) { s.log = w } }
+// WithLog takes what the engine logs, as text.
+func WithLog(w io.Writer) Option { return WithLogger(slog.New(slog.NewTextHandler(w, nil))) }
+
+// WithLogger lets the engine log there.
+func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
 // WithTraits changes what the target says of itself.
 func WithTraits(f func(*connector.Traits)) Option { return func(s *settings) { s.traits = f } }
 
+// WithObserver lets somebody watch, and stands what they wrap the store in between it and the engine.
+func WithObserver(o Observer, wrap func(store.Store) store.Store) Option {
+	return func(s *settings) { s.observer, s.wrap = o, wrap }
+}
+
 // New makes a company that is torn down with the test.
 func New(t testing.TB, options ...Option) *World {
 	t.Helper()
-	s := settings{clock: access.SystemClock{}, policies: Policies(), timeout: 5 * time.Second, log: io.Discard}
+	s := settings{clock: access.SystemClock{}, policies: Policies(), timeout: 5 * time.Second, log: slog.New(slog.DiscardHandler)}
 	for _, o := range options {
 		o(&s)
 	}
@@ -118,6 +134,9 @@ func (w *World) open(s settings) {
 	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
 	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits}
+	if s.wrap != nil {
+		w.Store = s.wrap(w.Store)
+	}
 	w.Cleanup(func() { w.must(st.Close()) })
 
 	typ := memory.Type()
@@ -126,6 +145,7 @@ func (w *World) open(s settings) {
 	}
 	w.Connector = connector.New(w.Target.Driver(s.clock), connector.Options{
 		Name: "orders-db", Type: typ, Labels: map[string]string{"team": "orders"}, Timeout: s.timeout, Clock: s.clock,
+		Observer: s.observer,
 	})
 	w.Cleanup(func() { w.must(w.Connector.Close()) })
 
@@ -140,7 +160,8 @@ func (w *World) open(s settings) {
 		Tenant: access.DefaultTenant, Installation: "test", Store: w.Store, Sealer: w.sealer(), Directory: w.gone,
 		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
 		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
-		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: s.log,
+		Observer: s.observer,
 	})
 }
 
