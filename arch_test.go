@@ -38,6 +38,7 @@ var floors = []struct {
 	{3, "internal/connector/*"},
 	{4, "internal/connector/connectortest"},
 	{4, "internal/enginetest"},
+	{4, "internal/telemetry"},
 	{4, "internal/api"},
 	{4, "internal/api/*"},
 	{5, "internal/config"},

@@ -21,6 +21,7 @@ import (
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/dev"
 	"github.com/curfewhq/curfew/internal/server"
+	"github.com/curfewhq/curfew/internal/telemetry"
 )
 
 func main() {
@@ -98,7 +99,11 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
-	s, err := server.Start(ctx, c, server.Options{Log: log, Clock: access.SystemClock{}})
+	spans, err := telemetry.NewExporter(ctx)
+	if err != nil {
+		return fmt.Errorf("exporting traces (OTEL_EXPORTER_OTLP_…): %w", err)
+	}
+	s, err := server.Start(ctx, c, server.Options{Log: log, Clock: access.SystemClock{}, Spans: spans})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, token string) (access.Principal, error)
 }
 
-// Config is what the API stands on. Every field is required.
+// Config is what the API stands on. Every field but Metrics is required.
 type Config struct {
 	Engine        Engine
 	Authenticator Authenticator
@@ -33,6 +33,14 @@ type Config struct {
 	// Ready reports why the server cannot serve now, or nil.
 	Ready func(context.Context) error
 	Log   *slog.Logger
+	// Metrics, when set, serves /metrics to whom the engine lets read them.
+	Metrics http.Handler
+}
+
+// Handler is the whole API.
+type Handler struct {
+	handler  http.Handler
+	root, v1 *http.ServeMux
 }
 
 // New makes the handler of the whole API.
@@ -41,19 +49,37 @@ type Config struct {
 // deadline that passes cancels a call that waits. Bodies have a deadline of their own here (bodyTimeout). What the
 // server should set is ReadHeaderTimeout (10 s), IdleTimeout (2 min) and MaxHeaderBytes (64 KiB), which also bounds
 // the query.
-func New(c Config) http.Handler {
+func New(c Config) *Handler {
 	s := &surface{Config: c}
 	v1 := http.NewServeMux()
 	description := s.register(v1)
 
 	root := http.NewServeMux()
-	root.Handle("/v1/", s.authenticate(limitBody(s.orProblem(v1))))
+	root.Handle(v1Pattern, s.authenticate(limitBody(s.orProblem(v1))))
 	root.HandleFunc("GET /healthz", healthy)
 	root.HandleFunc("GET /readyz", s.ready)
 	root.HandleFunc("GET /openapi.json", serve("application/openapi+json", description.json))
 	root.HandleFunc("GET /openapi.yaml", serve("application/openapi+yaml", description.yaml))
-	return s.recovering(harden(s.orProblem(root)))
+	if s.Metrics != nil {
+		root.Handle("GET /metrics", s.authenticate(s.metrics()))
+	}
+	return &Handler{handler: s.recovering(harden(s.orProblem(root))), root: root, v1: v1}
 }
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+// Route is the pattern that serves the request, as in "GET /v1/requests/{id}"; empty where nothing does.
+func (h *Handler) Route(r *http.Request) string {
+	_, pattern := h.root.Handler(r)
+	if pattern == v1Pattern {
+		_, pattern = h.v1.Handler(r)
+	}
+	return pattern
+}
+
+// v1Pattern is everything that needs a token and is in the OpenAPI document.
+const v1Pattern = "/v1/"
 
 // surface is the API at work.
 type surface struct{ Config }

@@ -14,6 +14,7 @@ type Engine interface {
 	Entitlements
 	Requests
 	Grants
+	Metrics
 }
 
 // Entitlements is what can be asked for.
@@ -39,6 +40,12 @@ type Grants interface {
 	Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
 	Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error)
 	Credential(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (access.SealedCredential, error)
+}
+
+// Metrics are read by those who oversee everything.
+type Metrics interface {
+	// MayReadMetrics is access.KindDenied for everybody else.
+	MayReadMetrics(actor access.Principal) error
 }
 
 var _ Engine = (*engine.Engine)(nil)

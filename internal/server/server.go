@@ -10,9 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api"
@@ -21,6 +25,7 @@ import (
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/telemetry"
 )
 
 // Options are what a server is handed beside its configuration.
@@ -30,11 +35,14 @@ type Options struct {
 	// WrapStore and WrapDriver, when set, stand between the engine and what it uses: tests kill the process there.
 	WrapStore  func(store.Store) store.Store
 	WrapDriver func(access.ConnectorName, connector.Driver) connector.Driver
+	// Spans, when set, takes the spans of traces.
+	Spans sdktrace.SpanExporter
 }
 
 // Server is a running curfewd.
 type Server struct {
 	log        *slog.Logger
+	telemetry  *telemetry.Telemetry
 	store      store.Store
 	connectors map[access.ConnectorName]*connector.Connector
 	engine     *engine.Engine
@@ -50,21 +58,29 @@ type Server struct {
 // Start opens the books, connects, and listens. When it returns without error the server answers. Whatever was due
 // while no server ran is due now: there is nothing to restore.
 func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err error) {
-	s = &Server{log: o.Log, connectors: map[access.ConnectorName]*connector.Connector{}, served: make(chan error, 1)}
+	log := slog.New(telemetry.LogHandler(o.Log.Handler()))
+	s = &Server{
+		log: log, telemetry: telemetry.New(telemetry.Options{Log: log, Exporter: o.Spans}),
+		connectors: map[access.ConnectorName]*connector.Connector{}, served: make(chan error, 1),
+	}
 	defer func() {
 		if err != nil {
-			err, s = errors.Join(err, s.close()), nil
+			err, s = errors.Join(err, s.close(), s.telemetry.Close(ctx)), nil
 		}
 	}()
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Listen); err != nil {
 		return s, fmt.Errorf("listening on %s (server.listen): %w", c.Server.Listen, err)
 	}
-	if s.store, err = openStore(ctx, c.Store, o.Clock); err != nil {
+	books, err := openStore(ctx, c.Store, o.Clock)
+	if err != nil {
 		return s, err
 	}
+	s.store = books
 	if o.WrapStore != nil {
 		s.store = o.WrapStore(s.store)
 	}
+	s.store = s.telemetry.Store(s.store)
+	s.telemetry.WatchCommits(books.Stats)
 	sealer, installation, err := openKeys(ctx, s.store, c.Server.KeyFile)
 	if err != nil {
 		return s, err
@@ -79,10 +95,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err := s.openConnectors(c, now, o.WrapDriver); err != nil {
 		return s, err
 	}
+	s.telemetry.WatchLanes(s.store, s.lanes())
 	s.engine = engine.New(engine.Config{
 		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer, Directory: s.directory,
 		Connectors: s.connectors, Policies: c.PolicySet, Bundles: c.Bundles, IDs: engine.UUIDs{}, Random: rand.Reader,
-		Log: o.Log,
+		Log: s.log, Observer: s.telemetry,
 	})
 	if err := s.engine.CheckConnectors(ctx); err != nil {
 		return s, err
@@ -118,10 +135,19 @@ func (s *Server) openConnectors(c *config.Config, now access.Clock, wrap func(ac
 		}
 		s.connectors[cc.Name] = connector.New(driver, connector.Options{
 			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
-			Rate: cc.Rate, Clock: now,
+			Rate: cc.Rate, Clock: now, Observer: s.telemetry,
 		})
 	}
 	return nil
+}
+
+// lanes are those of the configuration.
+func (s *Server) lanes() []store.Lane {
+	var lanes []store.Lane
+	for _, name := range slices.Sorted(maps.Keys(s.connectors)) {
+		lanes = append(lanes, store.Lane{Tenant: access.DefaultTenant, Connector: name})
+	}
+	return lanes
 }
 
 // serve starts to act on what is due and to answer.
@@ -130,13 +156,13 @@ func (s *Server) serve() {
 	s.runner.Start()
 	handler := api.New(api.Config{
 		Engine: s.engine, Authenticator: s.directory, Tenant: access.DefaultTenant, Log: s.log,
-		Ready: s.ready,
+		Ready: s.ready, Metrics: s.telemetry.Handler(),
 	})
 	base, hangUp := context.WithCancel(context.Background())
 	s.hangUp = hangUp
 	s.http = &http.Server{
 		BaseContext: func(net.Listener) context.Context { return base },
-		Handler:     handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler:     s.telemetry.HTTP(handler, handler.Route), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	go func() { s.served <- s.http.Serve(s.listener) }()
@@ -189,7 +215,8 @@ func (s *Server) StopServing(ctx context.Context) error {
 // Stop answers no more, lets the steps under way end, and closes the books. Grants stay as they are: their deadlines
 // are in the store, and at the targets that know expiry.
 func (s *Server) Stop(ctx context.Context) error {
-	return errors.Join(s.StopServing(ctx), s.close())
+	// What is left to export is last, so that it includes all that was done.
+	return errors.Join(s.StopServing(ctx), s.close(), s.telemetry.Close(ctx))
 }
 
 func (s *Server) close() error {

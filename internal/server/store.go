@@ -16,25 +16,31 @@ import (
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
+// books are a store that says what it does.
+type books interface {
+	store.Store
+	Stats() sqlstore.Stats
+}
+
 // openStore opens the books where the configuration says they are.
-func openStore(ctx context.Context, c config.Store, clock access.Clock) (store.Store, error) {
+func openStore(ctx context.Context, c config.Store, clock access.Clock) (books, error) {
 	at, err := c.Resolve()
 	if err != nil {
 		return nil, fmt.Errorf("the store: %w", err)
 	}
 	options := sqlstore.Options{Clock: clock}
 	if at.URL != "" {
-		books, err := sqlstore.OpenPostgres(ctx, at.URL, options)
+		s, err := sqlstore.OpenPostgres(ctx, at.URL, options)
 		if err != nil {
 			return nil, err
 		}
-		return books, nil
+		return s, nil
 	}
-	books, err := sqlstore.OpenSQLite(ctx, at.Path, options)
+	s, err := sqlstore.OpenSQLite(ctx, at.Path, options)
 	if err != nil {
 		return nil, err
 	}
-	return books, nil
+	return s, nil
 }
 
 // openKeys makes the key file and the tenant's data key at the first start, and opens them at every other. A key file

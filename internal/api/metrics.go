@@ -1,0 +1,15 @@
+package api
+
+import "net/http"
+
+// metrics serves the metrics to those who may read them. The token decides and not the address that a call comes from:
+// behind a proxy on the same machine every call comes from loopback.
+func (s *surface) metrics() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.Engine.MayReadMetrics(actorOf(r.Context())); err != nil {
+			writeProblem(w, s.problem(r.Context(), err))
+			return
+		}
+		s.Metrics.ServeHTTP(w, r)
+	})
+}
