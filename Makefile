@@ -3,7 +3,7 @@ GO   ?= go
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GEN  := $(GO) tool -modfile=tools/gen/go.mod
 
-.PHONY: help check test nightly crash planted-bugs lessons fuzz lint generate build
+.PHONY: help check test nightly crash planted-bugs lessons bench fuzz lint generate build
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +25,12 @@ crash: ## Kill curfewd around every commit and every driver call of a grant's li
 
 planted-bugs: ## Break ten rules of the engine in turn; the simulation must notice each
 	$(GO) test -count=1 -v -tags plantedbugs -run '^TestPlantedBugs$$' ./internal/simulation
+
 lessons: ## What has gone wrong elsewhere, and the tests that keep it from going wrong here
 	$(GO) run ./internal/ci lessons
+
+bench: ## Measure, in turn with the limits of the machine; BENCH=-quick for a first look, BENCH='-only 3,5' for some
+	$(GO) run ./bench $(BENCH)
 
 lint: ## The linters alone
 	$(LINT) run ./...

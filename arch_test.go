@@ -50,6 +50,7 @@ var floors = []struct {
 	{7, "model"},
 	{7, "internal/simulation"},
 	{8, "internal/ci"},
+	{8, "bench"},
 	{8, "cmd/curfewd"},
 	{8, "cmd/curfew"},
 }
@@ -68,7 +69,7 @@ var onlyThese = map[string][]string{
 // testOnly are packages that no program may link.
 var testOnly = []string{
 	"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/store/memstore",
-	"internal/connector/memory", "internal/simulation",
+	"internal/connector/memory", "internal/simulation", "bench",
 }
 
 func TestImportsGoDown(t *testing.T) {
