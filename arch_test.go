@@ -27,6 +27,7 @@ var floors = []struct {
 	{1, "internal/policy"},
 	{1, "internal/audit"},
 	{1, "internal/secret"},
+	{1, "internal/journal"},
 	{2, "internal/connector"},
 	{2, "internal/store"},
 	{3, "internal/store/sqlstore"},

@@ -21,6 +21,9 @@ const (
 	EventGrantEnded      EventKind = "grant.ended"
 	EventGrantFailed     EventKind = "grant.attempt_failed"
 
+	// EventGrantRemovedOffline says what was taken back and read back while the store was away; written when it is back.
+	EventGrantRemovedOffline EventKind = "grant.removed_offline"
+
 	EventCredentialIssued  EventKind = "credential.issued"
 	EventCredentialFetched EventKind = "credential.fetched"
 )

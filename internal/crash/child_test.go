@@ -31,8 +31,11 @@ const (
 	envPoint  = "CURFEW_CRASH_POINT"
 )
 
-// holdFile, in the folder of the configuration, holds back a child's Grants.
-const holdFile = "hold"
+// holdFile, in the folder of the configuration, holds back a child's Grants, and awayFile keeps its store from committing.
+const (
+	holdFile = "hold"
+	awayFile = "away"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(envConfig); path != "" {
@@ -65,7 +68,9 @@ func serve(path string, at point) error {
 	k := killer{at: at}
 	s, err := server.Start(ctx, c, server.Options{
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Clock: access.SystemClock{},
-		WrapStore: func(s store.Store) store.Store { return mortalStore{Store: s, killer: k} },
+		WrapStore: func(s store.Store) store.Store {
+			return mortalStore{Store: s, killer: k, away: filepath.Join(filepath.Dir(path), awayFile)}
+		},
 		WrapDriver: func(_ access.ConnectorName, d connector.Driver) connector.Driver {
 			return mortalDriver{Driver: d, killer: k, failed: &sync.Once{}, hold: filepath.Join(filepath.Dir(path), holdFile)}
 		},

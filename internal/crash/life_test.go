@@ -205,6 +205,7 @@ func (l *life) lead() {
 
 	l.returnDuringActivation()
 	l.ended(l.active(l.submit("read")), access.EndExpired)
+	l.expireWithoutTheStore()
 	l.nothingLeft()
 }
 
@@ -241,6 +242,28 @@ func (l *life) returnDuringActivation() {
 		l.Fatal(err)
 	}
 	l.ended(grant, access.EndReturned)
+}
+
+// expireWithoutTheStore lets a grant expire while the store is away, and waits until that was journalled. A child that
+// died meanwhile has nothing at hand any more.
+func (l *life) expireWithoutTheStore() {
+	l.Helper()
+	folder := filepath.Dir(l.config)
+	grant := l.active(l.submit("read"))
+	away := filepath.Join(folder, awayFile)
+	if err := os.WriteFile(away, nil, 0o600); err != nil {
+		l.Fatal(err)
+	}
+	for waited, child := 0, l.child; waited < 500 && child.alive(); waited++ {
+		if info, err := os.Stat(filepath.Join(folder, "curfew.journal")); err == nil && info.Size() > 0 {
+			break
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	if err := os.Remove(away); err != nil {
+		l.Fatal(err)
+	}
+	l.ended(grant, access.EndExpired)
 }
 
 // die checks that the point was passed.

@@ -53,9 +53,14 @@ func (k killer) pass(p point) {
 type mortalStore struct {
 	store.Store
 	killer
+	// away is a file: while it is there nothing is committed.
+	away string
 }
 
 func (s mortalStore) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+	if _, err := os.Stat(s.away); err == nil {
+		return access.Errorf(access.KindUnavailable, "The store is away.")
+	}
 	s.pass(commitPoint(name, "before"))
 	err := s.Store.Update(ctx, name, fn)
 	if err == nil {

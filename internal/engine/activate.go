@@ -146,6 +146,12 @@ func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.
 	if is(err, access.KindConflict) {
 		return e.undoActivation(ctx, conn, order, plan)
 	}
+	if err == nil {
+		if out.Plan != nil {
+			plan = *out.Plan
+		}
+		e.standby.keep(g, plan)
+	}
 	return err
 }
 

@@ -30,6 +30,7 @@ const (
 	txRemoved   store.TxName = "removed"
 	txTidied    store.TxName = "tidied"
 	txSequence  store.TxName = "sequence"
+	txOffline   store.TxName = "removed-offline"
 )
 
 // Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
@@ -38,6 +39,7 @@ func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
 		txFetched, txRevoke, txRemoved, txTidied, txSequence,
+		txOffline,
 	}
 }
 
@@ -108,7 +110,9 @@ func logAttrs(ev access.Event) []slog.Attr {
 
 // record writes an event as an audit entry.
 func (c *change) record(ev access.Event) error {
-	ev.ID = access.EventID(c.engine.cfg.IDs.New(access.EventPrefix))
+	if ev.ID == "" {
+		ev.ID = access.EventID(c.engine.cfg.IDs.New(access.EventPrefix))
+	}
 	ev.Tenant, ev.At = c.engine.cfg.Tenant, c.Now()
 	maps.DeleteFunc(ev.Detail, func(_, v string) bool { return v == "" })
 	entry, err := audit.NewEntry(ev, c.engine.cfg.Random)

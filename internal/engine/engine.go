@@ -23,7 +23,7 @@ type Directory interface {
 	HasRole(p access.Principal, r access.Role) bool
 }
 
-// Config is what an Engine stands on. Every field but Observer is required.
+// Config is what an Engine stands on. Every field but Observer and Journal is required.
 type Config struct {
 	Tenant       access.TenantID
 	Installation string
@@ -39,6 +39,8 @@ type Config struct {
 	Log    *slog.Logger
 	// Observer watches the work. Nil is nobody.
 	Observer Observer
+	// Journal keeps what is taken back while the store is away through a crash. Nil keeps it in memory.
+	Journal Journal
 }
 
 // Engine leads requests and grants through their lives. It is safe for concurrent use and keeps nothing in memory for a
@@ -46,6 +48,7 @@ type Config struct {
 type Engine struct {
 	cfg     Config
 	signals *signals
+	standby *standby
 }
 
 // New makes an engine.
@@ -53,7 +56,10 @@ func New(c Config) *Engine {
 	if c.Observer == nil {
 		c.Observer = unobserved{}
 	}
-	return &Engine{cfg: c, signals: newSignals()}
+	if c.Journal == nil {
+		c.Journal = forgetful{}
+	}
+	return &Engine{cfg: c, signals: newSignals(), standby: newStandby()}
 }
 
 const (

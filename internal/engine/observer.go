@@ -15,6 +15,8 @@ type Observer interface {
 	Act(ctx context.Context, g access.Grant) (_ context.Context, ended func())
 	// AttemptFailed is told that an attempt to bring the grant further did not work.
 	AttemptFailed(g access.Grant, cause error)
+	// RemovedOffline is told that access was taken back and read back while the store was away.
+	RemovedOffline(g access.Grant)
 }
 
 // unobserved is the Observer of an Engine that was given none.
@@ -25,3 +27,5 @@ func (unobserved) Act(ctx context.Context, _ access.Grant) (context.Context, fun
 }
 
 func (unobserved) AttemptFailed(access.Grant, error) {}
+
+func (unobserved) RemovedOffline(access.Grant) {}

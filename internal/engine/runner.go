@@ -15,6 +15,8 @@ const (
 	requestsLane = "requests"
 	// sequenceLane wakes the worker that numbers events, when one is appended.
 	sequenceLane = "events"
+	// standbyLane wakes the worker that prepares for the store being away.
+	standbyLane = "standby"
 )
 
 const (
@@ -66,6 +68,7 @@ func (r *Runner) Start() {
 			return Progress{Next: next}, err
 		})
 	})
+	r.done.Go(func() { r.loop(ctx, standbyLane, func() (Progress, error) { return r.standBy(ctx) }) })
 	holder := r.engine.cfg.IDs.New("node_")
 	r.done.Go(func() {
 		r.loop(ctx, sequenceLane, func() (Progress, error) { return r.sequence(ctx, holder) })
@@ -85,23 +88,44 @@ func (r *Runner) sequence(ctx context.Context, holder string) (Progress, error) 
 	return Progress{Next: now.Add(sequencePause)}, err
 }
 
-// stepper is a worker's Step, which takes more grants at once while that goes quickly.
+// standBy tells the store what was done while it was away, and reads what may have to be done if it goes away.
+func (r *Runner) standBy(ctx context.Context) (Progress, error) {
+	if err := r.engine.settleOffline(ctx); err != nil {
+		return Progress{}, err
+	}
+	if err := r.engine.keepAtHand(ctx); err != nil {
+		return Progress{}, err
+	}
+	return Progress{Next: r.engine.standby.now().Add(standbyRefresh)}, nil
+}
+
+// stepper is a worker's Step, which takes more grants at once while that goes quickly, and goes on without the store
+// while that is away.
 func (r *Runner) stepper(ctx context.Context, lane store.Lane) func() (Progress, error) {
-	limit := 1
+	limit, errs := 1, 0
 	return func() (Progress, error) {
-		now, err := r.engine.cfg.Store.Now(ctx)
-		if err != nil {
-			return Progress{}, err
-		}
 		began := time.Now()
-		p, err := r.engine.Step(ctx, now, lane, limit)
+		p, err := r.step(ctx, lane, limit)
 		if p.Claimed == limit && time.Since(began) < quick {
 			limit = min(2*limit, maxClaim)
 		} else {
 			limit = 1
 		}
+		if err == nil {
+			errs = 0
+		} else if errs++; errs >= storeAway && lane.Queue == store.QueueLive {
+			r.engine.takeBackAtHand(ctx, lane.Connector)
+		}
 		return p, err
 	}
+}
+
+func (r *Runner) step(ctx context.Context, lane store.Lane, limit int) (Progress, error) {
+	now, err := r.engine.cfg.Store.Now(ctx)
+	if err != nil {
+		return Progress{}, err
+	}
+	return r.engine.Step(ctx, now, lane, limit)
 }
 
 // Stop lets the Steps under way come to their end and returns when they have. Stopping twice is safe.

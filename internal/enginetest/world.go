@@ -66,6 +66,7 @@ type World struct {
 	// Path is the store's file.
 	Path string
 	gone *departed
+	away *atomic.Bool
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
 }
@@ -81,6 +82,7 @@ type settings struct {
 	traits   func(*connector.Traits)
 	observer Observer
 	wrap     func(store.Store) store.Store
+	journal  engine.Journal
 }
 
 // Observer watches the engine and its connector.
@@ -112,6 +114,9 @@ func WithObserver(o Observer, wrap func(store.Store) store.Store) Option {
 	return func(s *settings) { s.observer, s.wrap = o, wrap }
 }
 
+// WithJournal keeps there what is taken back while the store is away.
+func WithJournal(j engine.Journal) Option { return func(s *settings) { s.journal = j } }
+
 // New makes a company that is torn down with the test.
 func New(t testing.TB, options ...Option) *World {
 	t.Helper()
@@ -119,7 +124,7 @@ func New(t testing.TB, options ...Option) *World {
 	for _, o := range options {
 		o(&s)
 	}
-	w := &World{TB: t, Path: filepath.Join(t.TempDir(), "curfew.db")}
+	w := &World{TB: t, Path: filepath.Join(t.TempDir(), "curfew.db"), away: &atomic.Bool{}}
 	w.Target = memory.NewTarget(memory.Options{Clock: s.clock, Resources: []access.Resource{
 		{Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"}},
 		{Name: "archive", Permissions: []string{"read"}},
@@ -133,7 +138,7 @@ func (w *World) open(s settings) {
 	ctx := context.Background()
 	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
-	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits}
+	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away}
 	if s.wrap != nil {
 		w.Store = s.wrap(w.Store)
 	}
@@ -161,7 +166,7 @@ func (w *World) open(s settings) {
 		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
 		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
 		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: s.log,
-		Observer: s.observer,
+		Observer: s.observer, Journal: s.journal,
 	})
 }
 
@@ -199,6 +204,9 @@ func (w *World) Leaves(name string) { w.gone.names.Store(name, true) }
 // LoseDirectory makes the directory that the engine asks fail, or answer again.
 func (w *World) LoseDirectory(lost bool) { w.gone.lost.Store(lost) }
 
+// LoseStore makes the store that the engine uses fail, or answer again.
+func (w *World) LoseStore(lost bool) { w.away.Store(lost) }
+
 // DuringCommit calls f once, in the next transaction of that name, before it is committed.
 func (w *World) DuringCommit(name store.TxName, f func()) { w.commits.Store(name, f) }
 
@@ -206,13 +214,33 @@ func (w *World) DuringCommit(name store.TxName, f func()) { w.commits.Store(name
 // transactions go on meanwhile.
 func (w *World) BeforeTransaction(name store.TxName, f func()) { w.begins.Store(name, f) }
 
-// observedStore is the store with what BeforeTransaction and DuringCommit have to do.
+// observedStore is the store with what BeforeTransaction and DuringCommit have to do, and may be away.
 type observedStore struct {
 	store.Store
 	before, during *sync.Map
+	away           *atomic.Bool
+}
+
+var errStoreAway = access.Errorf(access.KindUnavailable, "The store does not answer.")
+
+func (s *observedStore) View(ctx context.Context, fn func(store.Tx) error) error {
+	if s.away.Load() {
+		return errStoreAway
+	}
+	return s.Store.View(ctx, fn)
+}
+
+func (s *observedStore) Now(ctx context.Context) (time.Time, error) {
+	if s.away.Load() {
+		return time.Time{}, errStoreAway
+	}
+	return s.Store.Now(ctx)
 }
 
 func (s *observedStore) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
+	if s.away.Load() {
+		return errStoreAway
+	}
 	if f, ok := s.before.LoadAndDelete(name); ok {
 		f.(func())()
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/journal"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/telemetry"
 )
@@ -49,6 +50,7 @@ type Server struct {
 	runner     *engine.Runner
 	directory  *directory.Directory
 	listener   net.Listener
+	journal    *journal.Journal
 	http       *http.Server
 	// hangUp ends the requests that wait for something to happen.
 	hangUp context.CancelFunc
@@ -85,6 +87,9 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err != nil {
 		return s, err
 	}
+	if s.journal, err = openJournal(c.Server.KeyFile); err != nil {
+		return s, err
+	}
 	if s.directory, err = openDirectory(c); err != nil {
 		return s, err
 	}
@@ -99,7 +104,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	s.engine = engine.New(engine.Config{
 		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer, Directory: s.directory,
 		Connectors: s.connectors, Policies: c.PolicySet, Bundles: c.Bundles, IDs: engine.UUIDs{}, Random: rand.Reader,
-		Log: s.log, Observer: s.telemetry,
+		Log: s.log, Observer: s.telemetry, Journal: s.journal,
 	})
 	if err := s.engine.CheckConnectors(ctx); err != nil {
 		return s, err
@@ -234,6 +239,9 @@ func (s *Server) close() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.journal != nil {
+		errs = append(errs, s.journal.Close())
 	}
 	if s.listener != nil {
 		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

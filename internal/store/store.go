@@ -199,11 +199,20 @@ type Grants interface {
 	Claim(lane Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error)
 	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
 	NextDue(Lane) (time.Time, error)
+	// Upcoming lists the grants of the lane that are due after from and no later than until, in the order of their
+	// times, at most limit. It claims none.
+	Upcoming(lane Lane, from Due, until time.Time, limit int) ([]access.Grant, error)
 	// Lanes lists the lanes, without a queue, with a grant that has not ended, or has ended and is still due, for housekeeping.
 	Lanes() ([]Lane, error)
 	// Count counts what is in the lane at now, in both of its queues whatever Lane.Queue says. Each count stops at limit, so that it costs no more than that however
 	// full the lane is.
 	Count(lane Lane, now time.Time, limit int) (LaneCounts, error)
+}
+
+// Due is a place in the order in which grants are due. The zero Due is before all.
+type Due struct {
+	At time.Time
+	ID access.GrantID
 }
 
 // LaneCounts says how full a lane is.

@@ -36,6 +36,10 @@ func TestDocumented(t *testing.T) {
 			t.Fatal("a request that is settled was withdrawn")
 		}
 		time.Sleep(time.Hour)
+		w.ask(t, Alice, Read, "order 18", time.Minute)
+		w.LoseStore(true)
+		time.Sleep(2 * time.Minute)
+		w.LoseStore(false)
 		synctest.Wait()
 		there := map[string]bool{}
 		for line := range strings.Lines(w.scrape(t)) {

@@ -33,6 +33,8 @@ type metrics struct {
 	calls       *prometheus.CounterVec
 	callSeconds *prometheus.HistogramVec
 	requests    *prometheus.CounterVec
+
+	removedOffline *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -54,6 +56,8 @@ func newMetrics() *metrics {
 		calls: counter("connector_calls_total", "Calls to targets, by what came of them.", "connector", "call", "kind"),
 		callSeconds: histogram("connector_call_duration_seconds",
 			"Time that calls to targets took, their wait for a turn included.", callBuckets, "connector", "call"),
+		removedOffline: counter("grants_removed_offline_total",
+			"Grants whose access was taken back from its plan at hand while the store was away.", "connector"),
 		requests: counter("http_requests_total", "HTTP requests answered.", "route", "code"),
 	}
 }
@@ -62,7 +66,7 @@ func newMetrics() *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.decisions, m.settled, m.ended, m.attempts, m.lateness, m.activation, m.commits, m.refused, m.calls, m.callSeconds,
-		m.requests,
+		m.requests, m.removedOffline,
 	}
 }
 

@@ -34,6 +34,11 @@ func (t *Telemetry) Act(ctx context.Context, g access.Grant) (_ context.Context,
 	return ctx, func() { span.End() }
 }
 
+// RemovedOffline implements engine.Observer.
+func (t *Telemetry) RemovedOffline(g access.Grant) {
+	t.metrics.removedOffline.WithLabelValues(string(g.Entitlement.Connector)).Inc()
+}
+
 // AttemptFailed implements engine.Observer.
 func (t *Telemetry) AttemptFailed(g access.Grant, cause error) {
 	t.metrics.attempts.WithLabelValues(string(g.Entitlement.Connector), kindOf(cause)).Inc()

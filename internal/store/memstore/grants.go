@@ -159,6 +159,19 @@ func (t grants) Count(lane store.Lane, now time.Time, limit int) (store.LaneCoun
 	return counts, t.tx.mayRead()
 }
 
+func (t grants) Upcoming(lane store.Lane, from store.Due, until time.Time, limit int) ([]access.Grant, error) {
+	var items []access.Grant
+	for _, g := range t.due(lane) {
+		if g.DueAt.After(whole(until)) || len(items) == clampLimit(limit) {
+			break
+		}
+		if cmp.Or(g.DueAt.Compare(whole(from.At)), cmp.Compare(g.ID, from.ID)) > 0 {
+			items = append(items, g)
+		}
+	}
+	return items, t.tx.mayRead()
+}
+
 func (t grants) Lanes() ([]store.Lane, error) {
 	seen := map[store.Lane]bool{}
 	var lanes []store.Lane

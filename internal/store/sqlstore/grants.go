@@ -156,6 +156,14 @@ func (t grants) NextDue(lane store.Lane) (time.Time, error) {
 		lane.Tenant, lane.Connector)
 }
 
+func (t grants) Upcoming(lane store.Lane, from store.Due, until time.Time, limit int) ([]access.Grant, error) {
+	return queryAll(t.tx, scanGrant, `
+		SELECT `+grantColumns+` FROM grants
+		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3 AND (due_at, id) > ($4, $5)`+
+		queued(lane.Queue)+` ORDER BY due_at, id`+limitTo("$6"),
+		lane.Tenant, lane.Connector, access.Micros(until), access.Micros(from.At), from.ID, clampLimit(limit))
+}
+
 // queued is the condition of a queue, in the very words of its partial index.
 func queued(q store.Queue) string {
 	switch q {

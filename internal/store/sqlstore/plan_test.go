@@ -37,6 +37,10 @@ func plannedQueries() []plannedQuery {
 			"grants_due_new (tenant=? AND connector=? AND due_at>?)", "grants_due_new"},
 		{"open requests", func(tx store.Tx) error { _, err := tx.Requests().Open("acme", who, 10); return err },
 			"requests_open (tenant=? AND principal_issuer=? AND principal_subject=?)", "requests_open"},
+		{"upcoming", func(tx store.Tx) error {
+			_, err := tx.Grants().Upcoming(queue(store.QueueLive), store.Due{At: now, ID: "g"}, now.Add(time.Hour), 10)
+			return err
+		}, "grants_due_live (tenant=? AND connector=? AND (due_at,id)>(?,?) AND due_at<?)", "grants_due_live"},
 		{"lanes", func(tx store.Tx) error { _, err := tx.Grants().Lanes(); return err },
 			"(tenant=? AND connector>?)", "Index Only Scan using grants_"},
 		{"counts", func(tx store.Tx) error { _, err := tx.Grants().Count(queue(""), now, 10); return err },

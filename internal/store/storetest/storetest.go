@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"claims/bounds", testClaimBounds},
 		{"claims/model", testClaimModel},
 		{"claims/counts", testCounts},
+		{"claims/what is upcoming", testUpcoming},
 		{"lists/filters", testListFilters},
 		{"lists/complete while others insert", testPagesComplete},
 		{"lists/bad cursors", testBadCursors},

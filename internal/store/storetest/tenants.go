@@ -70,6 +70,10 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			return len(items), err
 		},
 		"Grants.NextDue": func(tx store.Tx) (int, error) { return one(tx.Grants().NextDue(lane)) },
+		"Grants.Upcoming": func(tx store.Tx) (int, error) {
+			items, err := tx.Grants().Upcoming(lane, store.Due{}, later.Add(2*time.Hour), 10)
+			return len(items), err
+		},
 		"Grants.Claim": func(tx store.Tx) (int, error) {
 			items, err := tx.Grants().Claim(lane, later, "worker", later.Add(time.Hour), 10)
 			return len(items), err

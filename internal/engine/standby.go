@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+const (
+	// standbyAhead is how far ahead the plans of what is due are kept at hand, standbyLimit how many at most, the next to
+	// be due first, and standbyRefresh how often the store is asked for them.
+	standbyAhead   = 10 * time.Minute
+	standbyLimit   = 20_000
+	standbyRefresh = time.Minute
+	// standbyPage is how many are read at once.
+	standbyPage = 500
+	// storeAway is how many errors of the store in a row make a worker take back without it.
+	storeAway = 2
+)
+
+// standby is what this node needs to take access back while the store is away: the plans of what is due soon. It is the
+// one thing that an engine keeps of grants in memory, and nothing is lost with it: the store has it all.
+type standby struct {
+	mu     sync.Mutex
+	atHand map[access.GrantID]*handy
+	// said is what the store's clock said when this machine's monotonic clock stood at heard.
+	said, heard time.Time
+	// unsettled are removals that the store has not been told of. loaded says that those of an earlier process are among
+	// them.
+	unsettled []offlineRemoval
+	loaded    bool
+}
+
+// handy is a grant that can be taken back without the store.
+type handy struct {
+	grant access.Grant
+	plan  access.Plan
+	// taken is set while somebody acts on it, and for good when it is gone.
+	taken    bool
+	failures int
+	again    time.Time
+}
+
+func newStandby() *standby { return &standby{atHand: map[access.GrantID]*handy{}} }
+
+// now is the store's clock, as far as it can be known without the store.
+func (s *standby) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock()
+}
+
+// clock is now. The caller holds mu.
+func (s *standby) clock() time.Time { return s.said.Add(time.Since(s.heard)) }
+
+// keep puts a grant at hand whose access this node has just made, if it ends soon.
+func (s *standby) keep(g access.Grant, plan access.Plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.atHand) < standbyLimit && g.Deadline.Before(s.clock().Add(standbyAhead)) {
+		s.atHand[g.ID] = &handy{grant: g, plan: plan}
+	}
+}
+
+// due lists what is at hand behind a connector, is over, and is in nobody's hands.
+func (s *standby) due(name access.ConnectorName) (list []*handy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock()
+	for _, h := range s.atHand {
+		over := h.grant.State == access.GrantRevoking || !h.grant.Deadline.After(now)
+		if h.grant.Entitlement.Connector == name && over && !h.taken && !h.again.After(now) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// take reports whether the caller may act on it.
+func (s *standby) take(h *handy) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free := !h.taken
+	h.taken = true
+	return free
+}
+
+// letGo puts a grant back that could not be taken back, until it is tried again.
+func (s *standby) letGo(h *handy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.failures++
+	h.again = s.clock().Add(backoff(h.failures))
+	h.taken = false
+}
+
+// keepAtHand reads what is due soon from the store, and forgets what is not any more.
+func (e *Engine) keepAtHand(ctx context.Context) error {
+	said, err := e.cfg.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	heard := time.Now()
+	soon := map[access.GrantID]*handy{}
+	for name := range e.cfg.Connectors {
+		if err := e.readUpcoming(ctx, name, said.Add(standbyAhead), soon); err != nil {
+			return err
+		}
+	}
+	s := e.standby
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said, s.heard, s.atHand = said, heard, soon
+	return nil
+}
+
+// readUpcoming adds the grants of a connector that are due before until, with their plans.
+func (e *Engine) readUpcoming(ctx context.Context, name access.ConnectorName, until time.Time, soon map[access.GrantID]*handy) error {
+	lane := store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: store.QueueLive}
+	var from store.Due
+	for len(soon) < standbyLimit {
+		var page []access.Grant
+		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			page, err = tx.Grants().Upcoming(lane, from, until, standbyPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, g := range page {
+			from = store.Due{At: g.DueAt, ID: g.ID}
+			if g.State == access.GrantEnded {
+				continue // only something to tidy is left
+			}
+			if soon[g.ID], err = e.handy(ctx, g); err != nil {
+				return err
+			}
+		}
+		if len(page) < standbyPage {
+			return nil
+		}
+	}
+	return nil
+}
+
+// handy is the grant with its plan, which is not read again while it is at hand.
+func (e *Engine) handy(ctx context.Context, g access.Grant) (*handy, error) {
+	e.standby.mu.Lock()
+	before := e.standby.atHand[g.ID]
+	if before != nil && (before.taken || before.grant.Version == g.Version) {
+		e.standby.mu.Unlock()
+		return before, nil
+	}
+	e.standby.mu.Unlock()
+	plan, err := e.openPlan(ctx, g.ID)
+	return &handy{grant: g, plan: plan}, err
+}
+
+// takeBackAtHand takes back what is due behind a connector without asking the store. Revocation waits for nothing: the
+// store is told when it is there again.
+func (e *Engine) takeBackAtHand(ctx context.Context, name access.ConnectorName) {
+	conn, err := e.connector(name)
+	if err != nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // what was begun is brought to its end
+	for _, h := range e.standby.due(name) {
+		if !e.standby.take(h) {
+			continue
+		}
+		removal, err := e.removeOffline(ctx, conn, h)
+		if err != nil {
+			e.cfg.Observer.AttemptFailed(h.grant, err)
+			e.cfg.Log.WarnContext(ctx, "attempt without the store failed", "grant", h.grant.ID,
+				"entitlement", h.grant.Entitlement.String(), "overdue", true, "error", err)
+			e.standby.letGo(h)
+			continue
+		}
+		e.cfg.Observer.RemovedOffline(h.grant)
+		e.cfg.Log.WarnContext(ctx, "the store is away: access was taken back from its plan at hand, and read back as gone",
+			"grant", h.grant.ID, "entitlement", h.grant.Entitlement.String(), "sessions_ended", removal.SessionsEnded)
+		e.signals.raise(standbyLane)
+		if err := e.standby.remember(e.cfg.Journal, removal); err != nil {
+			e.cfg.Log.ErrorContext(ctx, "what was taken back without the store could not be journalled; a crash would forget it until the store is read again",
+				"grant", h.grant.ID, "error", err)
+		}
+	}
+}
