@@ -170,12 +170,7 @@ func (c *Connector) Observe(ctx context.Context, o Order, p access.Plan) (Presen
 	if err != nil {
 		return Presence{}, err
 	}
-	for _, atom := range p.Atoms {
-		if !presence.reads(atom) {
-			presence.Atoms = append(presence.Atoms, AtomPresence{Atom: atom, State: Unknown})
-		}
-	}
-	return presence, nil
+	return complete(presence, p), nil
 }
 
 // Tidy implements Driver.

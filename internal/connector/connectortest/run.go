@@ -56,5 +56,6 @@ func Cases() []Case {
 		observerCases(),
 		faultCases(),
 		concurrencyCases(),
+		batchCases(),
 	)
 }

@@ -109,5 +109,5 @@ type bug struct {
 
 func plantedBugs() []bug {
 	return slices.Concat(grantBugs(), injectionBugs(), credentialBugs(), expiryBugs(), leftoverBugs(), overreachBugs(),
-		stuckBugs(), streamBugs(), observeBugs(), faultBugs())
+		stuckBugs(), streamBugs(), observeBugs(), faultBugs(), batchBugs())
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -33,64 +34,69 @@ type state struct {
 	Prepared    int
 }
 
-// readState takes role, OID (or null), mark and Curfew's account. Sessions and prepared transactions count by OID, also
-// when the role is gone, unless the OID has been given to a role of somebody else's.
-const readState = `
-WITH known AS (
-     SELECT r.oid AS id, r.rolcanlogin, r.rolvaliduntil, r.rolname,
-            shobj_description(r.oid, 'pg_authid') IS NOT DISTINCT FROM $3 OR coalesce(r.oid = $2, false) AND r.rolname = $1 AS ours
-       FROM pg_roles r
-      WHERE r.oid IN (to_regrole(quote_ident($1))::oid, $2)
-), role AS (
-     SELECT * FROM known WHERE ours OR rolname = $1 ORDER BY ours DESC LIMIT 1
-), holder AS (
-     SELECT coalesce((SELECT id FROM role),
-                     (SELECT $2::oid WHERE NOT EXISTS (SELECT FROM pg_roles WHERE oid = $2))) AS id
-)
+// readStates takes roles, OIDs (or nulls), marks and Curfew's account in each plan. Sessions and prepared transactions
+// count by OID, also when the role is gone, unless the OID has been given to a role of somebody else's.
+const readStates = `
 SELECT current_user::text, (SELECT system_identifier::text FROM pg_control_system()), pg_is_in_recovery(),
-       EXISTS (SELECT FROM pg_roles WHERE rolname = $4),
+       EXISTS (SELECT FROM pg_roles WHERE rolname = asked.account),
        EXISTS (SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid() AND usesysid = session_user::regrole),
        role.id IS NOT NULL, coalesce(role.ours, false), coalesce(role.rolcanlogin, false),
        CASE WHEN isfinite(role.rolvaliduntil) THEN role.rolvaliduntil END,
        (SELECT count(*) FROM pg_auth_members m
-         WHERE m.member = holder.id OR (m.roleid = holder.id AND m.member IS DISTINCT FROM to_regrole(quote_ident($4)))),
+         WHERE m.member = holder.id OR (m.roleid = holder.id AND m.member IS DISTINCT FROM to_regrole(quote_ident(asked.account)))),
        (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = holder.id AND a.leader_pid IS NULL),
        (SELECT count(*) FROM pg_prepared_xact() p WHERE p.ownerid = holder.id)
-  FROM holder LEFT JOIN role ON true`
+  FROM unnest($1::text[], $2::oid[], $3::text[], $4::text[]) WITH ORDINALITY AS asked(role, id, mark, account, n)
+  LEFT JOIN LATERAL (
+       SELECT * FROM (
+            SELECT r.oid AS id, r.rolcanlogin, r.rolvaliduntil, r.rolname,
+                   shobj_description(r.oid, 'pg_authid') IS NOT DISTINCT FROM asked.mark
+                   OR coalesce(r.oid = asked.id, false) AND r.rolname = asked.role AS ours
+              FROM pg_roles r
+             WHERE r.oid IN (to_regrole(quote_ident(asked.role))::oid, asked.id)
+       ) AS known
+       WHERE ours OR rolname = asked.role ORDER BY ours DESC LIMIT 1
+  ) AS role ON true
+  CROSS JOIN LATERAL (
+       SELECT coalesce(role.id, (SELECT asked.id WHERE NOT EXISTS (SELECT FROM pg_roles WHERE oid = asked.id))) AS id
+  ) AS holder
+ ORDER BY asked.n`
+
+// readStates reads what there is of each plan, in one statement.
+func (d *driver) readStates(ctx context.Context, pool *pgxpool.Pool, plans []plan) ([]state, error) {
+	roles, marks, accounts := make([]string, len(plans)), make([]string, len(plans)), make([]string, len(plans))
+	oids := make([]*uint32, len(plans))
+	for i, v := range plans {
+		o := v.order()
+		roles[i], oids[i], marks[i], accounts[i] = o.Role, o.OID, string(o.Mark), v.Account
+	}
+	rows, err := pool.Query(ctx, readStates, roles, oids, marks, accounts)
+	if err != nil {
+		return nil, err
+	}
+	states, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (s state, err error) {
+		err = row.Scan(&s.Reader, &s.System, &s.Standby, &s.SeesAccount, &s.SeesSessions,
+			&s.Exists, &s.Ours, &s.CanLogIn, &s.ValidUntil, &s.Memberships, &s.Sessions, &s.Prepared)
+		return s, err
+	})
+	if err == nil && len(states) != len(plans) {
+		err = errUnread
+	}
+	return states, err
+}
 
 func (d *driver) readState(ctx context.Context, pool *pgxpool.Pool, v plan) (state, error) {
-	var s state
-	arg := v.order()
-	err := pool.QueryRow(ctx, readState, arg.Role, arg.OID, string(arg.Mark), v.Account).Scan(
-		&s.Reader, &s.System, &s.Standby, &s.SeesAccount, &s.SeesSessions,
-		&s.Exists, &s.Ours, &s.CanLogIn, &s.ValidUntil, &s.Memberships, &s.Sessions, &s.Prepared)
-	return s, err
+	states, err := d.readStates(ctx, pool, []plan{v})
+	if err != nil {
+		return state{}, err
+	}
+	return states[0], nil
 }
 
 // Observe reads the role, its sessions and its prepared transactions in one statement, as the observer if there is one.
-func (d *driver) Observe(ctx context.Context, _ connector.Order, p access.Plan) (connector.Presence, error) {
-	v, err := decodePlan(p)
-	if err != nil {
-		return connector.Presence{}, err
-	}
-	s, err := d.readState(ctx, d.observer, v)
-	switch {
-	case sqlState(err) == statePermissionDenied:
-		s = state{} // blind
-	case err != nil:
-		return connector.Presence{}, d.fail(ctx, err, "read the log-in back")
-	}
-	presence := connector.Presence{
-		Atoms:    []connector.AtomPresence{{Atom: v.atom(), State: s.atom(v)}},
-		Sessions: s.Sessions,
-	}
-	if s.ValidUntil != nil {
-		presence.NativeExpiry = s.ValidUntil.UTC()
-	}
-	if s.sees(v) {
-		presence.ReadBy = fmt.Sprintf("%s, who sees the role %s and its own session on the server %s", s.Reader, v.Account, s.System)
-	}
-	return presence, nil
+func (d *driver) Observe(ctx context.Context, o connector.Order, p access.Plan) (connector.Presence, error) {
+	read := d.ObserveBatch(ctx, []connector.Task{{Order: o, Plan: p}})[0]
+	return read.Presence, read.Err
 }
 
 // sees is the positive control.
@@ -110,3 +116,20 @@ func (s state) atom(v plan) connector.AtomState {
 	}
 	return connector.Unknown
 }
+
+// presence is what the engine is told of the state.
+func (s state) presence(v plan) connector.Presence {
+	presence := connector.Presence{
+		Atoms:    []connector.AtomPresence{{Atom: v.atom(), State: s.atom(v)}},
+		Sessions: s.Sessions,
+	}
+	if s.ValidUntil != nil {
+		presence.NativeExpiry = s.ValidUntil.UTC()
+	}
+	if s.sees(v) {
+		presence.ReadBy = fmt.Sprintf("%s, who sees the role %s and its own session on the server %s", s.Reader, v.Account, s.System)
+	}
+	return presence
+}
+
+var errUnread = access.Errorf(access.KindUnavailable, "The server answered for fewer log-ins than it was asked about.")
