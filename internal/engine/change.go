@@ -30,6 +30,7 @@ const (
 	txRemoved   store.TxName = "removed"
 	txTidied    store.TxName = "tidied"
 	txSequence  store.TxName = "sequence"
+	txVoided    store.TxName = "leases-voided"
 	txOffline   store.TxName = "removed-offline"
 )
 
@@ -39,7 +40,7 @@ func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
 		txFetched, txRevoke, txRemoved, txTidied, txSequence,
-		txOffline,
+		txOffline, txVoided,
 	}
 }
 

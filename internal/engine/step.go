@@ -66,7 +66,7 @@ func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, 
 // claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
 func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector, limit int) ([]access.Grant, error) {
 	lease := e.cfg.IDs.New("lease_")
-	end := now.Add(2 * conn.Timeout())
+	end := now.Add(leaseFor(conn))
 	var work []access.Grant
 	err := e.update(ctx, txClaim, func(c *change) error {
 		work = nil

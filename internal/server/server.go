@@ -109,6 +109,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err := s.engine.CheckConnectors(ctx); err != nil {
 		return s, err
 	}
+	if alone(books) {
+		if err := s.engine.VoidLeases(ctx); err != nil {
+			return s, fmt.Errorf("taking back what an earlier process had in hand: %w", err)
+		}
+	}
 	s.serve()
 	return s, nil
 }

@@ -22,6 +22,12 @@ type books interface {
 	Stats() sqlstore.Stats
 }
 
+// alone reports whether the books are this process's alone.
+func alone(b books) bool {
+	_, ok := b.(*sqlstore.SQLite)
+	return ok
+}
+
 // openStore opens the books where the configuration says they are.
 func openStore(ctx context.Context, c config.Store, clock access.Clock) (books, error) {
 	at, err := c.Resolve()
