@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/policy"
@@ -27,6 +28,9 @@ type Directory struct {
 	// tokens are looked up by SHA-256: the time that a look-up takes tells nothing about a token.
 	tokens map[[sha256.Size]byte]access.PrincipalID
 	roles  map[access.Role][]policy.Selector
+	// members keeps the answers of Members by selector: who asks are policies, so there are few, and they ask again with
+	// every request.
+	members sync.Map
 }
 
 // New makes a directory. Two principals with one token are refused.
@@ -72,8 +76,16 @@ func (d *Directory) Principal(_ context.Context, id access.PrincipalID) (access.
 	return p, nil
 }
 
-// Members lists the principals that a selector stands for, in order of their keys.
+// Members lists the principals that a selector of a policy stands for, in order of their keys.
 func (d *Directory) Members(_ context.Context, selector policy.Selector) ([]access.Principal, error) {
+	list, ok := d.members.Load(selector)
+	if !ok {
+		list, _ = d.members.LoadOrStore(selector, d.find(selector))
+	}
+	return slices.Clone(list.([]access.Principal)), nil
+}
+
+func (d *Directory) find(selector policy.Selector) []access.Principal {
 	var out []access.Principal
 	for _, p := range d.principals {
 		if selector.Matches(p) {
@@ -81,7 +93,7 @@ func (d *Directory) Members(_ context.Context, selector policy.Selector) ([]acce
 		}
 	}
 	slices.SortFunc(out, func(a, b access.Principal) int { return strings.Compare(a.ID.String(), b.ID.String()) })
-	return out, nil
+	return out
 }
 
 // HasRole reports whether one of the role's selectors stands for the principal. Only humans have roles: what acts for
