@@ -19,6 +19,8 @@ type tx struct {
 	// overlooks an error of the database from going on in a transaction that the database has rolled back, which on
 	// SQLite would commit statement by statement, or that PostgreSQL no longer listens to.
 	broken error
+	// wrote says that something may have been written.
+	wrote bool
 }
 
 func (t *tx) Now() time.Time { return t.now }
@@ -67,6 +69,7 @@ func (t *tx) exec(text string, args ...any) (int64, error) {
 		return 0, err
 	}
 	n, err := t.session.exec(text, args...)
+	t.wrote = t.wrote || n > 0 || err != nil
 	if err != nil {
 		return 0, t.fail(err)
 	}

@@ -20,9 +20,9 @@ const (
 // much it holds, so everything that queued up while the last commit was under way becomes one commit. It never waits
 // for company: alone, a member is committed at once.
 //
-// Members of a commit run one after the other, each within a savepoint, so that an error undoes its own member only. If
-// the commit as a whole fails, or a member panics, the members are replayed one by one, so that none suffers from
-// another. Answers are given after the commit.
+// Members of a commit run one after the other, and an error undoes its own member only: when one fails that has written
+// already, which is rare, the members run again, each within a savepoint. If the commit as a whole fails, or a member
+// panics, they are replayed one by one, so that none suffers from another. Answers are given after the commit.
 type writer struct {
 	dialect *dialect
 	session *sqliteSession
@@ -114,7 +114,10 @@ func (w *writer) next() *member {
 
 // settle commits the members and gives each its answer.
 func (w *writer) settle(batch []*member) {
-	answers, err := w.attempt(batch)
+	answers, err := w.attempt(batch, w.run)
+	if errors.Is(err, errHalfWritten) {
+		answers, err = w.attempt(batch, w.runSaved)
+	}
 	switch {
 	case err == nil:
 		w.transactions.Add(int64(len(batch)))
@@ -131,15 +134,18 @@ func (w *writer) settle(batch []*member) {
 	}
 }
 
+// errHalfWritten is the end of an attempt in which a member failed after it had written.
+var errHalfWritten = errors.New("a member failed after it had written")
+
 // attempt runs the members in one transaction. After an error nothing of any of them is written.
-func (w *writer) attempt(batch []*member) ([]error, error) {
+func (w *writer) attempt(batch []*member, run runner) ([]error, error) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
 	if err := w.control(w.dialect.beginUpdate); err != nil {
 		return nil, err
 	}
-	answers, err := w.runAll(batch)
+	answers, err := w.runAll(batch, run)
 	if err == nil {
 		err = w.control("COMMIT")
 	}
@@ -153,7 +159,10 @@ func (w *writer) attempt(batch []*member) ([]error, error) {
 	return answers, nil
 }
 
-func (w *writer) runAll(batch []*member) ([]error, error) {
+// runner runs one member. The answer is the member's own; an error is the end of the whole transaction.
+type runner func(m *member, t *tx) (answer, err error)
+
+func (w *writer) runAll(batch []*member, run runner) ([]error, error) {
 	now := w.clock.Now()
 	answers := make([]error, len(batch))
 	for i, m := range batch {
@@ -162,19 +171,15 @@ func (w *writer) runAll(batch []*member) ([]error, error) {
 			stopped: context.Background().Err,
 		}
 		var err error
-		if answers[i], err = w.run(m, t); err != nil {
+		if answers[i], err = run(m, t); err != nil {
 			return nil, err
 		}
 	}
 	return answers, nil
 }
 
-// run runs one member within its savepoint. The answer is the member's own; an error is the end of the whole
-// transaction.
+// run is the runner for members of which none fails after it has written.
 func (w *writer) run(m *member, t *tx) (answer, err error) {
-	if err := w.control("SAVEPOINT member"); err != nil {
-		return nil, err
-	}
 	answer = m.call(t)
 	broken := t.broken
 	t.end()
@@ -188,10 +193,23 @@ func (w *writer) run(m *member, t *tx) (answer, err error) {
 	if answer == nil {
 		answer = broken
 	}
-	if answer != nil {
-		if err := w.control("ROLLBACK TO SAVEPOINT member"); err != nil {
-			return nil, err
-		}
+	if answer != nil && t.wrote {
+		return answer, errHalfWritten
+	}
+	return answer, nil
+}
+
+// runSaved is the runner that undoes what a member wrote before it failed.
+func (w *writer) runSaved(m *member, t *tx) (answer, err error) {
+	if err := w.control("SAVEPOINT member"); err != nil {
+		return nil, err
+	}
+	answer, err = w.run(m, t)
+	if errors.Is(err, errHalfWritten) {
+		err = w.control("ROLLBACK TO SAVEPOINT member")
+	}
+	if err != nil {
+		return nil, err
 	}
 	return answer, w.control("RELEASE SAVEPOINT member")
 }

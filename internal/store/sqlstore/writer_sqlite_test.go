@@ -338,3 +338,42 @@ func TestCloseWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// One member fails after it has written, and one before: neither leaves a trace, and the others share their commit all
+// the same.
+func TestFailuresInAGroup(t *testing.T) {
+	s, _ := openRaw(t)
+	before := s.Stats()
+	release := hold(t, s)
+	const n = 16
+	failed := errors.New("changed my mind")
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			err := s.Update(context.Background(), "put", func(tx store.Tx) error {
+				if i == 3 {
+					return failed
+				}
+				if err := put(fmt.Sprint(i))(tx); err != nil || i != 7 {
+					return err
+				}
+				return failed
+			})
+			if want := i == 3 || i == 7; errors.Is(err, failed) != want {
+				t.Errorf("member %d is told %v", i, err)
+			}
+		})
+	}
+	awaitQueue(s, n)
+	release()
+	wg.Wait()
+	after := s.Stats()
+	if commits, replays := after.Commits-before.Commits, after.Replays-before.Replays; commits != 2 || replays != 0 {
+		t.Errorf("%d commits and %d replays; want 2 and none", commits, replays)
+	}
+	for i := range n {
+		if got, want := has(t, s, fmt.Sprint(i)), i != 3 && i != 7; got != want {
+			t.Errorf("what member %d wrote is there: %t, want %t", i, got, want)
+		}
+	}
+}
