@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -55,6 +56,10 @@ type Server struct {
 	// hangUp ends the requests that wait for something to happen.
 	hangUp context.CancelFunc
 	served chan error
+	// endCheck ends the reading of the whole store, and checked is closed when it is over; damage is what it found.
+	endCheck context.CancelFunc
+	checked  chan struct{}
+	damage   atomic.Pointer[error]
 }
 
 // Start opens the books, connects, and listens. When it returns without error the server answers. Whatever was due
@@ -114,6 +119,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 			return s, fmt.Errorf("taking back what an earlier process had in hand: %w", err)
 		}
 	}
+	s.checkBooks(books)
 	s.serve()
 	return s, nil
 }
@@ -199,6 +205,9 @@ func (s *Server) Wait(ctx context.Context) error {
 
 // ready reports whether the books can be read.
 func (s *Server) ready(ctx context.Context) error {
+	if damage := s.damage.Load(); damage != nil {
+		return *damage
+	}
 	return s.store.View(ctx, func(tx store.Tx) error {
 		_, err := tx.Installation().ID()
 		return err
@@ -231,6 +240,10 @@ func (s *Server) Stop(ctx context.Context) error {
 
 func (s *Server) close() error {
 	var errs []error
+	if s.endCheck != nil {
+		s.endCheck()
+		<-s.checked
+	}
 	if s.hangUp != nil {
 		s.hangUp()
 	}

@@ -35,6 +35,7 @@ type metrics struct {
 	requests    *prometheus.CounterVec
 
 	removedOffline *prometheus.CounterVec
+	damaged        prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -56,6 +57,8 @@ func newMetrics() *metrics {
 		calls: counter("connector_calls_total", "Calls to targets, by what came of them.", "connector", "call", "kind"),
 		callSeconds: histogram("connector_call_duration_seconds",
 			"Time that calls to targets took, their wait for a turn included.", callBuckets, "connector", "call"),
+		damaged: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "store_damaged",
+			Help: "1 when the store's file was read as a whole and found damaged."}),
 		removedOffline: counter("grants_removed_offline_total",
 			"Grants whose access was taken back from its plan at hand while the store was away.", "connector"),
 		requests: counter("http_requests_total", "HTTP requests answered.", "route", "code"),
@@ -66,7 +69,7 @@ func newMetrics() *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.decisions, m.settled, m.ended, m.attempts, m.lateness, m.activation, m.commits, m.refused, m.calls, m.callSeconds,
-		m.requests, m.removedOffline,
+		m.requests, m.removedOffline, m.damaged,
 	}
 }
 

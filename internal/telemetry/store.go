@@ -15,6 +15,9 @@ func (t *Telemetry) Store(s store.Store) store.Store {
 	return &watchedStore{Store: s, telemetry: t}
 }
 
+// StoreDamaged notes that the store's file was found damaged.
+func (t *Telemetry) StoreDamaged() { t.metrics.damaged.Set(1) }
+
 // watchedStore is a store whose transactions are watched; views are not.
 type watchedStore struct {
 	store.Store

@@ -239,3 +239,29 @@ func TestSecondOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Check finds what has become damaged since the store was opened.
+func TestCheck(t *testing.T) {
+	path := makeStore(t, 200)
+	s, err := OpenSQLite(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("a whole store: %v", err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(content) / 2; i < len(content); i++ {
+		content[i] ^= 0xff
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Check(t.Context()); access.KindOf(err) != access.KindMisconfigured || !strings.Contains(err.Error(), "backup") {
+		t.Errorf("a damaged store: %v", err)
+	}
+}

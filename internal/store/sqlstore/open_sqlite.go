@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // sqliteReaders is the number of views that run at the same time. More do not read faster, and each keeps a page
 // cache of about 2 MB.
 const sqliteReaders = 4
+
+// checkedAtOpen is the size in bytes of the largest file that is checked as a whole before it is opened. It takes a
+// second for each gigabyte or so; a larger one is checked beside the work (Check).
+const checkedAtOpen = 64 << 20
 
 // OpenSQLite opens the store in the file at path, and makes it where there is none. The file is this process's alone
 // until Close. The error is access.KindMisconfigured when an operator must act: a folder or a file with the wrong
@@ -59,7 +64,12 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	}
 	// The write connection is closed last: with it the log is folded into the file.
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
-	return startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), release)
+	s, err := startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), release)
+	if err != nil {
+		return nil, err
+	}
+	s.check = func(ctx context.Context) error { return quickCheck(ctx, readDB, file.path) }
+	return s, nil
 }
 
 // startSQLite makes the connections and starts the writer.
@@ -108,6 +118,23 @@ func sqliteURL(path string, pragmas ...string) string {
 
 // prepareSQLite makes a new file a store, and brings an old one up to date.
 func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return damaged(path, err)
+	}
+	if info.Size() <= checkedAtOpen {
+		if err := quickCheck(ctx, db, path); err != nil {
+			return err
+		}
+	}
+	if err := markSQLite(ctx, db); err != nil {
+		return damaged(path, err)
+	}
+	return migrate(ctx, db, d, fmt.Sprintf("the store %q", path), func(err error) error { return damaged(path, err) })
+}
+
+// quickCheck reads the whole file and holds it against the rules of its format.
+func quickCheck(ctx context.Context, db *sql.DB, path string) error {
 	var verdict string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return damaged(path, err)
@@ -115,10 +142,7 @@ func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) err
 	if verdict != "ok" {
 		return damaged(path, errors.New(verdict))
 	}
-	if err := markSQLite(ctx, db); err != nil {
-		return damaged(path, err)
-	}
-	return migrate(ctx, db, d, fmt.Sprintf("the store %q", path), func(err error) error { return damaged(path, err) })
+	return nil
 }
 
 // markSQLite writes the mark into a new file before the change to a write-ahead log, so that it stands in the file
@@ -149,7 +173,7 @@ func newestEvent(ctx context.Context, db *sql.DB) (at time.Time, err error) {
 
 func damaged(path string, err error) error {
 	kind, message := classifySQLite(err)
-	if kind == access.KindInternal {
+	if kind == access.KindInternal || kind == access.KindInvalid {
 		kind, message = access.KindMisconfigured, "The file is damaged or not readable: restore it from a backup."
 	}
 	return access.Wrap(kind, err, fmt.Sprintf("the store %q cannot be opened. %s", filepath.Clean(path), message))

@@ -17,6 +17,7 @@ type SQLite struct {
 	// readers holds the idle read connections.
 	readers chan *sqliteSession
 	closing chan struct{}
+	check   func(context.Context) error
 	// release gives back what was opened, when nothing uses it any more.
 	release func() error
 
@@ -77,6 +78,10 @@ func (s *SQLite) Now(context.Context) (time.Time, error) {
 		return s.clock.Now(), nil
 	}
 }
+
+// Check reads the whole file beside the work, and says whether it is damaged: access.KindMisconfigured. It is safe for
+// concurrent use, and stops with ctx.
+func (s *SQLite) Check(ctx context.Context) error { return s.check(ctx) }
 
 // Stats is safe for concurrent use.
 func (s *SQLite) Stats() Stats {
