@@ -79,8 +79,8 @@ func (s *SQLite) Now(context.Context) (time.Time, error) {
 	}
 }
 
-// Check reads the whole file beside the work, and says whether it is damaged: access.KindMisconfigured. It is safe for
-// concurrent use, and stops with ctx.
+// Check reads the whole file beside the work, and fails when it is damaged. It is safe for concurrent use, and
+// stops with ctx.
 func (s *SQLite) Check(ctx context.Context) error { return s.check(ctx) }
 
 // Stats is safe for concurrent use.
