@@ -26,6 +26,10 @@ const (
 
 	EventCredentialIssued  EventKind = "credential.issued"
 	EventCredentialFetched EventKind = "credential.fetched"
+
+	EventFindingOpened   EventKind = "finding.opened"
+	EventFindingRemoved  EventKind = "finding.removed"
+	EventFindingAccepted EventKind = "finding.accepted"
 )
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.

@@ -39,9 +39,13 @@ type Grant struct {
 	Failures  int
 	LastError string
 
-	// VerifiedAt and VerifiedBy say when, and by which reader, the target was read and the access was not there.
+	// VerifiedAt and VerifiedBy say when, and by which reader, the target was read and the access was not there, or is
+	// what KeptBy explains.
 	VerifiedAt time.Time
 	VerifiedBy string
+	// KeptBy says what still explains rights that the ended grant shared: the IDs of the grants that hold them, and
+	// KeptByStanding, with spaces between. It is empty when everything was read back as gone.
+	KeptBy string
 	// ResidualUntil is when the last thing that was issued and cannot be unissued stops working.
 	ResidualUntil time.Time
 	// SessionsEnded counts the open sessions that were ended when it was taken back.
@@ -57,6 +61,9 @@ type Grant struct {
 func (g Grant) Overdue(now time.Time) bool {
 	return !g.Deadline.IsZero() && now.After(g.Deadline) && g.State != GrantEnded
 }
+
+// KeptByStanding stands in Grant.KeptBy for access that was there before any grant, or that somebody else gave.
+const KeptByStanding = "standing"
 
 // GrantState is where a grant stands; docs/states.md draws it.
 type GrantState string

@@ -14,6 +14,8 @@ type (
 	GrantID string
 	// EventID has the prefix "ev_".
 	EventID string
+	// FindingID has the prefix "fd_".
+	FindingID string
 	// ConnectorName is the configured name of a connector: [a-z0-9-]{1,63}.
 	ConnectorName string
 	// PersonID names a human being. All principals of one human, and the services and agents that the human owns,
@@ -30,6 +32,7 @@ const (
 	ReviewPrefix  = "rev_"
 	GrantPrefix   = "gr_"
 	EventPrefix   = "ev_"
+	FindingPrefix = "fd_"
 )
 
 // IDs mints identifiers: the prefix, then characters that sort by time of minting and end in at least 30 random bits.

@@ -10,6 +10,9 @@ import (
 // and checks it.
 type Mark string
 
+// MaxAtomText bounds each text of an Atom, in bytes, so that every store can index all of them together.
+const MaxAtomText = 512
+
 // Atom is the smallest native unit of access at a target. Several grants may hold one.
 type Atom struct {
 	// Target is the identity of the target itself, as the target states it, not its address.
@@ -50,9 +53,11 @@ type SealedCredential struct {
 	IssuedAt   time.Time
 }
 
-// Finding is something read at a target that bears a mark, or that the books do not explain.
-type Finding struct {
-	Mark Mark   `json:"mark"`
-	Atom Atom   `json:"atom"`
-	Note string `json:"note,omitempty"`
+// Sighting is something at a target that bears a mark, whoever's. It is not yet known whether the books explain it.
+type Sighting struct {
+	Mark Mark
+	Atom Atom
+	Note string
+	// Plan suffices to observe and to remove what was sighted, for want of one in the books.
+	Plan Plan
 }

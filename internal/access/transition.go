@@ -20,6 +20,13 @@ var requestTransitions = map[RequestState][]RequestState{
 	RequestLapsed:    {},
 }
 
+// A finding is closed once. What is accepted stays so; what was removed and comes back is a finding of its own.
+var findingTransitions = map[FindingState][]FindingState{
+	FindingOpen:     {FindingRemoved, FindingAccepted},
+	FindingRemoved:  {},
+	FindingAccepted: {},
+}
+
 // GrantStates lists the states in the order of a grant's life.
 func GrantStates() []GrantState {
 	return []GrantState{GrantScheduled, GrantActivating, GrantActive, GrantRevoking, GrantEnded}
@@ -28,6 +35,16 @@ func GrantStates() []GrantState {
 // RequestStates lists the states of a request.
 func RequestStates() []RequestState {
 	return []RequestState{RequestPending, RequestApproved, RequestDenied, RequestWithdrawn, RequestLapsed}
+}
+
+// FindingStates lists the states of a finding.
+func FindingStates() []FindingState {
+	return []FindingState{FindingOpen, FindingRemoved, FindingAccepted}
+}
+
+// CanBecome reports whether a finding may go from s to next.
+func (s FindingState) CanBecome(next FindingState) bool {
+	return slices.Contains(findingTransitions[s], next)
 }
 
 // CanBecome reports whether a grant may go from s to next.

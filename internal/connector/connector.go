@@ -181,7 +181,7 @@ func (c *Connector) Tidy(ctx context.Context, o Order, p access.Plan) (left stri
 }
 
 // List implements Driver. The deadline includes the time that the listener takes.
-func (c *Connector) List(ctx context.Context) iter.Seq2[access.Finding, error] {
+func (c *Connector) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 	return stream(ctx, c, CallList, c.driver.List)
 }
 

@@ -51,7 +51,7 @@ type Driver interface {
 	// access was read back as gone, again and again with pauses, from the same plan. Nothing to tidy is success.
 	Tidy(ctx context.Context, o Order, p access.Plan) (left string, err error)
 	// List yields everything at the target that bears a mark, whoever's.
-	List(ctx context.Context) iter.Seq2[access.Finding, error]
+	List(ctx context.Context) iter.Seq2[access.Sighting, error]
 	// Close releases connections. Calls that come after it fail.
 	Close() error
 }

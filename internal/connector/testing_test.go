@@ -147,8 +147,8 @@ func (d crooked) Observe(context.Context, connector.Order, access.Plan) (connect
 	return connector.Presence{}, d.do()
 }
 
-func (d crooked) List(context.Context) iter.Seq2[access.Finding, error] {
-	return func(yield func(access.Finding, error) bool) { yield(access.Finding{}, d.do()) }
+func (d crooked) List(context.Context) iter.Seq2[access.Sighting, error] {
+	return func(yield func(access.Sighting, error) bool) { yield(access.Sighting{}, d.do()) }
 }
 
 // counting counts the calls that reach the driver, and can replace some.

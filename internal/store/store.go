@@ -69,6 +69,8 @@ type Tx interface {
 	Reviews() Reviews
 	Grants() Grants
 	Plans() Plans
+	Atoms() Atoms
+	Findings() Findings
 	Credentials() Credentials
 	Events() Events
 	Leases() Leases

@@ -342,9 +342,9 @@ func difference(before, after string) string {
 }
 
 // list collects the findings that bear the mark.
-func (l *law) list(m access.Mark) []access.Finding {
+func (l *law) list(m access.Mark) []access.Sighting {
 	l.Helper()
-	var found []access.Finding
+	var found []access.Sighting
 	for f, err := range l.d.List(l.ctx()) {
 		if err != nil {
 			l.Fatalf("List: %v", err)

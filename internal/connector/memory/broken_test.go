@@ -22,7 +22,7 @@ type broken struct {
 	extend   func(context.Context, connector.Order, access.Plan) error
 	revoke   func(context.Context, connector.Order, access.Plan) (connector.Removal, error)
 	observe  func(context.Context, connector.Order, access.Plan) (connector.Presence, error)
-	list     func(context.Context) iter.Seq2[access.Finding, error]
+	list     func(context.Context) iter.Seq2[access.Sighting, error]
 }
 
 // breakDriver plants a bug in every driver that the harness opens.
@@ -86,7 +86,7 @@ func (b *broken) Observe(ctx context.Context, o connector.Order, p access.Plan) 
 	return b.Driver.Observe(ctx, o, p)
 }
 
-func (b *broken) List(ctx context.Context) iter.Seq2[access.Finding, error] {
+func (b *broken) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 	if b.list != nil {
 		return b.list(ctx)
 	}

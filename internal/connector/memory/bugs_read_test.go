@@ -25,20 +25,20 @@ func streamBugs() []bug {
 		}), []string{"discover names what can be asked for"}},
 
 		{"list goes on when nobody listens", breakDriver(func(b *broken) {
-			b.list = func(ctx context.Context) iter.Seq2[access.Finding, error] {
-				return func(yield func(access.Finding, error) bool) {
-					b.Driver.List(ctx)(func(f access.Finding, err error) bool {
+			b.list = func(ctx context.Context) iter.Seq2[access.Sighting, error] {
+				return func(yield func(access.Sighting, error) bool) {
+					b.Driver.List(ctx)(func(f access.Sighting, err error) bool {
 						yield(f, err)
 						return true
 					})
-					yield(access.Finding{}, nil)
+					yield(access.Sighting{}, nil)
 				}
 			}
 		}), []string{"discover and list stop when nobody listens"}},
 
 		{"list yields one page", breakDriver(func(b *broken) {
-			b.list = func(ctx context.Context) iter.Seq2[access.Finding, error] {
-				return func(yield func(access.Finding, error) bool) {
+			b.list = func(ctx context.Context) iter.Seq2[access.Sighting, error] {
+				return func(yield func(access.Sighting, error) bool) {
 					n := 0
 					for f, err := range b.Driver.List(ctx) {
 						if n++; n > 100 || !yield(f, err) {
@@ -50,8 +50,8 @@ func streamBugs() []bug {
 		}), []string{"300 grants, all revoked"}},
 
 		{"list cuts marks short", breakDriver(func(b *broken) {
-			b.list = func(ctx context.Context) iter.Seq2[access.Finding, error] {
-				return func(yield func(access.Finding, error) bool) {
+			b.list = func(ctx context.Context) iter.Seq2[access.Sighting, error] {
+				return func(yield func(access.Sighting, error) bool) {
 					for f, err := range b.Driver.List(ctx) {
 						f.Mark = f.Mark[:min(len(f.Mark), 63)]
 						if !yield(f, err) {

@@ -353,9 +353,9 @@ func (d *driver) Observe(ctx context.Context, o connector.Order, p access.Plan) 
 }
 
 // List implements connector.Driver.
-func (d *driver) List(ctx context.Context) iter.Seq2[access.Finding, error] {
-	return stream(func() ([]access.Finding, error) {
-		var list []access.Finding
+func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
+	return stream(func() ([]access.Sighting, error) {
+		var list []access.Sighting
 		err := d.read(ctx, connector.CallList, func(t *Target) error {
 			if !t.sees() {
 				return errBlind()
@@ -363,12 +363,12 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Finding, error] {
 			for _, a := range t.accounts {
 				if a.Mark != "" {
 					atom := access.Atom{Target: t.name, Account: a.Name, Right: a.Resource + ":" + a.Permission}
-					list = append(list, access.Finding{Mark: a.Mark, Atom: atom, Note: a.Comment})
+					list = append(list, access.Sighting{Mark: a.Mark, Atom: atom, Note: a.Comment})
 				}
 			}
 			return nil
 		})
-		slices.SortFunc(list, func(a, b access.Finding) int { return strings.Compare(a.Atom.Account, b.Atom.Account) })
+		slices.SortFunc(list, func(a, b access.Sighting) int { return strings.Compare(a.Atom.Account, b.Atom.Account) })
 		return list, err
 	})
 }

@@ -56,11 +56,11 @@ SELECT coalesce(c.description, ''), r.rolname, r.rolcanlogin,
  ORDER BY r.rolname`
 
 // List yields every role that bears a mark, open or closed.
-func (d *driver) List(ctx context.Context) iter.Seq2[access.Finding, error] {
-	return func(yield func(access.Finding, error) bool) {
+func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
+	return func(yield func(access.Sighting, error) bool) {
 		rows, err := d.pool.Query(ctx, listMarked)
 		if err != nil {
-			yield(access.Finding{}, d.fail(ctx, err, "list the roles that it made"))
+			yield(access.Sighting{}, d.fail(ctx, err, "list the roles that it made"))
 			return
 		}
 		defer rows.Close()
@@ -70,10 +70,10 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Finding, error] {
 				canLogIn, member   bool
 			)
 			if err := rows.Scan(&mark, &role, &canLogIn, &member, &system); err != nil {
-				yield(access.Finding{}, d.fail(ctx, err, "list the roles that it made"))
+				yield(access.Sighting{}, d.fail(ctx, err, "list the roles that it made"))
 				return
 			}
-			f := access.Finding{
+			f := access.Sighting{
 				Mark: access.Mark(mark),
 				Atom: access.Atom{Target: system, Account: role, Right: rightLogin},
 				Note: note(canLogIn, member),
@@ -83,7 +83,7 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Finding, error] {
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(access.Finding{}, d.fail(ctx, err, "list the roles that it made"))
+			yield(access.Sighting{}, d.fail(ctx, err, "list the roles that it made"))
 		}
 	}
 }

@@ -17,6 +17,9 @@ type books struct {
 	reviews     table[key, []access.Review]
 	grants      table[key, access.Grant]
 	plans       table[key, []byte]
+	atoms       table[atomKey, store.Atom]
+	holdings    table[key, holding]
+	findings    table[key, access.Finding]
 	credentials table[key, access.SealedCredential]
 	// events is the log, each at its position; unsequenced is what has none yet, in the order of its IDs.
 	events      table[access.TenantID, []store.EventRow]
@@ -67,6 +70,8 @@ func (t *tx) Decisions() store.Decisions       { return decisions{t} }
 func (t *tx) Reviews() store.Reviews           { return reviews{t} }
 func (t *tx) Grants() store.Grants             { return grants{t} }
 func (t *tx) Plans() store.Plans               { return plans{t} }
+func (t *tx) Atoms() store.Atoms               { return atoms{t} }
+func (t *tx) Findings() store.Findings         { return findings{t} }
 func (t *tx) Credentials() store.Credentials   { return credentials{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }

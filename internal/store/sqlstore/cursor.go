@@ -15,6 +15,7 @@ type list string
 const (
 	requestList list = "requests.1:"
 	grantList   list = "grants.1:"
+	findingList list = "findings.1:"
 )
 
 // Bounds of lists.

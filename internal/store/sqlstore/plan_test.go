@@ -20,6 +20,7 @@ type plannedQuery struct {
 
 func plannedQueries() []plannedQuery {
 	queue := func(q store.Queue) store.Lane { return store.Lane{Tenant: "acme", Connector: "c1", Queue: q} }
+	rights := queue("")
 	who := access.PrincipalID{Issuer: "i", Subject: "s1"}
 	now := time.UnixMicro(10)
 	return []plannedQuery{
@@ -77,6 +78,19 @@ func plannedQueries() []plannedQuery {
 		{"live grants", grantQuery(store.GrantFilter{Unended: true}), "grants_unended (tenant=? AND id<?)", "grants_unended"},
 		{"my live grants", grantQuery(store.GrantFilter{Principal: who, Unended: true}),
 			"grants_open (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)", "grants_open"},
+		{"holders of a right", func(tx store.Tx) error { _, err := tx.Atoms().Holders(rights, access.Atom{}); return err },
+			"grant_atoms_held (tenant=? AND connector=? AND target=? AND account=? AND native_right=?)", "grant_atoms_held"},
+		{"turn at a right", func(tx store.Tx) error {
+			_, _, err := tx.Atoms().Lease(rights, access.Atom{}, "gr", tx.Now().Add(time.Hour))
+			return err
+		}, "(tenant=? AND connector=? AND target=? AND account=? AND native_right=?)", ""},
+		{"rights dropped", func(tx store.Tx) error { _, err := tx.Atoms().Dropped(rights, now, 10); return err },
+			"grant_atoms_dropped (tenant=? AND connector=? AND dropped_at>?)", "grant_atoms_dropped"},
+		{"findings", findingQuery(store.FindingFilter{}), "(tenant=? AND id<?)", ""},
+		{"open findings", findingQuery(store.FindingFilter{State: access.FindingOpen}),
+			"findings_by_state (tenant=? AND state=? AND id<?)", "findings_by_state"},
+		{"open findings of a connector", findingQuery(store.FindingFilter{Connector: "c1", State: access.FindingOpen}),
+			"findings_by_connector (tenant=? AND connector=? AND state=? AND id<?)", "findings_by_connector"},
 	}
 }
 
@@ -147,6 +161,13 @@ func requestQuery(f store.RequestFilter) func(store.Tx) error {
 func grantQuery(f store.GrantFilter) func(store.Tx) error {
 	return func(tx store.Tx) error {
 		_, _, err := tx.Grants().List("acme", f, store.Page{After: cursorAfter(grantList, "gr_9"), Limit: 10})
+		return err
+	}
+}
+
+func findingQuery(f store.FindingFilter) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		_, _, err := tx.Findings().List("acme", f, store.Page{After: cursorAfter(findingList, "f"), Limit: 10})
 		return err
 	}
 }

@@ -47,7 +47,9 @@ const (
 		VALUES ('acme', $1, 'i', 's', 'p', '', '[]', 1, NULL, '', '', '{}', '0', NULL, NULL, $2, 1, NULL, NULL, 1)`
 	insertRawGrant = `INSERT INTO grants (` + grantColumns + `)
 		VALUES ('acme', $1, 'req', 'i', 's', 'p', 'c', 'r', 'w', 1, '', 1, $2, '', NULL, NULL, NULL, NULL, NULL, '',
-			NULL, 0, NULL, '', 0, NULL, 0, '', '', 1)`
+			NULL, 0, '', NULL, '', 0, NULL, 0, '', '', 1)`
+	insertRawFinding = `INSERT INTO findings (` + findingColumns + `)
+		VALUES ('acme', $1, 'c', 'foreign', $2, $1, '', '', '', '', '', 1, NULL, '', '', '', 1)`
 )
 
 // catalog is the schema of a store with a way round it: queries on what the database says of itself.
@@ -116,6 +118,16 @@ func testTransitionsInDatabase(t *testing.T, c catalog) {
 			_, err := c.Exec(`UPDATE grants SET state = $1 WHERE id = $2`, to, id)
 			if legal := from == to || from.CanBecome(to); legal != (err == nil) {
 				t.Errorf("grant %s → %s: legal is %t, the database says %v", from, to, legal, err)
+			}
+		}
+	}
+	for _, from := range access.FindingStates() {
+		for _, to := range access.FindingStates() {
+			id := fmt.Sprintf("fd_%s_%s", from, to)
+			mustExec(t, c.DB, insertRawFinding, id, from)
+			_, err := c.Exec(`UPDATE findings SET state = $1 WHERE id = $2`, to, id)
+			if legal := from.CanBecome(to); legal != (err == nil) {
+				t.Errorf("finding %s → %s: legal is %t, the database says %v", from, to, legal, err)
 			}
 		}
 	}
@@ -193,6 +205,7 @@ func testKeptForEver(t *testing.T, c catalog) {
 	b := []byte{0}
 	mustExec(t, c.DB, insertRawRequest, "req", "pending")
 	mustExec(t, c.DB, insertRawGrant, "gr", "active")
+	mustExec(t, c.DB, insertRawFinding, "fd", "open")
 	mustExec(t, c.DB, `INSERT INTO policies (tenant, digest, text) VALUES ('acme', 'd', $1)`, b)
 	mustExec(t, c.DB, `INSERT INTO decisions VALUES ('acme', 'req', 0, 1, 'd', $1, $2)`, b, b)
 	mustExec(t, c.DB, `INSERT INTO reviews VALUES ('acme', 'rev', 'req', 'i', 's', 'p', 'deny', 0, '', $1, 1)`, b)
@@ -201,7 +214,7 @@ func testKeptForEver(t *testing.T, c catalog) {
 	mustExec(t, c.DB, `UPDATE events SET position = 1 WHERE id = 'ev'`)
 	for _, text := range []string{
 		`DELETE FROM requests`, `DELETE FROM grants`, `DELETE FROM decisions`, `DELETE FROM reviews`,
-		`DELETE FROM events`, `UPDATE decisions SET sequence = 7`, `UPDATE reviews SET verdict = 'approve'`,
+		`DELETE FROM events`, `DELETE FROM findings`, `UPDATE decisions SET sequence = 7`, `UPDATE reviews SET verdict = 'approve'`,
 		`UPDATE events SET position = 2 WHERE id = 'ev'`, `UPDATE events SET position = NULL WHERE id = 'ev'`,
 		`UPDATE events SET position = 1 WHERE id = 'new'`, `UPDATE events SET position = 0 WHERE id = 'new'`,
 		`UPDATE events SET kind = 'x', position = 2 WHERE id = 'new'`, `UPDATE events SET at = 2 WHERE id = 'ev'`,
@@ -214,7 +227,7 @@ func testKeptForEver(t *testing.T, c catalog) {
 
 // testTenantInEveryKey holds for every table but those that say of whose world they are not.
 func testTenantInEveryKey(t *testing.T, c catalog) {
-	shared := []string{"installation", "grant_transitions", "request_transitions", "goose_db_version", "leases"}
+	shared := []string{"installation", "grant_transitions", "request_transitions", "finding_transitions", "goose_db_version", "leases"}
 	tables := texts(t, c.DB, c.tables)
 	if len(tables) < 12 {
 		t.Errorf("the database has only the tables %v", tables)

@@ -33,6 +33,8 @@ func (t *tx) Decisions() store.Decisions       { return decisions{t} }
 func (t *tx) Reviews() store.Reviews           { return reviews{t} }
 func (t *tx) Grants() store.Grants             { return grants{t} }
 func (t *tx) Plans() store.Plans               { return plans{t} }
+func (t *tx) Atoms() store.Atoms               { return atoms{t} }
+func (t *tx) Findings() store.Findings         { return findings{t} }
 func (t *tx) Credentials() store.Credentials   { return credentials{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }

@@ -22,6 +22,7 @@ type library struct {
 	grant        access.Grant
 	plan         []byte
 	credential   access.SealedCredential
+	finding      access.Finding
 	events       []store.EventRow
 }
 
@@ -33,13 +34,15 @@ func newLibrary() library {
 	g.ActivatedAt, g.Deadline, g.EndedAt = at(10), at(20), at(30)
 	g.DueAt, g.Lease, g.Attempt, g.ActBy, g.Failures, g.LastError = at(40), "worker-1", 3, at(41), 2, "no route"
 	g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded = at(50), "observer", at(60), 4
-	g.Housekeeping, g.Version = "drop the role", 7
+	g.Housekeeping, g.KeptBy, g.Version = "drop the role", "gr_2 standing", 7
 	l := library{
 		key: []byte("wrapped"), policy: []byte("the text"), request: r, grant: g,
-		plan: []byte("a sealed plan"), credential: newCredential(g.ID),
+		plan: []byte("a sealed plan"), credential: newCredential(g.ID), finding: newFinding(acme, "fd_1"),
 		reviews: []access.Review{newReview(r, "rev_1", "person-bo"), newReview(r, "rev_2", "person-cy")},
 		events:  []store.EventRow{newEvent(acme, "ev_1"), newEvent(acme, "ev_2")},
 	}
+	l.finding.State, l.finding.ClosedAt = access.FindingAccepted, at(80)
+	l.finding.ClosedBy, l.finding.Reason = principal("bo"), "it is the auditor's"
 	for i := range 2 {
 		l.decisions = append(l.decisions, store.Decision{
 			Tenant: acme, Request: r.ID, Sequence: i, At: at(i), PolicyDigest: policyDigest,
@@ -58,6 +61,7 @@ func (l *library) write(tx store.Tx) error {
 		func() error { return tx.Grants().Insert(l.grant) },
 		func() error { return tx.Plans().Put(acme, l.grant.ID, l.plan) },
 		func() error { return tx.Credentials().Put(acme, l.credential) },
+		func() error { return tx.Findings().Insert(l.finding) },
 	}
 	for _, d := range l.decisions {
 		d.Sequence = 99 // Append gives the number, whatever stands here.
@@ -90,6 +94,7 @@ func readLibrary(tx store.Tx) (l library, err error) {
 		func() (err error) { l.grant, err = tx.Grants().Get(acme, "gr_1"); return },
 		func() (err error) { l.plan, err = tx.Plans().Get(acme, "gr_1"); return },
 		func() (err error) { l.credential, err = tx.Credentials().Get(acme, "gr_1"); return },
+		func() (err error) { l.finding, err = tx.Findings().Get(acme, "fd_1"); return },
 		func() (err error) { l.events, err = tx.Events().List(acme, store.EventFilter{}, 0, 10); return },
 		func() error {
 			waiting, err := tx.Events().Unsequenced(acme, 10)
@@ -161,6 +166,7 @@ func testConflicts(t *testing.T, s store.Store) {
 		"grant":   func(tx store.Tx) error { return tx.Grants().Insert(l.grant) },
 		"review":  func(tx store.Tx) error { return tx.Reviews().Insert(l.reviews[0]) },
 		"event":   func(tx store.Tx) error { return tx.Events().Append(l.events[0]) },
+		"finding": func(tx store.Tx) error { return tx.Findings().Insert(l.finding) },
 	}
 	for name, insert := range again {
 		wantKind(t, "a second "+name, s.Update(context.Background(), "again", insert), access.KindConflict)

@@ -80,6 +80,7 @@ func testEndedFrozen(t *testing.T, s store.Store) {
 		"VerifiedBy":    func(g *access.Grant) { g.VerifiedBy = "x" },
 		"ResidualUntil": func(g *access.Grant) { g.ResidualUntil = at(900) },
 		"SessionsEnded": func(g *access.Grant) { g.SessionsEnded++ },
+		"KeptBy":        func(g *access.Grant) { g.KeptBy = "standing" },
 	}
 	for field, change := range frozen {
 		g := ended

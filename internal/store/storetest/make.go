@@ -74,6 +74,18 @@ func newCredential(grant access.GrantID) access.SealedCredential {
 	}
 }
 
+func newFinding(tenant access.TenantID, id access.FindingID) access.Finding {
+	return access.Finding{
+		ID: id, Tenant: tenant, Connector: "orders-db", Kind: access.FindingAfterEnd, State: access.FindingOpen,
+		Mark: access.Mark("curfew1:" + id), Atom: newAtom("reader"), Grant: "gr_1", Note: "a role that can log in",
+		FoundAt: at(70), Version: 1,
+	}
+}
+
+func newAtom(right string) access.Atom {
+	return access.Atom{Target: "7531", Account: "ada_db", Right: right}
+}
+
 // seed writes a request of the tenant and n grants of it, and returns them as stored: req_1, gr_000001 and on.
 func seed(t testing.TB, s store.Store, tenant access.TenantID, n int) (access.Request, []access.Grant) {
 	t.Helper()

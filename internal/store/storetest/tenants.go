@@ -34,6 +34,15 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 		"Plans.Get":       func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
 		"Credentials.Put": func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
 		"Credentials.Get": func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
+		"Atoms.Hold": func(tx store.Tx) error {
+			return tx.Atoms().Hold(laneOf(g), g.ID, []access.Atom{newAtom("reader")})
+		},
+		"Findings.Get": func(tx store.Tx) error { _, err := tx.Findings().Get(tenant, l.finding.ID); return err },
+		"Findings.Update": func(tx store.Tx) error {
+			f := l.finding
+			f.Tenant = tenant
+			return tx.Findings().Update(f)
+		},
 	}
 }
 
@@ -78,6 +87,14 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			items, err := tx.Grants().Claim(lane, later, "worker", later.Add(time.Hour), 10)
 			return len(items), err
 		},
+		"Atoms.Holders": func(tx store.Tx) (int, error) {
+			items, err := tx.Atoms().Holders(lane, newAtom("reader"))
+			return len(items), err
+		},
+		"Findings.List": func(tx store.Tx) (int, error) {
+			items, _, err := tx.Findings().List(tenant, store.FindingFilter{}, page)
+			return len(items), err
+		},
 		"Events.List": func(tx store.Tx) (int, error) {
 			items, err := tx.Events().List(tenant, store.EventFilter{}, 0, 10)
 			return len(items), err
@@ -96,6 +113,9 @@ func testTenantIsolation(t *testing.T, s store.Store) {
 		t.Errorf("Events.Sequence of another tenant numbers %d", n)
 	}
 	sequence(t, s, acme, 1) // the other waits
+	update(t, s, func(tx store.Tx) error {
+		return tx.Atoms().Hold(laneOf(l.grant), l.grant.ID, []access.Atom{newAtom("reader")})
+	})
 	ctx := context.Background()
 	for name, find := range lookups(umbrella, l) {
 		wantKind(t, name+" of another tenant", s.Update(ctx, "lookup", find), access.KindNotFound)
@@ -110,6 +130,7 @@ func testTenantIsolation(t *testing.T, s store.Store) {
 		})
 	}
 	update(t, s, func(tx store.Tx) error { return tx.Credentials().Delete(umbrella, l.grant.ID) })
+	update(t, s, func(tx store.Tx) error { return tx.Atoms().Drop(umbrella, l.grant.ID) })
 
 	// The same calls find it for its own tenant; otherwise the above says nothing.
 	for name, count := range counts(acme, l) {
