@@ -56,6 +56,10 @@ type Connector struct {
 	Timeout     time.Duration
 	Concurrency int
 	Rate        float64
+	// Reconcile is how often the target is compared with the books; zero leaves it to package connector.
+	Reconcile time.Duration
+	// Account says who a principal is at the target; nil where the type asks for no account.
+	Account *policy.AccountRule
 	// Config is the part that belongs to the type; its Open makes the driver.
 	Config connector.Config
 }

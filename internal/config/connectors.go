@@ -9,6 +9,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/policy"
 )
 
 // Bounds of connectors and of what they may be told about their calls.
@@ -17,6 +18,8 @@ const (
 	maxTimeout     = 10 * time.Minute
 	maxConcurrency = 1000
 	maxRate        = 10000
+	minReconcile   = 10 * time.Second
+	maxReconcile   = 24 * time.Hour
 	maxLabelBytes  = 256
 )
 
@@ -74,6 +77,7 @@ func (a *assembly) connector(name access.ConnectorName, n *node) Connector {
 	a.decodeStructs(n, where, reflect.ValueOf(&common).Elem(), reflect.ValueOf(c.Config).Elem())
 	c.Labels = common.Labels
 	a.limits(&c, common)
+	c.Account = a.accountRule(name, c.Type, common.Account)
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
 		if len(key)+len(c.Labels[key]) > maxLabelBytes {
 			a.complain(keyPath("connectors", string(name), "labels", key), "a label has at most %d bytes", maxLabelBytes)
@@ -119,12 +123,39 @@ func (a *assembly) limits(c *Connector, common connectorSchema) {
 			a.complain(keyPath("connectors", string(c.Name), "concurrency"), "concurrency %d: want 1 to %d calls at once", *n, maxConcurrency)
 		}
 	}
+	if every := common.Reconcile; every != nil {
+		c.Reconcile = *every
+		if *every < minReconcile || *every > maxReconcile {
+			a.complain(keyPath("connectors", string(c.Name), "reconcile"), "reconcile %s: want 10s to 24h", *every)
+		}
+	}
 	if r := common.Rate; r != nil {
 		c.Rate = *r
 		if *r <= 0 || *r > maxRate {
 			a.complain(keyPath("connectors", string(c.Name), "rate"), "rate %g: want more than 0 and at most %d calls a second", *r, maxRate)
 		}
 	}
+}
+
+// accountRule compiles the rule for accounts, which some types need and to others means nothing.
+func (a *assembly) accountRule(name access.ConnectorName, typ connector.Type, text string) *policy.AccountRule {
+	at := keyPath("connectors", string(name), "account")
+	switch {
+	case !typ.Traits.Accounts && text != "":
+		a.complain(at, "connectors of type %s ask for no account, so that this would have no effect: remove it", quote(typ.Name))
+	case typ.Traits.Accounts && text == "":
+		a.complain(at, "connectors of type %s give access to accounts that people have already: say which is whose, as in account: 'principal.attributes.db_user'", quote(typ.Name))
+	}
+	if text == "" {
+		return nil
+	}
+	rule, err := policy.CompileAccountRule(text)
+	if wrong, ok := errors.AsType[*policy.AccountRuleError](err); ok {
+		a.complainWithin(at, wrong.Line, wrong.Column, wrong.Msg)
+	} else if err != nil {
+		a.complain(at, "%v", err)
+	}
+	return rule
 }
 
 // validate asks the type.

@@ -55,7 +55,8 @@ type connectorSchema struct {
 	Timeout     *time.Duration    `json:"timeout"`
 	Concurrency *int              `json:"concurrency"`
 	Rate        *float64          `json:"rate"`
-	Account     unbuilt           `json:"account"`
+	Reconcile   *time.Duration    `json:"reconcile"`
+	Account     string            `json:"account"`
 }
 
 type bundleSchema struct {

@@ -39,6 +39,13 @@ func standInType() connector.Type {
 	}}
 }
 
+// standInAccounts is a type that gives rights to accounts which people have already.
+func standInAccounts() connector.Type {
+	t := standInType()
+	t.Name, t.Traits.Accounts = "standin-accounts", true
+	return t
+}
+
 func (s *standIn) PermissionNames() []string { return slices.Collect(maps.Keys(s.Grants)) }
 
 func (s *standIn) Validate() error {
@@ -61,4 +68,6 @@ func (s *standIn) Open(connector.Env) (connector.Driver, error) {
 	return nil, errors.New("the stand-in opens nothing")
 }
 
-func options() config.Options { return config.Options{Types: []connector.Type{standInType()}} }
+func options() config.Options {
+	return config.Options{Types: []connector.Type{standInType(), standInAccounts()}}
+}

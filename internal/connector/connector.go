@@ -20,7 +20,13 @@ const (
 	DefaultTimeout     = 15 * time.Second
 	DefaultConcurrency = 8
 	DefaultSkewLimit   = 5 * time.Second
+	DefaultReconcile   = 5 * time.Minute
 )
+
+// AccountRule says who a principal is at a target. Its error ends a sentence and is safe to show.
+type AccountRule interface {
+	Account(p access.Principal) (string, error)
+}
 
 // Options are what the configuration says of a connector, whatever its type.
 type Options struct {
@@ -38,6 +44,10 @@ type Options struct {
 	// SkewLimit is how far the target's clock may be from ours before no access is activated there. Zero means
 	// DefaultSkewLimit.
 	SkewLimit time.Duration
+	// Reconcile is how often the target is compared with the books. Zero means DefaultReconcile.
+	Reconcile time.Duration
+	// Account says who a principal is at the target; nil where the type asks for no account.
+	Account AccountRule
 	// Clock is Curfew's own. Nil is the system's.
 	Clock access.Clock
 	// Observer watches the calls. Nil is nobody.
@@ -65,6 +75,7 @@ func New(driver Driver, o Options) *Connector {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
 	o.SkewLimit = cmp.Or(o.SkewLimit, DefaultSkewLimit)
+	o.Reconcile = cmp.Or(o.Reconcile, DefaultReconcile)
 	o.Labels = maps.Clone(o.Labels)
 	if o.Clock == nil {
 		o.Clock = access.SystemClock{}
@@ -88,6 +99,26 @@ func (c *Connector) Type() Type { return c.options.Type }
 
 // Timeout bounds each call.
 func (c *Connector) Timeout() time.Duration { return c.options.Timeout }
+
+// Reconcile is how often the target is compared with the books.
+func (c *Connector) Reconcile() time.Duration { return c.options.Reconcile }
+
+// Account is who the principal is at the target; empty where the type asks for no account. Its error is a sentence for
+// the principal.
+func (c *Connector) Account(p access.Principal) (string, error) {
+	switch {
+	case !c.options.Type.Traits.Accounts:
+		return "", nil
+	case c.options.Account == nil:
+		return "", c.errorf(access.KindMisconfigured, "has no rule for accounts; an administrator must write account: in its configuration")
+	}
+	account, err := c.options.Account.Account(p)
+	if err != nil {
+		return "", access.Errorf(access.KindDenied,
+			"It cannot be told which account you have at the connector %s: %v. Ask an administrator to complete your entry in the directory.", c.options.Name, err)
+	}
+	return account, nil
+}
 
 // Labels are the connector's, overlaid by the resource's own.
 func (c *Connector) Labels(r access.Resource) map[string]string {
@@ -120,8 +151,22 @@ func (c *Connector) Prepare(ctx context.Context, o Order) (access.Plan, error) {
 		return access.Plan{}, err
 	}
 	return do(ctx, c, CallPrepare, time.Time{}, func(ctx context.Context) (access.Plan, error) {
-		return c.driver.Prepare(ctx, o)
+		plan, err := c.driver.Prepare(ctx, o)
+		if err != nil {
+			return access.Plan{}, err
+		}
+		return plan, c.checkAtoms(plan)
 	})
+}
+
+// checkAtoms refuses rights that the books have no room for.
+func (c *Connector) checkAtoms(p access.Plan) error {
+	for _, a := range p.Atoms {
+		if longest := max(len(a.Target), len(a.Account), len(a.Right)); longest > access.MaxAtomText {
+			return c.errorf(access.KindInvalid, "names a right or an account in %d bytes, and at most %d can be kept", longest, access.MaxAtomText)
+		}
+	}
+	return nil
 }
 
 // Grant implements Driver. The Outcome holds the credential sealed to Order.Recipient, and never in clear text. It

@@ -41,8 +41,8 @@ type Driver interface {
 	Extend(ctx context.Context, o Order, p access.Plan) error
 	// Revoke removes the access and ends its sessions, from the plan alone: of the order it may need Grant, Attempt,
 	// ActBy, Mark and Tenant. Absent is success. It succeeds only when the access itself is gone. It waits
-	// for nothing that gives no access: what remains is reported and left to Tidy. It obeys no ActBy of its own accord,
-	// because taking back is never too late.
+	// for nothing that gives no access: what remains is reported and left to Tidy. Taking back an object of the grant's own
+	// is never too late, so ActBy is not obeyed there; a shared right may be another grant's by then, so there it is.
 	Revoke(ctx context.Context, o Order, p access.Plan) (Removal, error)
 	// Observe reads what is there, every atom of the plan, with no more of the order than Revoke. It says absent only when
 	// the same read proved that it can see something that must be there; blind is unknown, or an error.
@@ -50,7 +50,8 @@ type Driver interface {
 	// Tidy disposes of what Revoke left behind and says what is still left, empty when nothing is. It is called after the
 	// access was read back as gone, again and again with pauses, from the same plan. Nothing to tidy is success.
 	Tidy(ctx context.Context, o Order, p access.Plan) (left string, err error)
-	// List yields everything at the target that bears a mark, whoever's.
+	// List yields everything at the target that bears a mark, whoever's, each with a plan by which it can be observed and
+	// removed.
 	List(ctx context.Context) iter.Seq2[access.Sighting, error]
 	// Close releases connections. Calls that come after it fail.
 	Close() error
@@ -112,6 +113,9 @@ const (
 type AtomPresence struct {
 	Atom  access.Atom
 	State AtomState
+	// Foreign says of a right that is present that it certainly is not what Order.Mark was given for: it bears no mark or
+	// another, or somebody else gave it. Where a target cannot tell, it stays false.
+	Foreign bool
 }
 
 // Presence is what Observe read.
@@ -186,7 +190,15 @@ type Traits struct {
 	LateEffect bool
 	// Residual is how long what was issued can outlive its removal.
 	Residual time.Duration
+	// Accounts: the access is given to an account of the principal's at the target, which Order.Account names.
+	Accounts bool
+	// NoCredential: none is issued, because people use the log-in that they have.
+	NoCredential bool
 }
+
+// Shared reports whether several grants may hold one right. Of a plan for such rights the engine hands over the atoms
+// that it has decided to change, often fewer than Prepare has planned, and a driver makes and removes exactly those.
+func (t Traits) Shared() bool { return t.Provenance == MarkedRight || t.Provenance == BareRight }
 
 // Type is one kind of connector. All of them stand in package all.
 type Type struct {

@@ -37,8 +37,7 @@ type language struct {
 	facts map[string]factFunction
 }
 
-func newLanguage() (*language, error) {
-	facts := factFunctions()
+func newLanguage(vars map[string]variable, facts map[string]factFunction) (*language, error) {
 	options := []cel.EnvOption{
 		cel.OptionalTypes(),
 		ext.Strings(),
@@ -54,7 +53,7 @@ func newLanguage() (*language, error) {
 			literalFactArguments{facts},
 		),
 	}
-	for name, v := range variables() {
+	for name, v := range vars {
 		options = append(options, cel.Variable(name, v.typ))
 	}
 	for _, f := range facts {

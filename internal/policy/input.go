@@ -43,6 +43,11 @@ type Target struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Owners are selectors of those who own the resource: groups, principals or persons.
 	Owners []string `json:"owners,omitempty"`
+	// Account is who the principal is at the target, where the connector has a rule for that.
+	Account string `json:"account,omitempty"`
+	// NoAccount says, in a sentence for the requester, why that cannot be told. It denies the target, whatever the
+	// policies say.
+	NoAccount string `json:"no_account,omitempty"`
 }
 
 // Fact is one answer of the world, or why there is none.

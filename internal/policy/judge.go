@@ -50,6 +50,9 @@ func (h *hearing) judge(t *Target) ruling {
 	if err := t.Entitlement.Validate(); err != nil {
 		return denied(fmt.Sprintf("This entitlement cannot exist (%v); \"curfew list\" shows what you can ask for.", err))
 	}
+	if t.NoAccount != "" {
+		return denied(t.NoAccount)
+	}
 	owners, err := parseOwners(t)
 	if err != nil {
 		return denied(fmt.Sprintf("The owners of %s cannot be read (%v); tell an administrator.", t.Entitlement, err))

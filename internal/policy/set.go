@@ -24,11 +24,12 @@ type compiled struct {
 // Compile checks and compiles policies. Its error joins one *Error per mistake found, in the order of the policies; see
 // errors.Join.
 func Compile(policies []Policy) (*Set, error) {
-	language, err := newLanguage()
+	vars := variables()
+	language, err := newLanguage(vars, factFunctions())
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{language: language, vars: variables()}
+	s := &Set{language: language, vars: vars}
 	if s.policies, err = compileAll(language, policies); err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func TestVariables(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(vars)); !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
 		t.Fatalf("the variables are %v", got)
 	}
-	language, err := newLanguage()
+	language, err := newLanguage(variables(), factFunctions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestVariables(t *testing.T) {
 
 // An empty map or list is empty in expressions too, not null.
 func TestVariablesOfAnEmptyInput(t *testing.T) {
-	language, err := newLanguage()
+	language, err := newLanguage(variables(), factFunctions())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,10 +149,14 @@ func (s *Server) openConnectors(c *config.Config, now access.Clock, wrap func(ac
 		if wrap != nil {
 			driver = wrap(cc.Name, driver)
 		}
-		s.connectors[cc.Name] = connector.New(driver, connector.Options{
+		options := connector.Options{
 			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
-			Rate: cc.Rate, Clock: now, Observer: s.telemetry,
-		})
+			Rate: cc.Rate, Reconcile: cc.Reconcile, Clock: now, Observer: s.telemetry,
+		}
+		if cc.Account != nil {
+			options.Account = cc.Account
+		}
+		s.connectors[cc.Name] = connector.New(driver, options)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 
 func batchCases() []Case {
 	return []Case{
-		{Name: "many at once: each ends as if it were alone", run: batchOfAll},
-		{Name: "many at once: an object of one user is in nobody's way", needs: []Capability{MakeObject}, run: batchWithObject},
+		{Name: "many at once: each ends as if it were alone", needs: []Capability{ownObject}, run: batchOfAll},
+		{Name: "many at once: an object of one user is in nobody's way", needs: []Capability{ownObject, MakeObject}, run: batchWithObject},
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 
 func concurrencyCases() []Case {
 	return []Case{
-		{Name: "32 orders at once", run: manyOrdersAtOnce},
-		{Name: "one order, granted and revoked at once", run: oneOrderAtOnce},
-		{Name: "300 grants, all revoked", run: manyGrants},
+		{Name: "32 orders at once", needs: []Capability{ownObject}, run: manyOrdersAtOnce},
+		{Name: "one order, granted and revoked at once", needs: []Capability{ownObject}, run: oneOrderAtOnce},
+		{Name: "300 grants, all revoked", needs: []Capability{ownObject}, run: manyGrants},
 	}
 }
 

@@ -11,8 +11,8 @@ func expiryCases() []Case {
 		{Name: "native expiry is not after the deadline", needs: []Capability{nativeExpiry}, run: expiryNotLater},
 		{Name: "the target refuses after the deadline", needs: []Capability{nativeExpiry, WaitPast}, run: targetExpires},
 		{Name: "extend moves the native expiry", needs: []Capability{nativeExpiry, WaitPast}, run: extendMovesExpiry},
-		{Name: "extend keeps credential and session", run: extendKeeps},
-		{Name: "extend makes no access", run: extendMakesNothing},
+		{Name: "extend keeps credential and session", needs: []Capability{ownObject}, run: extendKeeps},
+		{Name: "extend makes no access", needs: []Capability{ownObject}, run: extendMakesNothing},
 	}
 }
 

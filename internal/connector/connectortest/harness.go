@@ -33,13 +33,17 @@ type Harness struct {
 	// Account and Params go into every order; drivers that need neither leave them empty.
 	Account string
 	Params  map[string]string
-	// Login logs in at the target as the requester would, past the driver, to use the entitlement. The law closes the
-	// session.
+	// Login logs in at the target as the requester would, past the driver, to use the entitlement: with the credential,
+	// or, where none is issued, as Account with the log-in that it has. The law closes the session.
 	Login func(ctx context.Context, e access.Entitlement, c access.Credential) (Session, error)
 	// Snapshot is a canonical text of all that matters at the target: accounts, rights, memberships, expiries, marks,
 	// whoever's, but no sessions and no statistics. Objects that bear one of the marks in without, and what hangs on
 	// them, are left out.
 	Snapshot func(t testing.TB, without ...access.Mark) string
+	// Give gives a right to an account past the driver, as an owner would, and takes it back at the end of the case. It
+	// is wanted where several grants may hold one right; Another then stands for at least two rights, of which one is
+	// all that Entitlement stands for.
+	Give func(t testing.TB, a access.Atom)
 	// Patience is how long a call may take to return after its context has ended before it counts as hung. Zero means
 	// ten seconds.
 	Patience time.Duration
@@ -102,6 +106,9 @@ const (
 	// nativeExpiry and sessionEnd are not declared: the traits say whether they are there.
 	nativeExpiry Capability = "native expiry"
 	sessionEnd   Capability = "end of sessions"
+	ownObject    Capability = "object of the grant's own"
+	sharedRight  Capability = "shared right"
+	marks        Capability = "mark"
 )
 
 // has says which of the declared capabilities are there.
@@ -132,6 +139,8 @@ func (h *Harness) Validate() error {
 	need(h.Another.Validate() == nil, "Another")
 	need(h.Entitlement != h.Another, "Another, as something else than Entitlement,")
 	need(h.Entitlement.Connector == h.Another.Connector, "Another, with the connector of Entitlement,")
+	need(!h.Traits.Shared() || h.Give != nil, "Give")
+	need(!h.Traits.Shared() || h.Account != "", "Account")
 	need(h.Traits.Settle == 0 || h.WaitPast != nil, "WaitPast, without which nothing settles,")
 	has := h.has()
 	for c, there := range has {
@@ -162,6 +171,18 @@ func (h *Harness) lacks(c Capability) string {
 	case sessionEnd:
 		if !h.Traits.EndsSessions {
 			return "its traits say that sessions cannot be ended"
+		}
+	case ownObject:
+		if h.Traits.Shared() {
+			return "its traits say that grants share rights"
+		}
+	case sharedRight:
+		if !h.Traits.Shared() {
+			return "its traits say that each grant has an object of its own"
+		}
+	case marks:
+		if h.Traits.Provenance == connector.BareRight {
+			return "its traits say that rights bear no mark"
 		}
 	default:
 		return h.Without[c]

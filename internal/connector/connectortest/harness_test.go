@@ -41,6 +41,8 @@ func TestHarnessValidate(t *testing.T) {
 		{"cannot wait for the target to settle", func(h *Harness) { h.Traits.Settle = time.Second }, "nothing settles"},
 		{"silent about a capability", func(h *Harness) { delete(h.Without, Blind) }, "cannot blind the observer; give the field"},
 		{"both at once", func(h *Harness) { h.WaitPast = func(testing.TB, time.Time) {} }, "Without says that it cannot: no clock"},
+		{"shared, and nobody to give", func(h *Harness) { *h = *sharedHarness(); h.Give = nil }, "Give is not set"},
+		{"shared, and nobody to have it", func(h *Harness) { *h = *sharedHarness(); h.Account = "" }, "Account is not set"},
 		{"a capability that is none", func(h *Harness) { h.Without["fly"] = "no wings" }, `unknown capability "fly"`},
 	}
 	for _, tt := range tests {
@@ -55,15 +57,24 @@ func TestHarnessValidate(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotApplyHasAReason(t *testing.T) {
+// sharedHarness is bareHarness for a target whose rights several grants may hold.
+func sharedHarness() *Harness {
 	h := bareHarness()
+	h.Traits = connector.Traits{Provenance: connector.BareRight, NoCredential: true}
+	h.Account, h.Give = "alice", func(testing.TB, access.Atom) {}
+	return h
+}
+
+// Each need keeps its case from one of the two harnesses at least, for whatever they can do.
+func TestWhatDoesNotApplyHasAReason(t *testing.T) {
+	own, shared := bareHarness(), sharedHarness()
 	for _, c := range Cases() {
-		reason := c.NotApplicable(h)
-		if len(c.needs) > 0 && reason == "" {
+		here, there := c.NotApplicable(own), c.NotApplicable(shared)
+		if len(c.needs) > 0 && here == "" && there == "" {
 			t.Errorf("case %q needs %v and says nothing", c.Name, c.needs)
 		}
-		if len(c.needs) == 0 && reason != "" {
-			t.Errorf("case %q needs nothing and does not apply: %s", c.Name, reason)
+		if len(c.needs) == 0 && here+there != "" {
+			t.Errorf("case %q needs nothing and does not apply: %s%s", c.Name, here, there)
 		}
 	}
 }

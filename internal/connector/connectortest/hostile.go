@@ -12,8 +12,8 @@ import (
 
 func hostileCases() []Case {
 	return []Case{
-		{Name: "hostile principals", run: hostilePrincipals},
-		{Name: "hostile accounts and parameters", run: hostileParameters},
+		{Name: "hostile principals", needs: []Capability{ownObject}, run: hostilePrincipals},
+		{Name: "hostile accounts and parameters", needs: []Capability{ownObject}, run: hostileParameters},
 		{Name: "hostile resources and permissions", run: hostileEntitlements},
 	}
 }

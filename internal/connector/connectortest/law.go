@@ -76,7 +76,7 @@ func (l *law) order(e access.Entitlement) connector.Order {
 	}
 	unique := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id[:]))
 	now := l.now()
-	return connector.Order{
+	o := connector.Order{
 		Grant:       access.GrantID(access.GrantPrefix + unique),
 		Attempt:     1,
 		ActBy:       now.Add(actWithin),
@@ -86,10 +86,13 @@ func (l *law) order(e access.Entitlement) connector.Order {
 		Account:     l.h.Account,
 		Entitlement: e,
 		Params:      l.h.Params,
-		Recipient:   l.recipient(),
 		Start:       now,
 		Deadline:    now.Add(life),
 	}
+	if !l.h.Traits.NoCredential {
+		o.Recipient = l.recipient()
+	}
+	return o
 }
 
 // mark has the length and the alphabet of the engine's marks; its MAC proves nothing, and drivers do not look.
@@ -150,7 +153,13 @@ type granted struct {
 	outcome connector.Outcome
 }
 
-func (g granted) credential() access.Credential { return *g.outcome.Credential }
+// credential is what was issued; empty where none is.
+func (g granted) credential() access.Credential {
+	if g.outcome.Credential == nil {
+		return access.Credential{}
+	}
+	return *g.outcome.Credential
+}
 
 // give prepares and grants, and takes back at the end of the case what the case leaves.
 func (l *law) give(o connector.Order) granted {
@@ -288,7 +297,7 @@ func (l *law) wantRefused(e access.Entitlement, c access.Credential, when string
 func (l *law) wantGone(g granted, when string) {
 	l.Helper()
 	l.wantState(g, connector.Absent, when)
-	if g.outcome.Credential != nil {
+	if g.outcome.Credential != nil || l.h.Traits.NoCredential {
 		l.wantRefused(g.order.Entitlement, g.credential(), when)
 	}
 }
@@ -356,9 +365,12 @@ func (l *law) list(m access.Mark) []access.Sighting {
 	return found
 }
 
-// wantListed fails the case unless List yields the mark, intact, exactly n times.
+// wantListed fails the case unless List yields the mark, intact, exactly n times; never where rights bear no mark.
 func (l *law) wantListed(m access.Mark, n int, when string) {
 	l.Helper()
+	if l.h.lacks(marks) != "" {
+		n = 0
+	}
 	if got := len(l.list(m)); got != n {
 		l.Fatalf("%s: List yields the mark %d times, want %d", when, got, n)
 	}

@@ -14,15 +14,16 @@ func lifeCases() []Case {
 		{Name: "discover and list stop when nobody listens", run: streamsStop},
 		{Name: "prepare changes nothing", run: prepareChangesNothing},
 		{Name: "access works after grant and not before", run: worksAfterGrant},
-		{Name: "a grant makes nothing but what bears its mark", run: grantIsMarked},
+		{Name: "a grant makes nothing but what bears its mark", needs: []Capability{ownObject}, run: grantIsMarked},
 		{Name: "a grant gives its entitlement and no other", run: grantIsNarrow},
 		{Name: "access is gone after revoke", run: goneAfterRevoke},
 		{Name: "grant twice is the same access", run: grantTwice},
 		{Name: "revoke twice", run: revokeTwice},
 		{Name: "revoke without grant", run: revokeWithoutGrant},
 		{Name: "revoke by another process, from the plan alone", run: revokeElsewhere},
-		{Name: "a refined plan may be lost", run: refinedPlanLost},
-		{Name: "a late order has no effect", run: lateOrder},
+		{Name: "a refined plan may be lost", needs: []Capability{ownObject}, run: refinedPlanLost},
+		{Name: "a late order has no effect", needs: []Capability{ownObject}, run: lateOrder},
+		{Name: "what is listed can be removed by what the list says", needs: []Capability{marks}, run: removedByList},
 		{Name: "close, then use", run: closeThenUse},
 	}
 }
@@ -198,6 +199,28 @@ func lateOrder(l *law) {
 	_, err = l.d.Grant(l.ctx(), late, p)
 	l.wantKind(err, "second Grant past its ActBy", access.KindTimeout)
 	l.login(g, "after a second Grant that came past its ActBy")
+}
+
+func removedByList(l *law) {
+	before := l.h.Snapshot(l.TB)
+	g := l.give(l.order(l.h.Entitlement))
+	found := l.list(g.order.Mark)
+	if len(found) != 1 {
+		l.Fatalf("List yields the mark %d times", len(found))
+	}
+	if !slices.Contains(found[0].Plan.Atoms, found[0].Atom) {
+		l.Fatalf("the plan of what is listed does not name its atom: %+v", found[0].Plan)
+	}
+	l.d = l.open()
+	// The order is all that can be known without books.
+	orphan := granted{order: bare(l.again(connector.Order{Grant: g.order.Grant, Mark: g.order.Mark})), plan: l.stored(found[0].Plan)}
+	l.wantState(orphan, connector.Present, "by what the list says")
+	l.revoke(orphan)
+	l.wantState(orphan, connector.Absent, "after Revoke by what the list says")
+	l.wantGone(g, "after Revoke by what the list says")
+	l.tidy(orphan)
+	l.wantListed(g.order.Mark, 0, "after Revoke by what the list says")
+	l.wantUnchanged(before, "after Revoke by what the list says")
 }
 
 func closeThenUse(l *law) {

@@ -6,10 +6,10 @@ import (
 
 func neighbourCases() []Case {
 	return []Case{
-		{Name: "overlapping grants of one principal are independent", run: overlappingGrants},
+		{Name: "overlapping grants of one principal are independent", needs: []Capability{ownObject}, run: overlappingGrants},
 		{Name: "another installation's marks are listed and left alone",
 			needs: []Capability{MakeForeign}, run: foreignMarksSurvive},
-		{Name: "objects that the user made do not block removal", needs: []Capability{MakeObject}, run: objectsDoNotBlock},
+		{Name: "objects that the user made do not block removal", needs: []Capability{ownObject, MakeObject}, run: objectsDoNotBlock},
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 func observerCases() []Case {
 	return []Case{
-		{Name: "an observer without sight never says absent", needs: []Capability{Blind}, run: blindIsNotAbsent},
+		{Name: "an observer without sight never says absent", needs: []Capability{ownObject, Blind}, run: blindIsNotAbsent},
 	}
 }
 

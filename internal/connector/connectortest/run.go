@@ -57,5 +57,6 @@ func Cases() []Case {
 		faultCases(),
 		concurrencyCases(),
 		batchCases(),
+		sharedCases(),
 	)
 }

@@ -25,6 +25,16 @@ func (t *Target) Type() connector.Type {
 	return typ
 }
 
+// GroupType is the connector type "memory-groups" of that provenance, connector.MarkedRight or connector.BareRight, whose
+// drivers make existing accounts members of groups on this target.
+func (t *Target) GroupType(p connector.Provenance) connector.Type {
+	return connector.Type{
+		Name:   "memory-groups",
+		Traits: connector.Traits{Provenance: p, Accounts: true, NoCredential: true},
+		New:    func() connector.Config { return &Config{target: t, membership: p} },
+	}
+}
+
 // Config is the configuration of a connector of this type.
 type Config struct {
 	// Resources are what can be asked for: permissions by the name of the resource. A target that exists already keeps
@@ -32,6 +42,8 @@ type Config struct {
 	Resources map[string][]string `json:"resources,omitempty" jsonschema:"description=The permissions of each resource"`
 
 	target *Target
+	// membership is the provenance of a target with groups.
+	membership connector.Provenance
 }
 
 // Validate checks the names.
@@ -62,6 +74,9 @@ func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	}
 	for name, permissions := range c.Resources {
 		t.AddResource(access.Resource{Name: name, Permissions: slices.Clone(permissions)})
+	}
+	if c.membership != "" {
+		return t.GroupDriver(env.Clock, c.membership), nil
 	}
 	return t.Driver(env.Clock), nil
 }

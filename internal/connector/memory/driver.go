@@ -69,7 +69,7 @@ func (d *driver) read(ctx context.Context, call connector.Call, f func(t *Target
 func (d *driver) change(o connector.Order, f func(t *Target) error) error {
 	d.target.mu.Lock()
 	defer d.target.mu.Unlock()
-	if !o.ActBy.IsZero() && d.target.clock.Now().After(o.ActBy) {
+	if !d.target.ignoresActBy && !o.ActBy.IsZero() && d.target.clock.Now().After(o.ActBy) {
 		return access.Errorf(access.KindTimeout, "The order reached the target after the time in which it may act.")
 	}
 	return f(d.target)
@@ -125,21 +125,23 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 
 // Prepare implements connector.Driver.
 func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, error) {
-	name := OwnAccount + "-" + strings.ToLower(string(o.Grant))
-	body, err := json.Marshal(planBody{Account: name})
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("writing the plan: %w", err)
-	}
-	err = d.read(ctx, connector.CallPrepare, func(t *Target) error { return t.offers(o.Entitlement) })
+	err := d.read(ctx, connector.CallPrepare, func(t *Target) error { return t.offers(o.Entitlement) })
 	if err != nil {
 		return access.Plan{}, err
 	}
-	right := o.Entitlement.Resource + ":" + o.Entitlement.Permission
-	return access.Plan{
-		Atoms: []access.Atom{{Target: d.target.name, Account: name, Right: right}},
-		Body:  body,
-	}, nil
+	return d.target.plan(OwnAccount+"-"+strings.ToLower(string(o.Grant)), rightOf(o.Entitlement))
 }
+
+// plan is the plan for an account of its own.
+func (t *Target) plan(account, right string) (access.Plan, error) {
+	body, err := json.Marshal(planBody{Account: account})
+	if err != nil {
+		return access.Plan{}, fmt.Errorf("writing the plan: %w", err)
+	}
+	return access.Plan{Atoms: []access.Atom{{Target: t.name, Account: account, Right: right}}, Body: body}, nil
+}
+
+func rightOf(e access.Entitlement) string { return e.Resource + ":" + e.Permission }
 
 // offers reports whether the entitlement can be had here. The caller holds the lock.
 func (t *Target) offers(e access.Entitlement) error {
@@ -361,10 +363,14 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 				return errBlind()
 			}
 			for _, a := range t.accounts {
-				if a.Mark != "" {
-					atom := access.Atom{Target: t.name, Account: a.Name, Right: a.Resource + ":" + a.Permission}
-					list = append(list, access.Sighting{Mark: a.Mark, Atom: atom, Note: a.Comment})
+				if a.Mark == "" {
+					continue
 				}
+				p, err := t.plan(a.Name, a.Resource+":"+a.Permission)
+				if err != nil {
+					return err
+				}
+				list = append(list, access.Sighting{Mark: a.Mark, Atom: p.Atoms[0], Note: a.Comment, Plan: p})
 			}
 			return nil
 		})

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 )
 
@@ -56,6 +57,10 @@ func TestRecorderPassesWhatIsRight(t *testing.T) {
 func record(t *testing.T, c connectortest.Case, plant func(*connectortest.Harness, *Target)) []string {
 	target := newTestTarget()
 	h := newHarness(target)
+	if c.NotApplicable(h) != "" {
+		target = newGroupTarget()
+		h = newGroupHarness(target, connector.MarkedRight)
+	}
 	h.Patience = 50 * time.Millisecond
 	plant(h, target)
 	r := &recorder{TB: t}
@@ -109,5 +114,5 @@ type bug struct {
 
 func plantedBugs() []bug {
 	return slices.Concat(grantBugs(), injectionBugs(), credentialBugs(), expiryBugs(), leftoverBugs(), overreachBugs(),
-		stuckBugs(), streamBugs(), observeBugs(), faultBugs(), batchBugs())
+		stuckBugs(), streamBugs(), observeBugs(), faultBugs(), batchBugs(), groupBugs())
 }

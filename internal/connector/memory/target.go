@@ -34,10 +34,14 @@ type Target struct {
 	mu        sync.Mutex
 	resources map[string]access.Resource
 	accounts  map[string]*account
+	// groups are those that an entitlement stands for, where it is not the one of its own name.
+	groups  map[string][]string
+	members map[membership]access.Mark
 	// objects are the names of what each account made, by the account's name, which they survive.
 	objects       map[string][]string
 	objectsLocked bool
 	blind         bool
+	ignoresActBy  bool
 	down          bool
 	faults        []*fault
 }
@@ -55,6 +59,9 @@ type Options struct {
 	// Pass is asked at every moment of every call, before the faults are: it holds the call up by not returning, and
 	// fails it with an error. Nil lets everything pass. Nothing is locked meanwhile.
 	Pass func(context.Context, connector.Call, Moment) error
+	// Groups are what an entitlement stands for in a target with groups, by RESOURCE:PERMISSION. An entitlement that is
+	// not here stands for one group of that name.
+	Groups map[string][]string
 }
 
 // NewTarget makes a target that has nothing but its resources and OwnAccount.
@@ -67,6 +74,8 @@ func NewTarget(o Options) *Target {
 		resources: map[string]access.Resource{},
 		accounts:  map[string]*account{OwnAccount: {Account: Account{Name: OwnAccount}}},
 		objects:   map[string][]string{},
+		groups:    maps.Clone(o.Groups),
+		members:   map[membership]access.Mark{},
 	}
 	if t.clock == nil {
 		t.clock = access.SystemClock{}
@@ -195,8 +204,8 @@ func (t *Target) setObjects(owner string, objects []string) {
 	t.objects[owner] = objects
 }
 
-// Snapshot is a canonical text of the resources, the accounts and the objects, without the sessions and without the
-// accounts that bear one of the marks.
+// Snapshot is a canonical text of the resources, the accounts, the memberships and the objects, without the sessions and
+// without what bears one of the marks.
 func (t *Target) Snapshot(without ...access.Mark) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -212,6 +221,11 @@ func (t *Target) Snapshot(without ...access.Mark) string {
 		}
 		lines = append(lines, fmt.Sprintf("account %q mark=%q right=%q comment=%q expiry=%d passwords=%d open=%t\n",
 			a.Name, a.Mark, a.Resource+":"+a.Permission, a.Comment, access.Micros(a.Expiry), a.passwords, a.password != ""))
+	}
+	for m, mark := range t.members {
+		if mark == "" || !slices.Contains(without, mark) {
+			lines = append(lines, fmt.Sprintf("member %q of %q mark=%q\n", m.account, m.group, mark))
+		}
 	}
 	for _, owner := range slices.Sorted(maps.Keys(t.objects)) {
 		if !hidden[owner] {
