@@ -13,5 +13,6 @@ import (
 func ConnectorTypes() []connector.Type {
 	return []connector.Type{
 		postgres.Type(),
+		postgres.MembershipType(),
 	}
 }

@@ -35,7 +35,7 @@ func TestConnectorTypesAreSortedAndNamedOnce(t *testing.T) {
 // TestConnectorConfigsCanBeWritten holds what package config asks of a type: a pointer to a struct whose fields are of
 // kinds that a file can fill, under keys that no other connector key has.
 func TestConnectorConfigsCanBeWritten(t *testing.T) {
-	common := []string{"type", "labels", "timeout", "concurrency", "rate", "account"}
+	common := []string{"type", "labels", "timeout", "concurrency", "rate", "reconcile", "account"}
 	for _, typ := range all.ConnectorTypes() {
 		t.Run(typ.Name, func(t *testing.T) {
 			pointer := reflect.TypeOf(typ.New())

@@ -42,14 +42,19 @@ type driver struct {
 
 // Open makes the driver. It resolves the connection strings and connects when the first call needs it.
 func (c *Config) Open(env connector.Env) (connector.Driver, error) {
+	return open(*c, env, makeFunctions)
+}
+
+// open makes the driver; ready is called on each connection that changes anything.
+func open(c Config, env connector.Env, ready func(context.Context, *pgx.Conn) error) (*driver, error) {
 	d := &driver{
-		name: env.Name, clock: env.Clock, config: *c,
+		name: env.Name, clock: env.Clock, config: c,
 		side: semaphore.NewWeighted(maxSide), waiting: semaphore.NewWeighted(maxWaiting),
 	}
 	d.config.Permissions = maps.Clone(c.Permissions)
 	d.config.Databases = slices.Clone(c.Databases)
 	var err error
-	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections, makeFunctions); err != nil {
+	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections, ready); err != nil {
 		return nil, err
 	}
 	d.observer = d.pool

@@ -29,6 +29,12 @@ var (
 	holdersFunction string
 	//go:embed sql/join.sql
 	joinFunctions string
+	//go:embed sql/add.sql
+	addFunction string
+	//go:embed sql/remove.sql
+	removeFunction string
+	//go:embed sql/cut.sql
+	cutFunction string
 )
 
 // The calls of the functions.
@@ -40,6 +46,9 @@ const (
 	callHolders = `SELECT pg_temp.curfew_holders($1)`
 	callJoin    = `SELECT pg_temp.curfew_join($1)`
 	callLeave   = `SELECT pg_temp.curfew_leave($1)`
+	callAdd     = `SELECT pg_temp.curfew_add($1)`
+	callRemove  = `SELECT pg_temp.curfew_remove($1)`
+	callCut     = `SELECT pg_temp.curfew_cut($1)`
 )
 
 const (
@@ -50,10 +59,16 @@ const (
 	deniedTries = 3
 )
 
-// makeFunctions makes a new session ready.
+// makeFunctions makes a new session ready for log-ins of their own.
 func makeFunctions(ctx context.Context, conn *pgx.Conn) error {
 	all := findFunction + grantFunction + extendFunction + endFunction + closeFunction + holdersFunction + joinFunctions
 	_, err := conn.Exec(ctx, all, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// makeMembershipFunctions makes a new session ready for memberships.
+func makeMembershipFunctions(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, addFunction+removeFunction+cutFunction, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 

@@ -49,7 +49,7 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 const listMarked = `
 SELECT coalesce(c.description, ''), r.rolname, r.rolcanlogin,
        EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid),
-       (SELECT system_identifier::text FROM pg_control_system())
+       (SELECT system_identifier::text FROM pg_control_system()), current_user::text, r.oid
   FROM pg_roles r
   JOIN pg_shdescription c ON c.objoid = r.oid AND c.classoid = 'pg_authid'::regclass
  WHERE starts_with(c.description, 'curfew')
@@ -65,20 +65,19 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var (
-				mark, role, system string
-				canLogIn, member   bool
-			)
-			if err := rows.Scan(&mark, &role, &canLogIn, &member, &system); err != nil {
+			var v plan
+			var canLogIn, member bool
+			err := rows.Scan(&v.Mark, &v.Role, &canLogIn, &member, &v.System, &v.Account, &v.OID)
+			if err != nil {
 				yield(access.Sighting{}, d.fail(ctx, err, "list the roles that it made"))
 				return
 			}
-			f := access.Sighting{
-				Mark: access.Mark(mark),
-				Atom: access.Atom{Target: system, Account: role, Right: rightLogin},
-				Note: note(canLogIn, member),
+			p, err := v.encode()
+			if err != nil {
+				yield(access.Sighting{}, err)
+				return
 			}
-			if !yield(f, nil) {
+			if !yield(access.Sighting{Mark: v.Mark, Atom: v.atom(), Note: note(canLogIn, member), Plan: p}, nil) {
 				return
 			}
 		}

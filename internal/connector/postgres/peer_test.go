@@ -340,7 +340,7 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
   UNION ALL
   SELECT format('dependence %s', to_jsonb(d)) FROM pg_shdepend d
    WHERE refobjid NOT IN (TABLE hidden) AND classid <> 'pg_auth_members'::regclass -- those stand above
-     AND NOT (refobjid = 'curfew'::regrole AND classid = 'pg_proc'::regclass) -- the functions of the driver's open sessions
+     AND NOT (refobjid IN (SELECT oid FROM pg_roles WHERE rolname IN ('curfew', 'curfew_memberships')) AND classid = 'pg_proc'::regclass) -- the functions of the driver's open sessions
 ) lines`
 	const relations = `
 SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
