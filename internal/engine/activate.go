@@ -30,8 +30,18 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
 		}))
 	}
-	plan, err := conn.Prepare(ctx, e.order(g, r))
+	g.Account = accountIn(in, g.Entitlement)
+	order := e.order(g, r)
+	plan, err := conn.Prepare(ctx, order)
 	if err != nil {
+		return e.fail(ctx, g, err)
+	}
+	t, err := e.beginTurn(ctx, conn, turnOf(g), plan.Atoms)
+	if err != nil {
+		return e.retry(ctx, g, err)
+	}
+	defer e.endTurn(ctx, t)
+	if err := e.lookBefore(ctx, conn, order, plan, t); err != nil {
 		return e.fail(ctx, g, err)
 	}
 	sealed, err := e.sealPlan(g.ID, plan)
@@ -46,12 +56,15 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	var activating access.Grant
 	err = e.update(ctx, txActivate, func(c *change) error {
 		activating = g
+		if err := c.hold(activating, t); err != nil {
+			return err
+		}
 		return c.startClock(&activating, in, d, sealed)
 	})
 	if err != nil {
 		return lost(err)
 	}
-	return e.grant(ctx, conn, activating, r, plan)
+	return e.grant(ctx, conn, activating, r, plan, t)
 }
 
 // stillEligible decides the request again. why is set when the grant may not begin.
@@ -120,14 +133,19 @@ func (e *Engine) resume(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
-	return e.grant(ctx, conn, g, r, plan)
+	t, err := e.beginTurn(ctx, conn, turnOf(g), plan.Atoms)
+	if err != nil {
+		return e.retry(ctx, g, err)
+	}
+	defer e.endTurn(ctx, t)
+	return e.grant(ctx, conn, g, r, plan, t)
 }
 
 // grant makes the access at the target, and the grant active. Whoever finds that the grant was taken further meanwhile
 // undoes what it did.
-func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.Grant, r access.Request, plan access.Plan) error {
+func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.Grant, r access.Request, plan access.Plan, t *turn) error {
 	order := e.order(g, r)
-	out, err := conn.Grant(ctx, order, plan)
+	out, err := e.give(ctx, conn, order, plan, t)
 	if is(err, access.KindInvalid) || is(err, access.KindNotFound) {
 		return e.giveUp(ctx, g, err)
 	}
@@ -138,15 +156,18 @@ func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.
 		g := g
 		forgetOnlyOrder(&g)
 		c.dueAt(&g, g.Deadline)
+		if err := c.settle(t); err != nil {
+			return err
+		}
 		if err := c.keepOutcome(g, order, out); err != nil {
 			return err
 		}
 		return c.move(&g, access.GrantActive, access.Event{Detail: map[string]string{"deadline": g.Deadline.Format(time.RFC3339Nano)}})
 	})
 	if is(err, access.KindConflict) {
-		return e.undoActivation(ctx, conn, order, plan)
+		return e.undoActivation(ctx, conn, order, plan, t)
 	}
-	if err == nil {
+	if err == nil && t == nil { // what is shared waits for the store: see keepAtHand
 		if out.Plan != nil {
 			plan = *out.Plan
 		}
@@ -166,7 +187,7 @@ func forgetOnlyOrder(g *access.Grant) {
 // undoActivation takes back what an activation brought about after the grant had been taken further, and lets the
 // grant end without waiting for that order any longer. Where another order took it further, what is live rests on both,
 // and stays.
-func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan) error {
+func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan, t *turn) error {
 	now, err := e.loadGrant(ctx, order.Grant)
 	if err != nil || now.State == access.GrantActivating || now.State == access.GrantActive {
 		return err
@@ -174,7 +195,7 @@ func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, 
 	if planted.Active(planted.UndoSkipped) {
 		return nil
 	}
-	if err := undo(ctx, conn, order, plan); err != nil {
+	if err := e.undo(ctx, conn, order, plan, t); err != nil {
 		return err
 	}
 	return lost(e.update(ctx, txUndone, func(c *change) error {
@@ -188,11 +209,11 @@ func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, 
 	}))
 }
 
-// undo takes back what an order brought about after the grant had been taken further. It may be late: taking back
-// always may.
-func undo(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan) error {
+// undo takes back what an order brought about after the grant had been taken further. Taking back an object of the
+// grant's own may be late; a shared right is left alone once the turn is over.
+func (e *Engine) undo(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan, t *turn) error {
 	order.ActBy = time.Time{}
-	_, err := conn.Revoke(ctx, order, plan)
+	_, err := e.takeAway(ctx, conn, order, plan, t)
 	return err
 }
 

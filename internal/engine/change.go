@@ -32,6 +32,13 @@ const (
 	txSequence  store.TxName = "sequence"
 	txVoided    store.TxName = "leases-voided"
 	txOffline   store.TxName = "removed-offline"
+	txTurn      store.TxName = "turn"
+	txTurnEnd   store.TxName = "turn-end"
+	txWaited    store.TxName = "waited"
+	txMissing   store.TxName = "missing"
+	txFound     store.TxName = "found"
+	txGone      store.TxName = "gone"
+	txAccept    store.TxName = "accept"
 )
 
 // Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
@@ -40,7 +47,7 @@ func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
 		txFetched, txRevoke, txRemoved, txTidied, txSequence,
-		txOffline, txVoided,
+		txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing, txFound, txGone, txAccept,
 	}
 }
 
@@ -198,6 +205,11 @@ func (c *change) move(g *access.Grant, to access.GrantState, ev access.Event) er
 	}
 	if err := c.save(g); err != nil {
 		return err
+	}
+	if to == access.GrantEnded && c.engine.shares(g.Entitlement.Connector) {
+		if err := c.Atoms().Drop(g.Tenant, g.ID); err != nil {
+			return err
+		}
 	}
 	ev.Kind, ev.From, ev.To = grantEvents[to], string(from), string(to)
 	return c.recordGrant(*g, ev)

@@ -72,6 +72,8 @@ func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Gran
 		return access.Grant{}, access.Errorf(access.KindDenied, "Only the principal of a grant can have its credential.")
 	case g.Principal != actor.ID:
 		return access.Grant{}, access.Errorf(access.KindNotFound, "You have no grant %s.", id)
+	case !c.engine.issues(g.Entitlement.Connector):
+		return access.Grant{}, access.Errorf(access.KindInvalid, "Grant %s needs no credential: use the log-in that you have at %s.", id, g.Entitlement.Connector)
 	case g.State == access.GrantScheduled || g.State == access.GrantActivating:
 		return access.Grant{}, access.Errorf(access.KindConflict, "Grant %s is still %s; try again when it is active.", id, g.State)
 	case g.State != access.GrantActive || !c.Now().Before(g.Deadline):
@@ -152,7 +154,7 @@ func (e *Engine) undoLate(ctx context.Context, g access.Grant, order connector.O
 		if err != nil {
 			return err
 		}
-		if err := undo(ctx, conn, order, plan); err != nil {
+		if err := e.undo(ctx, conn, order, plan, nil); err != nil {
 			return err
 		}
 	}

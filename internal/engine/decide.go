@@ -53,7 +53,7 @@ func (e *Engine) input(ctx context.Context, requester access.Principal, r access
 		Params: r.Params, BreakGlass: r.BreakGlass,
 	}
 	for _, ent := range r.Entitlements {
-		t, err := e.target(ctx, ent)
+		t, err := e.target(ctx, requester, ent)
 		if err != nil {
 			return policy.Input{}, err
 		}
@@ -82,8 +82,8 @@ func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
 	return nil
 }
 
-// target finds the resource of an entitlement; the error names the near miss.
-func (e *Engine) target(ctx context.Context, ent access.Entitlement) (policy.Target, error) {
+// target finds the resource of an entitlement, and the requester's account there; the error names the near miss.
+func (e *Engine) target(ctx context.Context, requester access.Principal, ent access.Entitlement) (policy.Target, error) {
 	c, ok := e.cfg.Connectors[ent.Connector]
 	if !ok {
 		return policy.Target{}, notFound("connector", string(ent.Connector), keys(e.cfg.Connectors))
@@ -92,7 +92,7 @@ func (e *Engine) target(ctx context.Context, ent access.Entitlement) (policy.Tar
 	if err != nil {
 		return policy.Target{}, err
 	}
-	return policy.Target{Entitlement: ent, Type: c.Type().Name, Labels: c.Labels(res)}, nil
+	return newTarget(c, requester, ent, res), nil
 }
 
 func keys[K ~string, V any](m map[K]V) iter.Seq[string] {

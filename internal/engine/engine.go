@@ -84,6 +84,18 @@ func (e *Engine) connector(name access.ConnectorName) (*connector.Connector, err
 	return c, nil
 }
 
+// shares reports whether what the connector gives are rights that several grants may hold.
+func (e *Engine) shares(name access.ConnectorName) bool {
+	c, ok := e.cfg.Connectors[name]
+	return ok && c.Type().Traits.Shared()
+}
+
+// issues reports whether the connector issues credentials.
+func (e *Engine) issues(name access.ConnectorName) bool {
+	c, ok := e.cfg.Connectors[name]
+	return ok && !c.Type().Traits.NoCredential
+}
+
 // CheckConnectors refuses a configuration that lacks a connector with grants that have not ended: they could not be
 // taken back.
 func (e *Engine) CheckConnectors(ctx context.Context) error {

@@ -69,14 +69,19 @@ func (c *change) beginRevoking(g *access.Grant, ev access.Event) error {
 	return c.move(g, access.GrantRevoking, ev)
 }
 
-// remove takes the access away and reads back that it is gone. Only that ends the grant.
+// remove takes the access away and reads back that it is gone, or explained by something else. Only that ends the grant.
 func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access.Grant) error {
 	plan, err := e.openPlan(ctx, g.ID)
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
+	t, err := e.beginTurn(ctx, conn, turnOf(g), plan.Atoms)
+	if err != nil {
+		return e.retry(ctx, g, err)
+	}
+	defer e.endTurn(ctx, t)
 	order := e.order(g, access.Request{})
-	removal, err := conn.Revoke(ctx, order, plan)
+	removal, err := e.takeAway(ctx, conn, order, plan, t)
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
@@ -85,30 +90,22 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return err
 	}
-	presence, err := conn.Observe(ctx, order, plan)
+	back, err := e.readBack(ctx, conn, order, plan, t)
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
-	state := presence.State()
-	if planted.Active(planted.EndedWithoutObserve) {
-		state = connector.Absent
-	}
-	switch state {
-	case connector.Absent:
-		return lost(e.update(ctx, txRemoved, func(c *change) error {
-			g := g
-			return c.removed(&g, removal, presence, read)
-		}))
-	case connector.Present:
-		return e.fail(ctx, g, access.Errorf(access.KindUnavailable, "The access was removed, and yet reading it back shows it."))
-	default:
-		return e.fail(ctx, g, access.Errorf(access.KindUnavailable, "The access was removed, and reading it back shows nothing at all; blind is not gone."))
-	}
+	return lost(e.update(ctx, txRemoved, func(c *change) error {
+		g := g
+		if err := c.settle(t); err != nil {
+			return err
+		}
+		return c.removed(&g, removal, back, read)
+	}))
 }
 
-// removed ends a grant whose access was read back as gone by a read that began at read, unless something issued under it
-// could still have effect then.
-func (c *change) removed(g *access.Grant, removal connector.Removal, presence connector.Presence, read time.Time) error {
+// removed ends a grant whose access was read back as gone, or as kept by something else, by a read that began at read,
+// unless something issued under it could still have effect then.
+func (c *change) removed(g *access.Grant, removal connector.Removal, back reading, read time.Time) error {
 	if planted.Active(planted.LateOrderForgotten) {
 		g.ActBy = time.Time{}
 	}
@@ -125,13 +122,13 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, presence co
 		return c.save(g)
 	}
 	g.DueAt, g.ActBy = time.Time{}, time.Time{}
-	g.VerifiedAt, g.VerifiedBy = read, presence.ReadBy
+	g.VerifiedAt, g.VerifiedBy, g.KeptBy = read, back.by, back.keptBy
 	g.Housekeeping = removal.Housekeeping
 	if g.Housekeeping != "" {
 		g.DueAt = c.Now()
 	}
 	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
-		"reason": string(g.EndReason), "verified_by": presence.ReadBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
+		"reason": string(g.EndReason), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
 		"housekeeping": removal.Housekeeping,
 	}})
 }

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -40,7 +42,8 @@ const (
 )
 
 // Runner calls Step: each connector has a lane of its own with a few workers, so that a target that is slow or dead
-// delays no other. One worker calls Lapse, and one Sequence. A worker holds one timer however many grants there are.
+// delays no other. One worker calls Lapse, and one Sequence. A worker holds one timer however many grants there are. One
+// more worker for each connector calls Reconcile, at the start and every few minutes.
 type Runner struct {
 	engine *Engine
 	cancel context.CancelFunc
@@ -61,6 +64,7 @@ func (r *Runner) Start() {
 				r.done.Go(func() { r.loop(ctx, lane, r.stepper(ctx, lane)) })
 			}
 		}
+		r.done.Go(func() { r.reconcile(ctx, store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name}) })
 	}
 	r.done.Go(func() {
 		r.loop(ctx, requestsLane, func() (Progress, error) {
@@ -170,4 +174,38 @@ func (r *Runner) pause(ctx context.Context, p Progress, err error) time.Duration
 	default:
 		return max(laneFloor, min(p.Next.Sub(now), laneCeiling))
 	}
+}
+
+// reconcile compares a connector's target with the books again and again.
+func (r *Runner) reconcile(ctx context.Context, lane store.Lane) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		c, err := r.engine.Reconcile(ctx, lane)
+		switch log := r.engine.cfg.Log; {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			log.WarnContext(ctx, "a target could not be compared with the books", "connector", lane.Connector, "error", err)
+		case c.Opened+c.Gone+c.Missing+c.Unread > 0:
+			log.InfoContext(ctx, "a target was compared with the books", "connector", lane.Connector, "sighted", c.Sighted,
+				"opened", c.Opened, "gone", c.Gone, "missing", c.Missing, "unread", c.Unread)
+		}
+		timer.Reset(r.jittered(r.engine.cfg.Connectors[lane.Connector].Reconcile()))
+	}
+}
+
+// jittered is about d: a tenth more or less, so that connectors and nodes do not all ask at once.
+func (r *Runner) jittered(d time.Duration) time.Duration {
+	var b [8]byte
+	if _, err := io.ReadFull(r.engine.cfg.Random, b[:]); err != nil {
+		return d
+	}
+	tenth := d / 10
+	return d - tenth + time.Duration(binary.BigEndian.Uint64(b[:])%uint64(2*tenth+1))
 }

@@ -106,6 +106,9 @@ func (e *Engine) keepAtHand(ctx context.Context) error {
 	heard := time.Now()
 	soon := map[access.GrantID]*handy{}
 	for name := range e.cfg.Connectors {
+		if e.shares(name) {
+			continue // who else holds a right, and whose turn it is, only the store knows
+		}
 		if err := e.readUpcoming(ctx, name, said.Add(standbyAhead), soon); err != nil {
 			return err
 		}

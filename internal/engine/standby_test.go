@@ -143,3 +143,28 @@ func TestAStoreThatStumblesIsNotAway(t *testing.T) {
 		}
 	}, option)
 }
+
+// Who else holds a shared right only the store knows. Without it nothing of it is taken away, and with it at once.
+func TestSharedRightWaitsForTheStore(t *testing.T) {
+	option, j := withJournal(t)
+	shared(t, func(t *testing.T, w *World) {
+		first, second := ask(t, w, Alice, Read, 5*time.Minute), ask(t, w, Alice, Read, time.Hour)
+		pass(2 * time.Minute)
+		w.LoseStore(true)
+		pass(20 * time.Minute)
+		wantMember(t, w, Alice, readers, true, "while the store is away")
+		w.LoseStore(false)
+		pass(5 * time.Second)
+		wantEnded(t, grantOf(t, w, first), access.EndExpired)
+		wantMember(t, w, Alice, readers, true, "while the second grant lives")
+		w.LoseStore(true)
+		pass(time.Hour)
+		w.LoseStore(false)
+		pass(5 * time.Second)
+		wantEnded(t, grantOf(t, w, second), access.EndExpired)
+		wantMember(t, w, Alice, readers, false, "after both, with the store")
+		if n := journalled(t, j); n != 0 {
+			t.Errorf("the journal has %d records, want none", n)
+		}
+	}, option)
+}

@@ -195,6 +195,9 @@ func lost(err error) error {
 
 // order is what the driver may know of the grant.
 func (e *Engine) order(g access.Grant, r access.Request) connector.Order {
+	if !e.issues(g.Entitlement.Connector) {
+		r.Recipient = nil
+	}
 	return connector.Order{
 		Grant: g.ID, Attempt: g.Attempt, ActBy: g.DueAt, Mark: e.mark(g.Entitlement.Connector, g.ID), Tenant: g.Tenant,
 		Principal: g.Principal, Account: g.Account, Entitlement: g.Entitlement, Params: r.Params, Recipient: r.Recipient,

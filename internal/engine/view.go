@@ -266,7 +266,7 @@ func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words
 			for _, perm := range res.Permissions {
 				ent := access.Entitlement{Connector: access.ConnectorName(name), Resource: res.Name, Permission: perm}
 				if matches(ent, words) {
-					in.Targets = append(in.Targets, policy.Target{Entitlement: ent, Type: c.Type().Name, Labels: c.Labels(res)})
+					in.Targets = append(in.Targets, newTarget(c, actor, ent, res))
 				}
 			}
 		}

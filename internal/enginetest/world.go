@@ -64,9 +64,11 @@ type World struct {
 	Connector *connector.Connector
 	Directory *directory.Directory
 	// Path is the store's file.
-	Path string
-	gone *departed
-	away *atomic.Bool
+	Path     string
+	gone     *departed
+	away     *atomic.Bool
+	settings settings
+	config   engine.Config
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
 }
@@ -80,6 +82,10 @@ type settings struct {
 	timeout  time.Duration
 	log      *slog.Logger
 	traits   func(*connector.Traits)
+	groups   connector.Provenance
+	target   *memory.Target
+	driver   func(connector.Driver) connector.Driver
+	real     func() (connector.Type, connector.Driver)
 	observer Observer
 	wrap     func(store.Store) store.Store
 	journal  engine.Journal
@@ -117,6 +123,24 @@ func WithObserver(o Observer, wrap func(store.Store) store.Store) Option {
 // WithJournal keeps there what is taken back while the store is away.
 func WithJournal(j engine.Journal) Option { return func(s *settings) { s.journal = j } }
 
+// WithGroups makes the target one of memberships, of that provenance, in place of accounts for each grant. Everybody has
+// an account there, of their own name, but Mallory and the agent. Write stands for the groups orders:read and orders:write.
+func WithGroups(p connector.Provenance) Option { return func(s *settings) { s.groups = p } }
+
+// WithDriver puts something between the engine and the driver.
+func WithDriver(f func(connector.Driver) connector.Driver) Option {
+	return func(s *settings) { s.driver = f }
+}
+
+// WithConnector takes a connector to a real target in place of the one in memory. It is opened once for each node, has the
+// resource orders, and knows everybody by their names.
+func WithConnector(open func() (connector.Type, connector.Driver)) Option {
+	return func(s *settings) { s.real = open }
+}
+
+// WithTarget takes a target that is there already, so that two companies share it.
+func WithTarget(t *memory.Target) Option { return func(s *settings) { s.target = t } }
+
 // New makes a company that is torn down with the test.
 func New(t testing.TB, options ...Option) *World {
 	t.Helper()
@@ -124,36 +148,42 @@ func New(t testing.TB, options ...Option) *World {
 	for _, o := range options {
 		o(&s)
 	}
-	w := &World{TB: t, Path: filepath.Join(t.TempDir(), "curfew.db"), away: &atomic.Bool{}}
-	w.Target = memory.NewTarget(memory.Options{Clock: s.clock, Resources: []access.Resource{
-		{Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"}},
-		{Name: "archive", Permissions: []string{"read"}},
-	}})
-	w.open(s)
+	w := &World{TB: t, Path: filepath.Join(t.TempDir(), "curfew.db"), settings: s, Target: s.target, away: &atomic.Bool{}}
+	if w.Target == nil && s.real == nil {
+		w.Target = w.newTarget()
+	}
+	w.open()
 	return w
 }
 
-func (w *World) open(s settings) {
+func (w *World) newTarget() *memory.Target {
 	w.Helper()
-	ctx := context.Background()
-	st, err := sqlstore.OpenSQLite(ctx, w.Path, sqlstore.Options{Clock: s.clock})
+	t := memory.NewTarget(memory.Options{
+		Clock: w.settings.clock,
+		Resources: []access.Resource{
+			{Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"}},
+			{Name: "archive", Permissions: []string{"read"}},
+		},
+		Groups: map[string][]string{"orders:write": {"orders:read", "orders:write"}},
+	})
+	if w.settings.groups != "" {
+		for _, name := range []string{Alice, AliceAdmin, Bob, Carol, Dave, Erin, Olga} {
+			w.must(t.AddAccount(memory.Account{Name: name}, ""))
+		}
+	}
+	return t
+}
+
+func (w *World) open() {
+	w.Helper()
+	s := w.settings
+	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
 	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away}
 	if s.wrap != nil {
 		w.Store = s.wrap(w.Store)
 	}
 	w.Cleanup(func() { w.must(st.Close()) })
-
-	typ := memory.Type()
-	if s.traits != nil {
-		s.traits(&typ.Traits)
-	}
-	w.Connector = connector.New(w.Target.Driver(s.clock), connector.Options{
-		Name: "orders-db", Type: typ, Labels: map[string]string{"team": "orders"}, Timeout: s.timeout, Clock: s.clock,
-		Observer: s.observer,
-	})
-	w.Cleanup(func() { w.must(w.Connector.Close()) })
-
 	w.Directory, err = directory.New(People(), map[access.Role][]policy.Selector{
 		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
 	})
@@ -161,13 +191,63 @@ func (w *World) open(s settings) {
 	w.gone = &departed{Directory: w.Directory}
 	set, err := policy.Compile(s.policies)
 	w.must(err)
-	w.Engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: "test", Store: w.Store, Sealer: w.sealer(), Directory: w.gone,
-		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector}, Policies: set,
+	var installation string
+	w.must(st.View(context.Background(), func(tx store.Tx) (err error) {
+		installation, err = tx.Installation().ID()
+		return err
+	}))
+	w.config = engine.Config{
+		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(), Directory: w.gone, Policies: set,
 		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
 		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: s.log,
 		Observer: s.observer, Journal: s.journal,
+	}
+	w.Connector = w.connect()
+	w.Engine = w.node(w.Connector)
+}
+
+// connect opens one more connector on the target.
+func (w *World) connect() *connector.Connector {
+	w.Helper()
+	s := w.settings
+	rule, err := policy.CompileAccountRule(`principal.subject == "mallory" || principal.kind == "agent" ? "" : principal.subject`)
+	w.must(err)
+	labels := map[string]string{"team": "orders"}
+	var typ connector.Type
+	var driver connector.Driver
+	switch {
+	case s.real != nil:
+		typ, driver = s.real()
+		labels["env"] = "prod"
+	case s.groups != "":
+		typ, driver = w.Target.GroupType(s.groups), w.Target.GroupDriver(s.clock, s.groups)
+	default:
+		typ, driver = memory.Type(), w.Target.Driver(s.clock)
+	}
+	if s.traits != nil {
+		s.traits(&typ.Traits)
+	}
+	if s.driver != nil {
+		driver = s.driver(driver)
+	}
+	c := connector.New(driver, connector.Options{
+		Name: "orders-db", Type: typ, Labels: labels, Timeout: s.timeout, Account: rule, Clock: s.clock, Observer: s.observer,
 	})
+	w.Cleanup(func() { w.must(c.Close()) })
+	return c
+}
+
+// node makes an engine of this company.
+func (w *World) node(c *connector.Connector) *engine.Engine {
+	config := w.config
+	config.Connectors = map[access.ConnectorName]*connector.Connector{"orders-db": c}
+	return engine.New(config)
+}
+
+// Node makes one more engine on the same store and the same target, as another machine would.
+func (w *World) Node() *engine.Engine {
+	w.Helper()
+	return w.node(w.connect())
 }
 
 func (w *World) sealer() *secret.Sealer {
@@ -183,9 +263,40 @@ func (w *World) sealer() *secret.Sealer {
 	return sealer
 }
 
+// Restored is a company with the keys, the people and the target of this one, whose books are its own: what this one was
+// before its store was restored from an older backup.
+func (w *World) Restored() *World {
+	w.Helper()
+	r := &World{TB: w.TB, Path: filepath.Join(w.TempDir(), "curfew.db"), Target: w.Target, Directory: w.Directory, gone: w.gone, away: w.away, settings: w.settings}
+	st, err := sqlstore.OpenSQLite(context.Background(), r.Path, sqlstore.Options{Clock: w.settings.clock})
+	w.must(err)
+	w.Cleanup(func() { w.must(st.Close()) })
+	r.Store, r.config = st, w.config
+	r.config.Store = st
+	r.Connector = r.connect()
+	r.Engine = r.node(r.Connector)
+	return r
+}
+
+// Settle lets an engine of the company do everything that is due now, without a runner.
+func (w *World) Settle(e *engine.Engine) {
+	w.Helper()
+	ctx := context.Background()
+	for claimed := 1; claimed > 0; {
+		now, err := w.Store.Now(ctx)
+		w.must(err)
+		p, err := e.Step(ctx, now, store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db"}, 16)
+		w.must(err)
+		claimed = p.Claimed
+	}
+}
+
 // Run starts a runner, which stops with the test.
-func (w *World) Run() {
-	r := engine.NewRunner(w.Engine)
+func (w *World) Run() { w.RunNode(w.Engine) }
+
+// RunNode starts a runner for one of the company's engines, which stops with the test.
+func (w *World) RunNode(e *engine.Engine) {
+	r := engine.NewRunner(e)
 	r.Start()
 	w.Cleanup(r.Stop)
 }

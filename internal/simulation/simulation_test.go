@@ -116,9 +116,20 @@ func places() []string {
 		"weather: the store is down", "weather: the target is down", "weather: what users made is locked",
 	}
 	for _, name := range engine.Transactions() {
-		list = append(list, "commit "+string(name))
+		if !slices.Contains(notSimulated(), name) {
+			list = append(list, "commit "+string(name))
+		}
 	}
 	return list
+}
+
+// notSimulated are the transactions of what no simulated world has: connectors whose grants share rights, comparisons
+// with the target, a Runner, and so nobody who takes back without the store or voids leases at a start. Package crash
+// passes each of them.
+func notSimulated() []store.TxName {
+	return []store.TxName{
+		"turn", "turn-end", "waited", "missing", "found", "gone", "accept", "removed-offline", "leases-voided",
+	}
 }
 
 func TestSameSeedSameTrace(t *testing.T) {
