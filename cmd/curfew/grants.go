@@ -93,7 +93,11 @@ func withError(note string, g client.Grant) string {
 func endText(g client.Grant) string {
 	text := string(g.EndReason)
 	if !g.VerifiedAt.IsZero() {
-		text += "; read back as gone at " + g.VerifiedAt.Format(time.RFC3339)
+		what := "gone"
+		if g.KeptBy != "" {
+			what = "kept by " + g.KeptBy
+		}
+		text += "; read back as " + what + " at " + g.VerifiedAt.Format(time.RFC3339)
 	}
 	return withError(text, g)
 }

@@ -210,6 +210,10 @@ func (p *program) tellGrant(g client.Grant) {
 	default:
 		return
 	}
-	p.say("Get the credential:   curfew credential %s", id)
+	if g.Account != "" {
+		p.say("Use the log-in that you have there: %s", g.Account)
+	} else {
+		p.say("Get the credential:   curfew credential %s", id)
+	}
 	p.say("Give it back early:   curfew return %s", id)
 }

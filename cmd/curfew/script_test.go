@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	asked N           waits until there are N requests
 //	logs-in FILE      logs in at the target with the credential in a JSON file; ! logs-in must be refused
 //	target down       makes the target unreachable for what takes access away
+//	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
 //	mode MODE FILE    checks a file's or a folder's permissions
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "logs-in": logsIn, "target": target, "mode": mode,
+			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "logs-in": logsIn, "target": target, "foreign": foreign, "mode": mode,
 		},
 		UpdateScripts: os.Getenv("CURFEW_UPDATE_SCRIPTS") != "",
 	})
@@ -125,6 +126,12 @@ func named(ts *testscript.TestScript) (ids, names []string) {
 	grants, _, err := w.Engine.Grants(context.Background(), w.Who(enginetest.Carol), engine.All, true, page)
 	ts.Check(err)
 	slices.Reverse(grants)
+	findings, _, err := w.Engine.Findings(context.Background(), w.Who(enginetest.Carol), true, page)
+	ts.Check(err)
+	slices.Reverse(findings)
+	for i, f := range findings {
+		ids, names = append(ids, string(f.ID)), append(names, fmt.Sprintf("F%d", i+1))
+	}
 	for i, g := range grants {
 		ids, names = append(ids, string(g.ID)), append(names, fmt.Sprintf("G%d", i+1))
 	}
@@ -204,6 +211,14 @@ func target(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, revive := world(ts).Target.Inject(memory.Fault{Call: connector.CallRevoke, Moment: memory.BeforeEffect, Effect: memory.Fail})
 	ts.Defer(revive)
+}
+
+func foreign(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 1, "foreign MARK")
+	w := world(ts)
+	ts.Check(w.Target.AddAccount(memory.Account{Name: "somebody-else", Mark: access.Mark(args[0])}, ""))
+	_, err := w.Engine.Reconcile(context.Background(), store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db"})
+	ts.Check(err)
 }
 
 func mode(ts *testscript.TestScript, _ bool, args []string) {

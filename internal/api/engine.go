@@ -14,6 +14,7 @@ type Engine interface {
 	Entitlements
 	Requests
 	Grants
+	Findings
 	Metrics
 }
 
@@ -40,6 +41,12 @@ type Grants interface {
 	Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
 	Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error)
 	Credential(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (access.SealedCredential, error)
+}
+
+// Findings are read, and accepted.
+type Findings interface {
+	Findings(ctx context.Context, actor access.Principal, all bool, page store.Page) ([]access.Finding, string, error)
+	AcceptFinding(ctx context.Context, actor access.Principal, id access.FindingID, reason string) (access.Finding, error)
 }
 
 // Metrics are read by those who oversee everything.

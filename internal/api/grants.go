@@ -13,6 +13,7 @@ type Grant struct {
 	Request     string    `json:"request"`
 	Principal   string    `json:"principal"`
 	Entitlement string    `json:"entitlement"`
+	Account     string    `json:"account,omitempty" doc:"Who the principal is at the target, where it has accounts of its own"`
 	State       string    `json:"state" enum:"scheduled,activating,active,revoking,ended"`
 	Duration    string    `json:"duration" doc:"How long it lives from activation"`
 	CreatedAt   time.Time `json:"created_at"`
@@ -20,8 +21,9 @@ type Grant struct {
 	Deadline    time.Time `json:"deadline,omitzero"`
 	EndReason   string    `json:"end_reason,omitempty" enum:"expired,returned,revoked,failed,ineligible,withdrawn,removed_at_target,attested"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
-	VerifiedAt  time.Time `json:"verified_at,omitzero" doc:"When the target was read and the access was not there"`
+	VerifiedAt  time.Time `json:"verified_at,omitzero" doc:"When the target was read and the access was not there, or is what kept_by explains"`
 	VerifiedBy  string    `json:"verified_by,omitempty" doc:"Which reader read it"`
+	KeptBy      string    `json:"kept_by,omitempty" doc:"What still explains rights that the ended grant shared: IDs of grants, and standing, with spaces between"`
 	// ResidualUntil keeps a grant in revoking although everything that can be removed is.
 	ResidualUntil time.Time `json:"residual_until,omitzero" doc:"When the last thing that was issued and cannot be unissued stops working"`
 	SessionsEnded int       `json:"sessions_ended,omitempty" doc:"Open sessions that were ended when it was taken back"`
@@ -105,9 +107,9 @@ func shown(g access.Grant, err error) (*grantOutput, error) {
 func newGrant(g access.Grant) Grant {
 	return Grant{
 		ID: string(g.ID), Request: string(g.Request), Principal: principalText(g.Principal),
-		Entitlement: g.Entitlement.String(), State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
+		Entitlement: g.Entitlement.String(), Account: g.Account, State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
 		ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
-		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, ResidualUntil: utc(g.ResidualUntil),
+		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, KeptBy: g.KeptBy, ResidualUntil: utc(g.ResidualUntil),
 		SessionsEnded: g.SessionsEnded, Housekeeping: g.Housekeeping, LastError: g.LastError,
 	}
 }

@@ -25,6 +25,9 @@ func (s *surface) routes(a huma.API) {
 	route(s, a, post, "/v1/grants/{id}/return", 200, "return-grant", "Give a grant of mine back early", s.returnGrant)
 	route(s, a, post, "/v1/grants/{id}/revoke", 200, "revoke-grant", "Take a grant back", s.revokeGrant)
 	route(s, a, post, "/v1/grants/{id}/credential", 200, "issue-credential", "Get a grant's credential, sealed to a key of mine", s.issueCredential)
+
+	route(s, a, get, "/v1/findings", 200, "list-findings", "List what the targets show and the books do not explain, newest first", s.listFindings)
+	route(s, a, post, "/v1/findings/{id}/accept", 200, "accept-finding", "Say that what was found may stay", s.acceptFinding)
 }
 
 // route registers one operation. Its errors leave through problem, whatever they are.
