@@ -99,6 +99,7 @@ func (l *life) holdAgainstTheBooks() {
 			l.Errorf("the role %s is valid until %s, and its grant until %s", r.name, r.until, g.Deadline)
 		}
 	}
+	l.holdMembershipAgainstTheBooks(grants)
 }
 
 // nothingLeft waits until every grant has ended and nothing of any is at PostgreSQL, not even something to tidy.
@@ -136,5 +137,8 @@ func (l *life) nothingLeft() {
 		if g.VerifiedAt.IsZero() && !g.ActivatedAt.IsZero() {
 			l.Errorf("grant %s was activated and never read back as gone", g.ID)
 		}
+	}
+	if l.isMember() {
+		l.Errorf("at the end of everything %s is a member of a group", l.logIn)
 	}
 }

@@ -60,6 +60,9 @@ func serve(path string, at point) error {
 	if err != nil {
 		return err
 	}
+	for i := range c.Connectors {
+		c.Connectors[i].Reconcile = time.Second // lives are short
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -11,7 +11,7 @@ import (
 // books before anything else runs, and curfewd is started again and brings everything to its end. A point that the life
 // does not pass fails.
 func TestCrash(t *testing.T) {
-	pg, err := localpeer.StartPostgres(t.Context(), localpeer.PostgresOptions{})
+	pg, err := localpeer.StartPostgres(t.Context(), localpeer.PostgresOptions{Settings: map[string]string{"max_connections": "300"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,9 @@ type life struct {
 	at      point
 	config  string
 	storeAt string
-	child   *process
+	// logIn is the role that Alice has at PostgreSQL without Curfew.
+	logIn string
+	child *process
 	// died is set once the child was killed and what it left was looked at.
 	died bool
 }
@@ -39,7 +41,7 @@ server: {listen: "127.0.0.1:0"}
 store: "sqlite:curfew.db"
 directory:
   static:
-    - {id: alice, kind: human, groups: [engineering], token: "file:%[1]s/alice"}
+    - {id: alice, kind: human, groups: [engineering], attributes: {db_user: "%[2]s"}, token: "file:%[1]s/alice"}
     - {id: bob, kind: human, groups: [leads], token: "file:%[1]s/bob"}
     - {id: carol, kind: human, groups: [platform], token: "file:%[1]s/carol"}
 roles: {admin: ["group:platform"]}
@@ -49,12 +51,23 @@ connectors:
     dsn: "file:%[1]s/dsn"
     timeout: 2s
     databases: [orders]
+    max_connections: 6
     scram_iterations: 1
     permissions:
       read: {roles: [orders_read]}
       write: {roles: [orders_write]}
       slow: {roles: [orders_read]}
+  members:
+    type: postgres-membership
+    dsn: "file:%[1]s/dsn"
+    timeout: 2s
+    databases: [orders]
+    max_connections: 6
+    account: principal.attributes.db_user
+    permissions:
+      read: {roles: [orders_read]}
 policies:
+  - {name: members, who: ["group:engineering"], what: ["members/orders:read"], max_duration: 1h, approve: auto}
   - {name: read, who: ["group:engineering"], what: ["db/orders:read"], max_duration: 1h, approve: auto}
   - {name: write, who: ["group:engineering"], what: ["db/orders:write"], max_duration: 1h, approve: [{from: ["group:leads"]}]}
   - {name: slow, who: ["group:engineering"], what: ["db/orders:slow"], max_duration: 1h, approve: [{from: ["group:leads"], within: 1s}]}
@@ -101,7 +114,8 @@ func connect(t *testing.T, dsn string) *pgx.Conn {
 func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
 	t.Helper()
 	folder := t.TempDir()
-	files := map[string]string{"dsn": pg.DSN("postgres", "curfew", dsnPassword), "curfew.yaml": fmt.Sprintf(configText, folder)}
+	logIn := fmt.Sprintf("alice_%d", slices.Index(points(), at))
+	files := map[string]string{"dsn": pg.DSN("postgres", "curfew", dsnPassword), "curfew.yaml": fmt.Sprintf(configText, folder, logIn)}
 	for _, who := range []string{"alice", "bob", "carol"} {
 		files[who] = who + "-token-" + filepath.Base(folder)
 	}
@@ -112,7 +126,8 @@ func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), lifeLimit)
 	t.Cleanup(cancel)
-	l := &life{T: t, ctx: ctx, pg: pg, at: at, config: filepath.Join(folder, "curfew.yaml"), storeAt: filepath.Join(folder, "curfew.db")}
+	l := &life{T: t, ctx: ctx, pg: pg, at: at, config: filepath.Join(folder, "curfew.yaml"), storeAt: filepath.Join(folder, "curfew.db"), logIn: logIn}
+	l.makeLogIn()
 	l.child = start(t, l.config, at)
 	return l
 }
@@ -177,7 +192,7 @@ func (l *life) resurrect() {
 }
 
 // lead passes every point: a request that lapses, one that is withdrawn, a grant that is reviewed, used and given back
-// while something of its user's is in the way, and one that expires.
+// while something of its user's is in the way, one that expires, two that share a right, and what others have made.
 func (l *life) lead() {
 	l.Helper()
 	l.waitRequest(l.submit("slow"), client.RequestState(access.RequestLapsed))
@@ -206,6 +221,8 @@ func (l *life) lead() {
 	l.returnDuringActivation()
 	l.ended(l.active(l.submit("read")), access.EndExpired)
 	l.expireWithoutTheStore()
+	l.shareARight()
+	l.findOthers()
 	l.nothingLeft()
 }
 
@@ -293,13 +310,11 @@ func done(err error, r answer, also ...int) error {
 	return fmt.Errorf("status %d", r.StatusCode())
 }
 
-// submit asks for a permission for three seconds. After a death nobody knows whether it was kept, so it is asked again.
-func (l *life) submit(permission string) (id string) {
+// submit asks for something. After a death nobody knows whether it was kept, so it is asked again.
+func (l *life) submit(what string) (id string) {
 	l.Helper()
-	l.step("submit "+permission, func() error {
-		r, err := l.as("alice").SubmitRequestWithResponse(l.ctx, nil, client.RequestBody{
-			Entitlements: []string{"db/orders:" + permission}, Duration: durations[permission],
-		})
+	l.step("submit "+what, func() error {
+		r, err := l.as("alice").SubmitRequestWithResponse(l.ctx, nil, wishes[what])
 		if err := done(err, r); err != nil {
 			return err
 		}
@@ -308,7 +323,13 @@ func (l *life) submit(permission string) (id string) {
 	return id
 }
 
-var durations = map[string]string{"slow": "1m", "write": "10m", "read": "2s"}
+// wishes are what Alice asks for.
+var wishes = map[string]client.RequestBody{
+	"slow":    {Entitlements: []string{"db/orders:slow"}, Duration: "1m"},
+	"write":   {Entitlements: []string{"db/orders:write"}, Duration: "10m"},
+	"read":    {Entitlements: []string{"db/orders:read"}, Duration: "2s"},
+	"members": {Entitlements: []string{"members/orders:read"}, Duration: "10m"},
+}
 
 func (l *life) waitRequest(id string, state client.RequestState) {
 	l.Helper()

@@ -17,15 +17,15 @@ import (
 // point is a place at which the process can be killed: "commit activate before", "call grant after".
 type point string
 
-// points lists them all, from the engine's own list of transactions and the connector's own list of calls. Two calls
-// are no part of a grant's life yet: nothing extends, and nothing reconciles.
+// points lists them all, from the engine's own list of transactions and the connector's own list of calls. One call is
+// no part of a grant's life yet: nothing extends.
 func points() []point {
 	var out []point
 	for _, tx := range engine.Transactions() {
 		out = append(out, commitPoint(tx, "before"), commitPoint(tx, "after"))
 	}
 	for _, c := range connector.Calls() {
-		if c != connector.CallExtend && c != connector.CallList {
+		if c != connector.CallExtend {
 			out = append(out, callPoint(c, "before"), callPoint(c, "after"))
 		}
 	}
@@ -100,6 +100,14 @@ func (d mortalDriver) Discover(ctx context.Context) iter.Seq2[access.Resource, e
 		d.pass(callPoint(connector.CallDiscover, "before"))
 		defer d.pass(callPoint(connector.CallDiscover, "after"))
 		d.Driver.Discover(ctx)(yield)
+	}
+}
+
+func (d mortalDriver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
+	return func(yield func(access.Sighting, error) bool) {
+		d.pass(callPoint(connector.CallList, "before"))
+		defer d.pass(callPoint(connector.CallList, "after"))
+		d.Driver.List(ctx)(yield)
 	}
 }
 
