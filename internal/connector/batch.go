@@ -43,6 +43,13 @@ type BatchObserver interface {
 	ObserveBatch(ctx context.Context, tasks []Task) []Observation
 }
 
+// Batches reports whether the driver takes many grants back, and reads them back, at once.
+func (c *Connector) Batches() bool {
+	_, revokes := c.driver.(BatchRevoker)
+	_, observes := c.driver.(BatchObserver)
+	return revokes && observes
+}
+
 // RevokeAll is Revoke for each task, as many at once as the driver can. Each call of the driver obeys the earliest ActBy
 // of its tasks.
 func (c *Connector) RevokeAll(ctx context.Context, tasks []Task) []Revocation {

@@ -135,6 +135,18 @@ func (d mortalDriver) Revoke(ctx context.Context, o connector.Order, p access.Pl
 	return d.Driver.Revoke(ctx, o, p)
 }
 
+func (d mortalDriver) RevokeBatch(ctx context.Context, tasks []connector.Task) []connector.Revocation {
+	d.pass(callPoint(connector.CallRevoke, "before"))
+	defer d.pass(callPoint(connector.CallRevoke, "after"))
+	return d.Driver.(connector.BatchRevoker).RevokeBatch(ctx, tasks)
+}
+
+func (d mortalDriver) ObserveBatch(ctx context.Context, tasks []connector.Task) []connector.Observation {
+	d.pass(callPoint(connector.CallObserve, "before"))
+	defer d.pass(callPoint(connector.CallObserve, "after"))
+	return d.Driver.(connector.BatchObserver).ObserveBatch(ctx, tasks)
+}
+
 func (d mortalDriver) Tidy(ctx context.Context, o connector.Order, p access.Plan) (string, error) {
 	d.pass(callPoint(connector.CallTidy, "before"))
 	defer d.pass(callPoint(connector.CallTidy, "after"))

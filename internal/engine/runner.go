@@ -27,7 +27,7 @@ const (
 	queueWorkers = 4
 	// maxClaim bounds what a worker claims at once. One lease covers it all, so a worker begins with one grant, and takes
 	// more while there is more and the target is quick.
-	maxClaim = 16
+	maxClaim = 256
 	// quick is how long a Step may take that lets a worker take more.
 	quick = 200 * time.Millisecond
 	// laneFloor is the shortest pause between two looks at a lane that has something due which cannot be claimed.
@@ -113,7 +113,7 @@ func (r *Runner) stepper(ctx context.Context, lane store.Lane) func() (Progress,
 		if p.Claimed == limit && time.Since(began) < quick {
 			limit = min(2*limit, maxClaim)
 		} else {
-			limit = 1
+			limit = max(1, limit/2)
 		}
 		if err == nil {
 			errs = 0

@@ -39,14 +39,14 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit
 		return Progress{}, err
 	}
 	ctx = context.WithoutCancel(ctx) // what was begun is brought to its end
-	var errs []error
-	for _, g := range work {
-		t, err := e.cfg.Store.Now(ctx)
+	together, alone := apart(conn, work)
+	errs := []error{e.removeTogether(ctx, conn, together)}
+	for _, g := range alone {
+		over, err := e.leaseOver(ctx, conn, g)
 		if err != nil {
 			return Progress{Claimed: len(work)}, errors.Join(append(errs, err)...)
 		}
-		// What the lease leaves no time for is left to the next claim.
-		if t.Add(conn.Timeout()).After(g.DueAt) {
+		if over {
 			break
 		}
 		errs = append(errs, e.act(ctx, conn, g))
@@ -149,28 +149,36 @@ func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Gr
 // fail keeps a failed attempt with its grant and says when the next one is. The attempts never run out; what an
 // activation runs out of is time.
 func (e *Engine) fail(ctx context.Context, g access.Grant, cause error) error {
-	message := access.SafeMessage(cause)
+	e.attemptFailed(ctx, g, cause)
+	return lost(e.update(ctx, txFailed, func(c *change) error {
+		g := g
+		return c.failed(&g, cause)
+	}))
+}
+
+// attemptFailed tells whoever watches.
+func (e *Engine) attemptFailed(ctx context.Context, g access.Grant, cause error) {
 	e.cfg.Observer.AttemptFailed(g, cause)
 	e.cfg.Log.WarnContext(ctx, "attempt failed", "grant", g.ID, "entitlement", g.Entitlement.String(), "state", g.State,
 		"attempt", g.Attempt, "failures", g.Failures+1, "overdue", g.State == access.GrantRevoking, "error", cause)
-	err := e.update(ctx, txFailed, func(c *change) error {
-		g := g
-		g.Failures++
-		g.LastError = message
-		next := c.Now().Add(backoff(g.Failures))
-		if g.State == access.GrantActivating {
-			next = earliest(next, g.Deadline, g.ActivatedAt.Add(activationLimit))
-		}
-		c.dueAt(&g, next)
-		if planted.Active(planted.AttemptsCapped) && g.Failures >= 6 {
-			g.DueAt = time.Time{}
-		}
-		if err := c.save(&g); err != nil {
-			return err
-		}
-		return c.recordGrant(g, access.Event{Kind: access.EventGrantFailed, To: string(g.State), Detail: map[string]string{"error": message}})
-	})
-	return lost(err)
+}
+
+// failed keeps a failed attempt.
+func (c *change) failed(g *access.Grant, cause error) error {
+	g.Failures++
+	g.LastError = access.SafeMessage(cause)
+	next := c.Now().Add(backoff(g.Failures))
+	if g.State == access.GrantActivating {
+		next = earliest(next, g.Deadline, g.ActivatedAt.Add(activationLimit))
+	}
+	c.dueAt(g, next)
+	if planted.Active(planted.AttemptsCapped) && g.Failures >= 6 {
+		g.DueAt = time.Time{}
+	}
+	if err := c.save(g); err != nil {
+		return err
+	}
+	return c.recordGrant(*g, access.Event{Kind: access.EventGrantFailed, To: string(g.State), Detail: map[string]string{"error": g.LastError}})
 }
 
 func earliest(t time.Time, others ...time.Time) time.Time {
@@ -227,6 +235,10 @@ func (e *Engine) openPlan(ctx context.Context, g access.GrantID) (p access.Plan,
 	if err != nil {
 		return access.Plan{}, err
 	}
+	return e.unsealPlan(g, sealed)
+}
+
+func (e *Engine) unsealPlan(g access.GrantID, sealed []byte) (p access.Plan, err error) {
 	plain, err := e.cfg.Sealer.Open(planPlace(g), sealed)
 	if err != nil {
 		return access.Plan{}, err

@@ -75,6 +75,24 @@ func (d *wire) Observe(ctx context.Context, o connector.Order, p access.Plan) (c
 	})
 }
 
+// RevokeBatch implements connector.BatchRevoker: each task meets with accidents of its own.
+func (d *wire) RevokeBatch(ctx context.Context, tasks []connector.Task) []connector.Revocation {
+	out := make([]connector.Revocation, len(tasks))
+	for i, t := range tasks {
+		out[i].Removal, out[i].Err = d.Revoke(ctx, t.Order, t.Plan)
+	}
+	return out
+}
+
+// ObserveBatch implements connector.BatchObserver.
+func (d *wire) ObserveBatch(ctx context.Context, tasks []connector.Task) []connector.Observation {
+	out := make([]connector.Observation, len(tasks))
+	for i, t := range tasks {
+		out[i].Presence, out[i].Err = d.Observe(ctx, t.Order, t.Plan)
+	}
+	return out
+}
+
 // Tidy implements connector.Driver.
 func (d *wire) Tidy(ctx context.Context, o connector.Order, p access.Plan) (string, error) {
 	return send(ctx, d.world, connector.CallTidy, o, func(ctx context.Context) (string, error) {

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Objects of their grants' own are removed together where the target can: it takes a hundred back with little more work
+// than one, and a hundred ends are one commit. Each grant fares as it would alone.
+
+// removal is one of several grants that are taken back together.
+type removal struct {
+	grant   access.Grant
+	task    connector.Task
+	removed connector.Removal
+	back    reading
+	// err is why the grant is not gone.
+	err error
+}
+
+// apart takes what can be removed together from a claim. What is alone is no less urgent; it is acted on one by one.
+func apart(conn *connector.Connector, work []access.Grant) (together, alone []access.Grant) {
+	if !conn.Batches() || conn.Type().Traits.Shared() {
+		return nil, work // a slow one would hold up the ends of all; and what is shared waits for its turn
+	}
+	for _, g := range work {
+		if g.State == access.GrantRevoking {
+			together = append(together, g)
+		} else {
+			alone = append(alone, g)
+		}
+	}
+	return together, alone
+}
+
+// removeTogether takes grants back and reads them back, as many at once as the target can, while their lease lasts.
+func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, grants []access.Grant) error {
+	for batch := range slices.Chunk(grants, connector.MaxBatch) {
+		if over, err := e.leaseOver(ctx, conn, batch[0]); over || err != nil {
+			return err
+		}
+		if err := e.removeBatch(ctx, conn, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaseOver reports whether the lease leaves no time for a call. What is left then is for the next claim.
+func (e *Engine) leaseOver(ctx context.Context, conn *connector.Connector, g access.Grant) (bool, error) {
+	now, err := e.cfg.Store.Now(ctx)
+	return now.Add(conn.Timeout()).After(g.DueAt), err
+}
+
+func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, grants []access.Grant) error {
+	for _, g := range grants {
+		_, ended := e.cfg.Observer.Act(ctx, g)
+		defer ended()
+	}
+	list, err := e.removals(ctx, grants)
+	if err != nil {
+		return err
+	}
+	revoke(ctx, conn, list)
+	// Taken before the read: an order that arrives after it must find the read yet to come.
+	read, err := e.cfg.Store.Now(ctx)
+	if err != nil {
+		return err
+	}
+	readBackAll(ctx, conn, list)
+	return e.settleRemovals(ctx, list, read)
+}
+
+// removals reads the plans of the grants at once.
+func (e *Engine) removals(ctx context.Context, grants []access.Grant) ([]*removal, error) {
+	list := make([]*removal, len(grants))
+	sealed := make([][]byte, len(grants))
+	err := e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		for i, g := range grants {
+			list[i] = &removal{grant: g}
+			if sealed[i], list[i].err = tx.Plans().Get(e.cfg.Tenant, g.ID); list[i].err != nil && !is(list[i].err, access.KindNotFound) {
+				return list[i].err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range list {
+		if r.err == nil {
+			r.task.Order = e.order(r.grant, access.Request{})
+			r.task.Plan, r.err = e.unsealPlan(r.grant.ID, sealed[i])
+		}
+	}
+	return list, nil
+}
+
+// revoke takes back all that nothing is wrong with yet.
+func revoke(ctx context.Context, conn *connector.Connector, list []*removal) {
+	going, tasks := unfailed(list)
+	for i, done := range conn.RevokeAll(ctx, tasks) {
+		going[i].removed, going[i].err = done.Removal, done.Err
+	}
+}
+
+// readBackAll reads all that was taken back.
+func readBackAll(ctx context.Context, conn *connector.Connector, list []*removal) {
+	going, tasks := unfailed(list)
+	for i, seen := range conn.ObserveAll(ctx, tasks) {
+		going[i].back.by, going[i].err = seen.Presence.ReadBy, seen.Err
+		if seen.Err == nil {
+			going[i].err = gone(seen.Presence.State())
+		}
+	}
+}
+
+func unfailed(list []*removal) (going []*removal, tasks []connector.Task) {
+	for _, r := range list {
+		if r.err == nil {
+			going, tasks = append(going, r), append(tasks, r.task)
+		}
+	}
+	return going, tasks
+}
+
+// settleRemovals ends what is gone and puts back what is not, in one transaction. A grant that somebody else has taken
+// further meanwhile is left as it is.
+func (e *Engine) settleRemovals(ctx context.Context, list []*removal, read time.Time) error {
+	for _, r := range list {
+		if r.err != nil {
+			e.attemptFailed(ctx, r.grant, r.err)
+		}
+	}
+	return e.update(ctx, txRemoved, func(c *change) error {
+		for _, r := range list {
+			g := r.grant
+			var err error
+			if r.err != nil {
+				err = c.failed(&g, r.err)
+			} else {
+				err = c.removed(&g, r.removed, r.back, read)
+			}
+			if lost(err) != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
