@@ -42,7 +42,7 @@ type memberGroup struct {
 }
 
 const readMember = `
-SELECT (SELECT system_identifier::text FROM pg_control_system()), current_user::regrole::oid,
+SELECT (SELECT system_identifier::text FROM pg_control_system()), quote_ident(current_user)::regrole::oid,
        current_setting('server_version_num')::int, a.oid, coalesce(a.rolcanlogin, false), coalesce(a.rolsuper, false),
        g.name, r.oid, coalesce(pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'), false)
   FROM unnest($2::text[]) WITH ORDINALITY g (name, place)

@@ -39,7 +39,7 @@ type state struct {
 const readStates = `
 SELECT current_user::text, (SELECT system_identifier::text FROM pg_control_system()), pg_is_in_recovery(),
        EXISTS (SELECT FROM pg_roles WHERE rolname = asked.account),
-       EXISTS (SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid() AND usesysid = session_user::regrole),
+       EXISTS (SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid() AND usesysid = quote_ident(session_user)::regrole),
        role.id IS NOT NULL, coalesce(role.ours, false), coalesce(role.rolcanlogin, false),
        CASE WHEN isfinite(role.rolvaliduntil) THEN role.rolvaliduntil END,
        (SELECT count(*) FROM pg_auth_members m

@@ -23,7 +23,7 @@ BEGIN
     FOR m IN
         SELECT a.roleid::regrole::text AS role, a.member::regrole::text AS member, a.grantor::regrole::text AS grantor
           FROM pg_auth_members a
-         WHERE a.member = id OR (a.roleid = id AND a.member <> current_user::regrole)
+         WHERE a.member = id OR (a.roleid = id AND a.member <> quote_ident(current_user)::regrole)
     LOOP
         BEGIN
             EXECUTE format('REVOKE %s FROM %s', m.role, m.member)

@@ -63,7 +63,7 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_object('gid', p.gid, 'database', d.datname, 'owner', who)), '[]') INTO prepared
       FROM pg_prepared_xact() p JOIN pg_database d ON d.oid = p.dbid WHERE p.ownerid = id;
     SELECT array_agg(format('%s in %s', a.member::regrole, a.roleid::regrole)) INTO members
-      FROM pg_auth_members a WHERE a.member = id OR (a.roleid = id AND a.member <> current_user::regrole);
+      FROM pg_auth_members a WHERE a.member = id OR (a.roleid = id AND a.member <> quote_ident(current_user)::regrole);
     SELECT array_agg(DISTINCT coalesce(d.datname, current_database())) INTO databases
       FROM pg_shdepend h LEFT JOIN pg_database d ON d.oid = h.dbid
      WHERE h.refclassid = 'pg_authid'::regclass AND h.refobjid = id;
