@@ -20,6 +20,9 @@ const (
 	EventGrantRevoking   EventKind = "grant.revoking"
 	EventGrantEnded      EventKind = "grant.ended"
 	EventGrantFailed     EventKind = "grant.attempt_failed"
+	EventGrantExtending  EventKind = "grant.extending"
+	EventGrantExtended   EventKind = "grant.extended"
+	EventGrantAttested   EventKind = "grant.attested"
 
 	// EventGrantRemovedOffline says what was taken back and read back while the store was away; written when it is back.
 	EventGrantRemovedOffline EventKind = "grant.removed_offline"
@@ -30,6 +33,9 @@ const (
 	EventFindingOpened   EventKind = "finding.opened"
 	EventFindingRemoved  EventKind = "finding.removed"
 	EventFindingAccepted EventKind = "finding.accepted"
+
+	EventFreezeBegun  EventKind = "freeze.begun"
+	EventFreezeLifted EventKind = "freeze.lifted"
 )
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.

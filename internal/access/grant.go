@@ -23,7 +23,10 @@ type Grant struct {
 	// ActivatedAt is when the clock started; the deadline counts from here and no retry moves it.
 	ActivatedAt time.Time
 	Deadline    time.Time
-	EndedAt     time.Time
+	// ExtendTo is the later deadline that was promised and is not yet kept: the target's own expiry moves there first, then
+	// Deadline. Zero when no extension is under way. The access at the target never outlives the later of the two.
+	ExtendTo time.Time
+	EndedAt  time.Time
 
 	// DueAt is when the engine must act on this grant next. While a worker holds the grant it is the end of the
 	// worker's lease. Zero means never again.

@@ -16,6 +16,8 @@ type (
 	EventID string
 	// FindingID has the prefix "fd_".
 	FindingID string
+	// FreezeID has the prefix "fz_".
+	FreezeID string
 	// ConnectorName is the configured name of a connector: [a-z0-9-]{1,63}.
 	ConnectorName string
 	// PersonID names a human being. All principals of one human, and the services and agents that the human owns,
@@ -33,6 +35,7 @@ const (
 	GrantPrefix   = "gr_"
 	EventPrefix   = "ev_"
 	FindingPrefix = "fd_"
+	FreezePrefix  = "fz_"
 )
 
 // IDs mints identifiers: the prefix, then characters that sort by time of minting and end in at least 30 random bits.

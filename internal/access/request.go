@@ -16,6 +16,8 @@ const (
 	MaxParamBytes   = 1024
 	MaxDuration     = 366 * 24 * time.Hour
 	MinDuration     = time.Second
+	// MaxAhead is how far ahead access can be asked for.
+	MaxAhead = 90 * 24 * time.Hour
 )
 
 // Request says: this principal wants these entitlements, from when, for how long, because. It never changes after it

@@ -72,6 +72,8 @@ type Tx interface {
 	Atoms() Atoms
 	Findings() Findings
 	Credentials() Credentials
+	Freezes() Freezes
+	Attestations() Attestations
 	Events() Events
 	Leases() Leases
 }
@@ -179,6 +181,7 @@ const (
 // GrantFilter selects grants; zero fields select everything.
 type GrantFilter struct {
 	Principal access.PrincipalID
+	Person    access.PersonID
 	Request   access.RequestID
 	Connector access.ConnectorName
 	// Unended leaves out grants that have ended.
@@ -244,6 +247,31 @@ type Credentials interface {
 	Get(access.TenantID, access.GrantID) (access.SealedCredential, error)
 	// Delete removes it; absent is success.
 	Delete(access.TenantID, access.GrantID) error
+}
+
+// Freezes holds the freezes that are in force.
+type Freezes interface {
+	// Insert keeps a freeze; a second one of the same scope and value is access.KindConflict.
+	Insert(access.Freeze) error
+	Get(access.TenantID, access.FreezeID) (access.Freeze, error)
+	// Update writes how far the freeze was carried out: SweepCursor, SweptAt and Revoked.
+	Update(access.Freeze) error
+	// Delete removes a freeze that is lifted.
+	Delete(access.TenantID, access.FreezeID) error
+	// Covering lists the freezes that cover the person, the connector, or everything, oldest first; an empty person or connector is
+	// covered by freezes of everything alone.
+	Covering(access.TenantID, access.PersonID, access.ConnectorName) ([]access.Freeze, error)
+	// Unswept lists freezes that are still being carried out, oldest first.
+	Unswept(tenant access.TenantID, limit int) ([]access.Freeze, error)
+	List(access.TenantID, Page) (items []access.Freeze, next string, err error)
+}
+
+// Attestations are appended, never changed.
+type Attestations interface {
+	// Insert keeps an attestation; a second one by the same person to the same grant is access.KindConflict.
+	Insert(access.Attestation) error
+	// List returns a grant's attestations, in the order of persons.
+	List(access.TenantID, access.GrantID) ([]access.Attestation, error)
 }
 
 // PersonalValue is one piece of personal data that an event's leaf commits to.

@@ -19,6 +19,7 @@ func rounded(g access.Grant) access.Grant {
 	g.Duration = g.Duration.Truncate(time.Microsecond)
 	for _, t := range []*time.Time{
 		&g.CreatedAt, &g.StartAt, &g.ActivatedAt, &g.Deadline, &g.EndedAt, &g.DueAt, &g.ActBy, &g.VerifiedAt, &g.ResidualUntil,
+		&g.ExtendTo,
 	} {
 		*t = whole(*t)
 	}
@@ -83,6 +84,7 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	}
 	return list(t.tx.books.grants.rows, "grants", tenant, page, func(g access.Grant) bool {
 		return (filter.Principal.IsZero() || g.Principal == filter.Principal) &&
+			(filter.Person == "" || g.Person == filter.Person) &&
 			(filter.Request == "" || g.Request == filter.Request) &&
 			(filter.Connector == "" || g.Entitlement.Connector == filter.Connector) &&
 			(!filter.Unended || g.State != access.GrantEnded)

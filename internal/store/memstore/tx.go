@@ -21,6 +21,9 @@ type books struct {
 	holdings    table[key, holding]
 	findings    table[key, access.Finding]
 	credentials table[key, access.SealedCredential]
+	// freezes has those that were lifted too, so that a cursor goes on behind them.
+	freezes      table[key, freeze]
+	attestations table[key, []access.Attestation]
 	// events is the log, each at its position; unsequenced is what has none yet, in the order of its IDs.
 	events      table[access.TenantID, []store.EventRow]
 	unsequenced table[access.TenantID, []store.EventRow]
@@ -73,6 +76,8 @@ func (t *tx) Plans() store.Plans               { return plans{t} }
 func (t *tx) Atoms() store.Atoms               { return atoms{t} }
 func (t *tx) Findings() store.Findings         { return findings{t} }
 func (t *tx) Credentials() store.Credentials   { return credentials{t} }
+func (t *tx) Freezes() store.Freezes           { return freezes{t} }
+func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 

@@ -16,6 +16,7 @@ const (
 	requestList list = "requests.1:"
 	grantList   list = "grants.1:"
 	findingList list = "findings.1:"
+	freezeList  list = "freezes.1:"
 )
 
 // Bounds of lists.

@@ -17,7 +17,7 @@ type grants struct{ tx *tx }
 const grantColumns = `tenant, id, request_id, principal_issuer, principal_subject, person, connector, resource,
 	permission, created_at,
 	account, duration, state, end_reason, start_at, activated_at, deadline, ended_at, verified_at, verified_by,
-	residual_until, sessions_ended, kept_by,
+	residual_until, sessions_ended, kept_by, extend_to,
 	due_at, lease, attempt, act_by, failures, last_error, housekeeping,
 	version`
 
@@ -32,7 +32,7 @@ func lifeValues(g access.Grant) []any {
 	return []any{
 		g.Account, g.Duration.Microseconds(), g.State, g.EndReason, micros(g.StartAt), micros(g.ActivatedAt),
 		micros(g.Deadline), micros(g.EndedAt), micros(g.VerifiedAt), g.VerifiedBy, micros(g.ResidualUntil),
-		g.SessionsEnded, g.KeptBy,
+		g.SessionsEnded, g.KeptBy, micros(g.ExtendTo),
 	}
 }
 
@@ -44,7 +44,7 @@ func (t grants) Insert(g access.Grant) error {
 	return t.tx.insert(alreadyThere("grant", string(g.ID)), `
 		INSERT INTO grants (`+grantColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
 		ON CONFLICT DO NOTHING`,
 		slices.Concat(identityValues(g), lifeValues(g), workValues(g), []any{g.Version})...)
 }
@@ -65,8 +65,8 @@ func (t grants) Update(g access.Grant) error {
 	n, err := t.tx.exec(`
 		UPDATE grants SET account = $4, duration = $5, state = $6, end_reason = $7, start_at = $8, activated_at = $9,
 			deadline = $10, ended_at = $11, verified_at = $12, verified_by = $13, residual_until = $14,
-			sessions_ended = $15, kept_by = $16, due_at = $17, lease = $18, attempt = $19, act_by = $20, failures = $21,
-			last_error = $22, housekeeping = $23, version = version + 1
+			sessions_ended = $15, kept_by = $16, extend_to = $17, due_at = $18, lease = $19, attempt = $20, act_by = $21,
+			failures = $22, last_error = $23, housekeeping = $24, version = version + 1
 		WHERE tenant = $1 AND id = $2 AND version = $3`,
 		slices.Concat([]any{g.Tenant, g.ID, g.Version}, lifeValues(g), workValues(g))...)
 	if err == nil && n == 0 {
@@ -97,6 +97,9 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	if !filter.Principal.IsZero() {
 		w.and("principal_issuer", "=", filter.Principal.Issuer)
 		w.and("principal_subject", "=", filter.Principal.Subject)
+	}
+	if filter.Person != "" {
+		w.and("person", "=", filter.Person)
 	}
 	if filter.Request != "" {
 		w.and("request_id", "=", filter.Request)
@@ -219,7 +222,7 @@ func scanGrant(r row) (g access.Grant, err error) {
 		&g.Entitlement.Connector, &g.Entitlement.Resource, &g.Entitlement.Permission, timeColumn{&g.CreatedAt},
 		&g.Account, durationColumn{&g.Duration}, &g.State, &g.EndReason, timeColumn{&g.StartAt},
 		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
-		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, &g.SessionsEnded, &g.KeptBy,
+		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, &g.SessionsEnded, &g.KeptBy, timeColumn{&g.ExtendTo},
 		timeColumn{&g.DueAt}, &g.Lease, &g.Attempt, timeColumn{&g.ActBy}, &g.Failures, &g.LastError,
 		&g.Housekeeping, &g.Version)
 	return g, err

@@ -91,6 +91,18 @@ func plannedQueries() []plannedQuery {
 			"findings_by_state (tenant=? AND state=? AND id<?)", "findings_by_state"},
 		{"open findings of a connector", findingQuery(store.FindingFilter{Connector: "c1", State: access.FindingOpen}),
 			"findings_by_connector (tenant=? AND connector=? AND state=? AND id<?)", "findings_by_connector"},
+		{"live grants of a person", grantQuery(store.GrantFilter{Person: "p1", Unended: true}),
+			"grants_unended_by_person (tenant=? AND person=? AND id<?)", "grants_unended_by_person"},
+		{"attestations", func(tx store.Tx) error { _, err := tx.Attestations().List("acme", "gr_1"); return err },
+			"(tenant=? AND grant_id=?)", ""},
+		{"freezes that cover", func(tx store.Tx) error { _, err := tx.Freezes().Covering("acme", "p1", "c1"); return err },
+			"(tenant=? AND scope=? AND value=?)", ""},
+		{"freezes to be carried out", func(tx store.Tx) error { _, err := tx.Freezes().Unswept("acme", 10); return err },
+			"freezes_unswept (tenant=?)", "freezes_unswept"},
+		{"freezes", func(tx store.Tx) error {
+			_, _, err := tx.Freezes().List("acme", store.Page{After: cursorAfter(freezeList, "fz_1"), Limit: 10})
+			return err
+		}, "(tenant=? AND id<?)", ""},
 	}
 }
 

@@ -47,7 +47,7 @@ const (
 		VALUES ('acme', $1, 'i', 's', 'p', '', '[]', 1, NULL, '', '', '{}', '0', NULL, NULL, $2, 1, NULL, NULL, 1)`
 	insertRawGrant = `INSERT INTO grants (` + grantColumns + `)
 		VALUES ('acme', $1, 'req', 'i', 's', 'p', 'c', 'r', 'w', 1, '', 1, $2, '', NULL, NULL, NULL, NULL, NULL, '',
-			NULL, 0, '', NULL, '', 0, NULL, 0, '', '', 1)`
+			NULL, 0, '', NULL, NULL, '', 0, NULL, 0, '', '', 1)`
 	insertRawFinding = `INSERT INTO findings (` + findingColumns + `)
 		VALUES ('acme', $1, 'c', 'foreign', $2, $1, '', '', '', '', '', 1, NULL, '', '', '', 1)`
 )
@@ -212,7 +212,9 @@ func testKeptForEver(t *testing.T, c catalog) {
 	mustExec(t, c.DB, `INSERT INTO events (tenant, id, at, kind, person, leaf) VALUES ('acme', 'ev', 1, 'k', '', $1)`, b)
 	mustExec(t, c.DB, `INSERT INTO events (tenant, id, at, kind, person, leaf) VALUES ('acme', 'new', 1, 'k', '', $1)`, b)
 	mustExec(t, c.DB, `UPDATE events SET position = 1 WHERE id = 'ev'`)
+	mustExec(t, c.DB, `INSERT INTO attestations VALUES ('acme', 'gr', 'p', 'i', 's', '', 1)`)
 	for _, text := range []string{
+		`DELETE FROM attestations`, `UPDATE attestations SET reason = 'x'`,
 		`DELETE FROM requests`, `DELETE FROM grants`, `DELETE FROM decisions`, `DELETE FROM reviews`,
 		`DELETE FROM events`, `DELETE FROM findings`, `UPDATE decisions SET sequence = 7`, `UPDATE reviews SET verdict = 'approve'`,
 		`UPDATE events SET position = 2 WHERE id = 'ev'`, `UPDATE events SET position = NULL WHERE id = 'ev'`,

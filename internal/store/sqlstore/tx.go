@@ -36,6 +36,8 @@ func (t *tx) Plans() store.Plans               { return plans{t} }
 func (t *tx) Atoms() store.Atoms               { return atoms{t} }
 func (t *tx) Findings() store.Findings         { return findings{t} }
 func (t *tx) Credentials() store.Credentials   { return credentials{t} }
+func (t *tx) Freezes() store.Freezes           { return freezes{t} }
+func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 

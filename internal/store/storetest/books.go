@@ -23,6 +23,8 @@ type library struct {
 	plan         []byte
 	credential   access.SealedCredential
 	finding      access.Finding
+	freeze       access.Freeze
+	attestations []access.Attestation
 	events       []store.EventRow
 }
 
@@ -33,13 +35,16 @@ func newLibrary() library {
 	g.State, g.EndReason = access.GrantRevoking, access.EndReturned
 	g.ActivatedAt, g.Deadline, g.EndedAt = at(10), at(20), at(30)
 	g.DueAt, g.Lease, g.Attempt, g.ActBy, g.Failures, g.LastError = at(40), "worker-1", 3, at(41), 2, "no route"
+	g.ExtendTo = at(25)
 	g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded = at(50), "observer", at(60), 4
 	g.Housekeeping, g.KeptBy, g.Version = "drop the role", "gr_2 standing", 7
 	l := library{
 		key: []byte("wrapped"), policy: []byte("the text"), request: r, grant: g,
 		plan: []byte("a sealed plan"), credential: newCredential(g.ID), finding: newFinding(acme, "fd_1"),
-		reviews: []access.Review{newReview(r, "rev_1", "person-bo"), newReview(r, "rev_2", "person-cy")},
-		events:  []store.EventRow{newEvent(acme, "ev_1"), newEvent(acme, "ev_2")},
+		attestations: []access.Attestation{newAttestation(g, "person-bo"), newAttestation(g, "person-cy")},
+		freeze:       newFreeze("fz_1", access.FreezePerson, string(r.Person)),
+		reviews:      []access.Review{newReview(r, "rev_1", "person-bo"), newReview(r, "rev_2", "person-cy")},
+		events:       []store.EventRow{newEvent(acme, "ev_1"), newEvent(acme, "ev_2")},
 	}
 	l.finding.State, l.finding.ClosedAt = access.FindingAccepted, at(80)
 	l.finding.ClosedBy, l.finding.Reason = principal("bo"), "it is the auditor's"
@@ -62,6 +67,7 @@ func (l *library) write(tx store.Tx) error {
 		func() error { return tx.Plans().Put(acme, l.grant.ID, l.plan) },
 		func() error { return tx.Credentials().Put(acme, l.credential) },
 		func() error { return tx.Findings().Insert(l.finding) },
+		func() error { return tx.Freezes().Insert(l.freeze) },
 	}
 	for _, d := range l.decisions {
 		d.Sequence = 99 // Append gives the number, whatever stands here.
@@ -69,6 +75,9 @@ func (l *library) write(tx store.Tx) error {
 	}
 	for _, r := range l.reviews {
 		steps = append(steps, func() error { return tx.Reviews().Insert(r) })
+	}
+	for _, a := range l.attestations {
+		steps = append(steps, func() error { return tx.Attestations().Insert(a) })
 	}
 	for _, e := range l.events {
 		steps = append(steps, func() error { return tx.Events().Append(e) })
@@ -95,6 +104,8 @@ func readLibrary(tx store.Tx) (l library, err error) {
 		func() (err error) { l.plan, err = tx.Plans().Get(acme, "gr_1"); return },
 		func() (err error) { l.credential, err = tx.Credentials().Get(acme, "gr_1"); return },
 		func() (err error) { l.finding, err = tx.Findings().Get(acme, "fd_1"); return },
+		func() (err error) { l.attestations, err = tx.Attestations().List(acme, "gr_1"); return },
+		func() (err error) { l.freeze, err = tx.Freezes().Get(acme, "fz_1"); return },
 		func() (err error) { l.events, err = tx.Events().List(acme, store.EventFilter{}, 0, 10); return },
 		func() error {
 			waiting, err := tx.Events().Unsequenced(acme, 10)
@@ -161,12 +172,14 @@ func testConflicts(t *testing.T, s store.Store) {
 	l := newLibrary()
 	update(t, s, l.write)
 	again := map[string]func(store.Tx) error{
-		"key":     func(tx store.Tx) error { return tx.Keys().Insert(acme, []byte("another")) },
-		"request": func(tx store.Tx) error { return tx.Requests().Insert(l.request) },
-		"grant":   func(tx store.Tx) error { return tx.Grants().Insert(l.grant) },
-		"review":  func(tx store.Tx) error { return tx.Reviews().Insert(l.reviews[0]) },
-		"event":   func(tx store.Tx) error { return tx.Events().Append(l.events[0]) },
-		"finding": func(tx store.Tx) error { return tx.Findings().Insert(l.finding) },
+		"key":         func(tx store.Tx) error { return tx.Keys().Insert(acme, []byte("another")) },
+		"request":     func(tx store.Tx) error { return tx.Requests().Insert(l.request) },
+		"grant":       func(tx store.Tx) error { return tx.Grants().Insert(l.grant) },
+		"review":      func(tx store.Tx) error { return tx.Reviews().Insert(l.reviews[0]) },
+		"attestation": func(tx store.Tx) error { return tx.Attestations().Insert(l.attestations[0]) },
+		"freeze":      func(tx store.Tx) error { return tx.Freezes().Insert(l.freeze) },
+		"finding":     func(tx store.Tx) error { return tx.Findings().Insert(l.finding) },
+		"event":       func(tx store.Tx) error { return tx.Events().Append(l.events[0]) },
 	}
 	for name, insert := range again {
 		wantKind(t, "a second "+name, s.Update(context.Background(), "again", insert), access.KindConflict)

@@ -79,6 +79,7 @@ func testEndedFrozen(t *testing.T, s store.Store) {
 		"VerifiedAt":    func(g *access.Grant) { g.VerifiedAt = at(900) },
 		"VerifiedBy":    func(g *access.Grant) { g.VerifiedBy = "x" },
 		"ResidualUntil": func(g *access.Grant) { g.ResidualUntil = at(900) },
+		"ExtendTo":      func(g *access.Grant) { g.ExtendTo = at(900) },
 		"SessionsEnded": func(g *access.Grant) { g.SessionsEnded++ },
 		"KeptBy":        func(g *access.Grant) { g.KeptBy = "standing" },
 	}

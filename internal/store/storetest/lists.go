@@ -37,7 +37,7 @@ func grantPages(t testing.TB, s store.Store, f store.GrantFilter, limit int, bet
 func testListFilters(t *testing.T, s store.Store) {
 	r, list := seed(t, s, acme, 6)
 	second := newRequest(acme, "req_2")
-	second.Principal, second.State = principal("bo"), access.RequestDenied
+	second.Principal, second.Person, second.State = principal("bo"), "person-bo", access.RequestDenied
 	mine := newGrant(second, "gr_900000")
 	mine.Entitlement.Connector = "github"
 	update(t, s, func(tx store.Tx) error {
@@ -66,6 +66,7 @@ func testListFilters(t *testing.T, s store.Store) {
 		{"principal", store.GrantFilter{Principal: principal("bo")}, newest(mine)},
 		{"another issuer is another principal",
 			store.GrantFilter{Principal: access.PrincipalID{Issuer: "x", Subject: "bo"}}, nil},
+		{"person", store.GrantFilter{Person: "person-bo"}, newest(mine)},
 		{"request", store.GrantFilter{Request: r.ID}, newest(list...)},
 		{"connector", store.GrantFilter{Connector: "orders-db"}, newest(list...)},
 		{"unended", store.GrantFilter{Unended: true}, newest(append(list[1:], mine)...)},

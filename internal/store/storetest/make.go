@@ -86,6 +86,19 @@ func newAtom(right string) access.Atom {
 	return access.Atom{Target: "7531", Account: "ada_db", Right: right}
 }
 
+func newAttestation(grant access.Grant, person access.PersonID) access.Attestation {
+	return access.Attestation{
+		Tenant: grant.Tenant, Grant: grant.ID, By: principal(string(person)), Person: person, Reason: "the server is scrap",
+		At: at(12),
+	}
+}
+
+func newFreeze(id access.FreezeID, scope access.FreezeScope, value string) access.Freeze {
+	return access.Freeze{
+		ID: id, Tenant: acme, Scope: scope, Value: value, Reason: "laptop stolen", By: principal("carol"), Since: at(11),
+	}
+}
+
 // seed writes a request of the tenant and n grants of it, and returns them as stored: req_1, gr_000001 and on.
 func seed(t testing.TB, s store.Store, tenant access.TenantID, n int) (access.Request, []access.Grant) {
 	t.Helper()

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"findings/once until it is gone", testFindingOnce},
 		{"findings/transitions", testFindingTransitions},
 		{"findings/filters", testFindingFilters},
+		{"freezes/what covers what", testFreezesCover},
+		{"freezes/carried out and lifted", testFreezeLife},
 		{"lists/filters", testListFilters},
 		{"lists/complete while others insert", testPagesComplete},
 		{"lists/bad cursors", testBadCursors},

@@ -16,6 +16,8 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 	r.State = access.RequestApproved
 	review, decision := newReview(r, "rev_9", "person-zo"), l.decisions[0]
 	decision.Tenant = tenant
+	freeze := l.freeze
+	freeze.Tenant = tenant
 	return map[string]func(store.Tx) error{
 		"Keys.Get":         func(tx store.Tx) error { _, err := tx.Keys().Get(tenant); return err },
 		"Policies.Get":     func(tx store.Tx) error { _, err := tx.Policies().Get(tenant, policyDigest); return err },
@@ -29,11 +31,15 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 			g.ID = "gr_9"
 			return tx.Grants().Insert(g)
 		},
-		"Grants.Update":   func(tx store.Tx) error { return tx.Grants().Update(g) },
-		"Plans.Put":       func(tx store.Tx) error { return tx.Plans().Put(tenant, g.ID, []byte("p")) },
-		"Plans.Get":       func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
-		"Credentials.Put": func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
-		"Credentials.Get": func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
+		"Grants.Update":       func(tx store.Tx) error { return tx.Grants().Update(g) },
+		"Plans.Put":           func(tx store.Tx) error { return tx.Plans().Put(tenant, g.ID, []byte("p")) },
+		"Plans.Get":           func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
+		"Credentials.Put":     func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
+		"Credentials.Get":     func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
+		"Attestations.Insert": func(tx store.Tx) error { return tx.Attestations().Insert(newAttestation(g, "person-zo")) },
+		"Freezes.Get":         func(tx store.Tx) error { _, err := tx.Freezes().Get(tenant, freeze.ID); return err },
+		"Freezes.Update":      func(tx store.Tx) error { return tx.Freezes().Update(freeze) },
+		"Freezes.Delete":      func(tx store.Tx) error { return tx.Freezes().Delete(tenant, freeze.ID) },
 		"Atoms.Hold": func(tx store.Tx) error {
 			return tx.Atoms().Hold(laneOf(g), g.ID, []access.Atom{newAtom("reader")})
 		},
@@ -93,6 +99,22 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 		},
 		"Findings.List": func(tx store.Tx) (int, error) {
 			items, _, err := tx.Findings().List(tenant, store.FindingFilter{}, page)
+			return len(items), err
+		},
+		"Attestations.List": func(tx store.Tx) (int, error) {
+			items, err := tx.Attestations().List(tenant, l.grant.ID)
+			return len(items), err
+		},
+		"Freezes.Covering": func(tx store.Tx) (int, error) {
+			items, err := tx.Freezes().Covering(tenant, l.request.Person, "")
+			return len(items), err
+		},
+		"Freezes.Unswept": func(tx store.Tx) (int, error) {
+			items, err := tx.Freezes().Unswept(tenant, 10)
+			return len(items), err
+		},
+		"Freezes.List": func(tx store.Tx) (int, error) {
+			items, _, err := tx.Freezes().List(tenant, page)
 			return len(items), err
 		},
 		"Events.List": func(tx store.Tx) (int, error) {

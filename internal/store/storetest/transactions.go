@@ -207,6 +207,14 @@ func writes(l library) map[string]func(store.Tx) error {
 			return err
 		},
 		"Leases.Release": func(tx store.Tx) error { return tx.Leases().Release("sweep", "node-1") },
+		"Attestations.Insert": func(tx store.Tx) error {
+			return tx.Attestations().Insert(newAttestation(l.grant, "person-zo"))
+		},
+		"Freezes.Insert": func(tx store.Tx) error {
+			return tx.Freezes().Insert(newFreeze("fz_2", access.FreezeEverything, ""))
+		},
+		"Freezes.Update": func(tx store.Tx) error { return tx.Freezes().Update(l.freeze) },
+		"Freezes.Delete": func(tx store.Tx) error { return tx.Freezes().Delete(acme, l.freeze.ID) },
 	}
 }
 

@@ -1,0 +1,24 @@
+-- Freezes are in force while they stand here; that one was lifted is in the events.
+
+-- +goose Up
+
+CREATE TABLE freezes (
+    tenant       TEXT COLLATE "C" NOT NULL CHECK (length(tenant) BETWEEN 1 AND 128),
+    id           TEXT COLLATE "C" NOT NULL CHECK (length(id) BETWEEN 1 AND 128),
+    scope        TEXT COLLATE "C" NOT NULL CHECK (scope IN ('person', 'connector', 'everything')),
+    value        TEXT COLLATE "C" NOT NULL CHECK ((scope = 'everything') = (value = '')),
+    reason       TEXT             NOT NULL,
+    by_issuer    TEXT             NOT NULL,
+    by_subject   TEXT             NOT NULL,
+    since        BIGINT,
+    sweep_cursor TEXT             NOT NULL,
+    swept_at     BIGINT,
+    revoked      BIGINT           NOT NULL CHECK (revoked >= 0),
+    PRIMARY KEY (tenant, id),
+    UNIQUE (tenant, scope, value)
+);
+
+CREATE INDEX freezes_unswept ON freezes (tenant, id) WHERE swept_at IS NULL;
+
+-- By person, for the grants that a freeze takes back.
+CREATE INDEX grants_unended_by_person ON grants (tenant, person, id) WHERE state <> 'ended';
