@@ -80,7 +80,7 @@ func serveCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "serve -c FILE",
-		Short: "Serve until SIGINT or SIGTERM",
+		Short: "Serve until SIGINT or SIGTERM; SIGHUP reads the configuration again",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), path, cmd.ErrOrStderr())
@@ -94,10 +94,16 @@ func serveCommand() *cobra.Command {
 const stopLimit = 30 * time.Second
 
 func serve(ctx context.Context, path string, stderr io.Writer) error {
-	c, err := config.Load(path, config.Options{Types: all.ConnectorTypes(), ResolveSecrets: true})
+	load := func() (*config.Config, error) {
+		return config.Load(path, config.Options{Types: all.ConnectorTypes(), ResolveSecrets: true})
+	}
+	c, err := load()
 	if err != nil {
 		return err
 	}
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	spans, err := telemetry.NewExporter(ctx)
 	if err != nil {
@@ -108,7 +114,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 		return err
 	}
 	log.Info("serving", "address", s.Addr().String(), "policies", c.PolicySet.Digest())
-	err = s.Wait(ctx)
+	err = s.WaitReloading(ctx, hangUps, load)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()
 	return errors.Join(err, s.Stop(stopping))

@@ -60,7 +60,7 @@ type Driver interface {
 // Order is all that a driver may know of a grant.
 type Order struct {
 	Grant access.GrantID
-	// Attempt grows with each order that can have an effect.
+	// Attempt grows with each order to grant; an order to extend has that of the access that it extends.
 	Attempt int
 	// ActBy is the moment after which this order must have no further effect. Only Revoke and reads may go without.
 	ActBy       time.Time

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -17,20 +18,20 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	if err != nil {
 		return err
 	}
-	in, d, why, err := e.stillEligible(ctx, r)
+	v, why, err := e.stillEligible(ctx, r)
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
 	if why != "" {
-		return lost(e.update(ctx, txActivate, func(c *change) error {
+		return e.notActivated(ctx, g, e.update(ctx, txActivate, func(c *change) error {
 			g := g
-			if err := c.keepDecision(r.ID, in, d); err != nil {
+			if err := c.keepDecision(r.ID, v); err != nil {
 				return err
 			}
 			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
 		}))
 	}
-	g.Account = accountIn(in, g.Entitlement)
+	g.Account = accountIn(v.in, g.Entitlement)
 	order := e.order(g, r)
 	plan, err := conn.Prepare(ctx, order)
 	if err != nil {
@@ -56,42 +57,58 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	var activating access.Grant
 	err = e.update(ctx, txActivate, func(c *change) error {
 		activating = g
+		frozen, err := c.freezeOn(g.Person, g.Entitlement.Connector)
+		if err != nil {
+			return err
+		}
+		if frozen != nil {
+			return c.end(&activating, access.EndRevoked, frozenEvent(*frozen))
+		}
 		if err := c.hold(activating, t); err != nil {
 			return err
 		}
-		return c.startClock(&activating, in, d, sealed)
+		return c.startClock(&activating, v, sealed)
 	})
-	if err != nil {
-		return lost(err)
+	if err != nil || activating.State != access.GrantActivating {
+		return e.notActivated(ctx, g, err)
 	}
 	return e.grant(ctx, conn, activating, r, plan, t)
 }
 
+// notActivated leaves a lost race to whoever won it. A decision that has become stale is made again soon.
+func (e *Engine) notActivated(ctx context.Context, g access.Grant, err error) error {
+	if errors.Is(err, errStale) {
+		return e.fail(ctx, g, err)
+	}
+	return lost(err)
+}
+
 // stillEligible decides the request again. why is set when the grant may not begin.
-func (e *Engine) stillEligible(ctx context.Context, r access.Request) (in policy.Input, d policy.Decision, why string, err error) {
-	in, d, err = e.decideAgain(ctx, r)
+func (e *Engine) stillEligible(ctx context.Context, r access.Request) (v ruling, why string, err error) {
+	rules := e.rules.Load()
+	v, err = e.decideAgain(ctx, r)
 	if is(err, access.KindNotFound) {
-		return in, d, access.SafeMessage(err), nil
+		return ruling{rules: rules}, access.SafeMessage(err), nil
 	}
 	if err != nil {
-		return in, d, "", err
+		return v, "", err
 	}
-	if d.Verdict == policy.VerdictDenied {
-		return in, d, d.Why, nil
+	if v.d.Verdict == policy.VerdictDenied {
+		return v, v.d.Why, nil
 	}
 	reviewed, err := e.reviewed(ctx, r.ID)
 	if err != nil {
-		return in, d, "", err
+		return v, "", err
 	}
-	if !policy.Tally(d, in.Principal, counting(r.Hash, d, reviewed)).Approved {
-		return in, d, "The reviews were given for other policies, or by people who may not review any more.", nil
+	if !policy.Tally(v.d, v.in.Principal, counting(r.Hash, v.d, reviewed)).Approved {
+		return v, "The reviews were given for other policies, or by people who may not review any more.", nil
 	}
-	return in, d, "", nil
+	return v, "", nil
 }
 
 // startClock makes a scheduled grant activating: from here its deadline stands, and no retry moves it.
-func (c *change) startClock(g *access.Grant, in policy.Input, d policy.Decision, sealedPlan []byte) error {
-	target, ok := targetOf(d, g.Entitlement)
+func (c *change) startClock(g *access.Grant, v ruling, sealedPlan []byte) error {
+	target, ok := targetOf(v.d, g.Entitlement)
 	if !ok {
 		return access.Errorf(access.KindInternal, "the decision on request %s leaves out %s", g.Request, g.Entitlement)
 	}
@@ -106,7 +123,7 @@ func (c *change) startClock(g *access.Grant, in policy.Input, d policy.Decision,
 	if err := c.Plans().Put(g.Tenant, g.ID, sealedPlan); err != nil {
 		return err
 	}
-	if err := c.keepDecision(g.Request, in, d); err != nil {
+	if err := c.keepDecision(g.Request, v); err != nil {
 		return err
 	}
 	return c.move(g, access.GrantActivating, access.Event{Detail: map[string]string{

@@ -234,3 +234,50 @@ func TestSharedRightNeedsNoCredential(t *testing.T) {
 		wantKind(t, err, access.KindInvalid)
 	})
 }
+
+// A right has no deadline of its own: it stays as long as the grant that lives longest, extended or not.
+func TestExtendOfASharedRight(t *testing.T) {
+	shared(t, func(t *testing.T, w *World) {
+		begin := time.Now()
+		first, second := ask(t, w, Alice, Read, time.Hour), ask(t, w, Alice, Read, 2*time.Hour)
+		pass(30 * time.Minute)
+		g, err := extend(t, w, first, 2*time.Hour)
+		if err != nil || !g.Deadline.Equal(begin.Add(3*time.Hour)) {
+			t.Fatalf("it lives until %s (%v), want three hours", g.Deadline, err)
+		}
+		pass(2 * time.Hour)
+		if kept := grantOf(t, w, second).KeptBy; kept != string(g.ID) {
+			t.Errorf("the other grant's right is kept by %q", kept)
+		}
+		wantMember(t, w, Alice, readers, true, "before the new deadline")
+		pass(time.Hour)
+		wantEnded(t, grantOf(t, w, first), access.EndExpired)
+		wantMember(t, w, Alice, readers, false, "after the new deadline")
+	})
+}
+
+// An extension that waits for its turn does not hold up the end.
+func TestExtendThatIsNotItsTurn(t *testing.T) {
+	shared(t, func(t *testing.T, w *World) {
+		first := ask(t, w, Alice, Read, time.Hour)
+		pass(time.Hour - 4*time.Second)
+		reached, clear := w.Target.Inject(memory.Fault{Call: connector.CallGrant, Effect: memory.Hang})
+		if _, err := w.Engine.Submit(t.Context(), w.Who(Alice), readForAnHour()); err != nil {
+			t.Fatal(err)
+		}
+		<-reached // somebody else has the turn
+		pass(3 * time.Second)
+		g, err := extend(t, w, first, time.Hour)
+		if err != nil || g.ExtendTo.IsZero() {
+			t.Fatalf("promised until %s: %v", g.ExtendTo, err)
+		}
+		if g.DueAt.After(g.Deadline) {
+			t.Errorf("it is looked at again at %s, after its deadline %s", g.DueAt, g.Deadline)
+		}
+		clear()
+		pass(10 * time.Second)
+		if g = grantOf(t, w, first); g.State != access.GrantEnded || g.EndReason != access.EndExpired {
+			t.Errorf("after its deadline it is %s (%s): %s", g.State, g.EndReason, g.LastError)
+		}
+	})
+}

@@ -39,6 +39,12 @@ const (
 	txFound     store.TxName = "found"
 	txGone      store.TxName = "gone"
 	txAccept    store.TxName = "accept"
+	txFreeze    store.TxName = "freeze"
+	txSweep     store.TxName = "sweep"
+	txUnfreeze  store.TxName = "unfreeze"
+	txExtend    store.TxName = "extend"
+	txExtended  store.TxName = "extended"
+	txAttest    store.TxName = "attest"
 )
 
 // Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
@@ -46,8 +52,8 @@ const (
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
-		txFetched, txRevoke, txRemoved, txTidied, txSequence,
-		txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing, txFound, txGone, txAccept,
+		txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
+		txFound, txGone, txAccept, txFreeze, txSweep, txUnfreeze, txExtend, txExtended, txAttest,
 	}
 }
 
@@ -103,7 +109,10 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 }
 
 func logAttrs(ev access.Event) []slog.Attr {
-	attrs := []slog.Attr{slog.String("event", string(ev.ID)), slog.String("request", string(ev.Request))}
+	attrs := []slog.Attr{slog.String("event", string(ev.ID))}
+	if ev.Request != "" {
+		attrs = append(attrs, slog.String("request", string(ev.Request)))
+	}
 	if ev.Grant != "" {
 		attrs = append(attrs, slog.String("grant", string(ev.Grant)), slog.String("entitlement", ev.Entitlement))
 	}

@@ -79,7 +79,15 @@ func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Gran
 	case g.State != access.GrantActive || !c.Now().Before(g.Deadline):
 		return access.Grant{}, access.Errorf(access.KindConflict, "Grant %s is over, and its credential with it.", id)
 	}
-	return g, nil
+	return g, c.refuseFrozen(g.Person, g.Entitlement)
+}
+
+// refuseOutstanding is an error while an order of the grant may still be under way.
+func (c *change) refuseOutstanding(g access.Grant) error {
+	if over := g.ActBy.Add(lateMargin); !g.ActBy.IsZero() && c.Now().Before(over) {
+		return access.Errorf(access.KindConflict, "An order of grant %s may still be under way; try again at %s.", g.ID, over.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // reissue has the target issue a new credential, sealed to the recipient.
@@ -91,8 +99,11 @@ func (e *Engine) reissue(ctx context.Context, actor access.Principal, id access.
 		if err != nil {
 			return err
 		}
-		if !found.ActBy.IsZero() && c.Now().Before(found.ActBy.Add(lateMargin)) {
-			return access.Errorf(access.KindConflict, "An order of grant %s may still be under way; try again at %s.", id, found.ActBy.Add(lateMargin).Format(time.RFC3339))
+		if !found.ExtendTo.IsZero() {
+			return access.Errorf(access.KindConflict, "Grant %s is being extended at this moment; try again.", id)
+		}
+		if err := c.refuseOutstanding(found); err != nil {
+			return err
 		}
 		conn, err := e.connector(found.Entitlement.Connector)
 		if err != nil {

@@ -14,22 +14,22 @@ import (
 )
 
 // decide gathers what the policies want to know, as it is now, and decides the request.
-func (e *Engine) decide(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, policy.Decision, error) {
-	in, err := e.input(ctx, requester, r)
+func (e *Engine) decide(ctx context.Context, rules *Rules, requester access.Principal, r access.Request) (ruling, error) {
+	in, err := e.input(ctx, rules, requester, r)
 	if err != nil {
-		return policy.Input{}, policy.Decision{}, err
+		return ruling{}, err
 	}
-	d, err := e.decideInput(ctx, in)
-	return in, d, err
+	d, err := rules.decide(ctx, in)
+	return ruling{in: in, d: d, rules: rules}, err
 }
 
-// decideInput decides. What an agent gets is never wider than what the human gets for whom it acts.
-func (e *Engine) decideInput(ctx context.Context, in policy.Input) (policy.Decision, error) {
-	d := e.cfg.Policies.Decide(in)
+// decide decides what was gathered. What an agent gets is never wider than what the human gets for whom it acts.
+func (r *Rules) decide(ctx context.Context, in policy.Input) (policy.Decision, error) {
+	d := r.Policies.Decide(in)
 	if in.Principal.ActsFor.IsZero() || d.Verdict == policy.VerdictDenied {
 		return d, nil
 	}
-	human, err := e.cfg.Directory.Principal(ctx, in.Principal.ActsFor)
+	human, err := r.Directory.Principal(ctx, in.Principal.ActsFor)
 	if is(err, access.KindNotFound) {
 		return policy.Narrow(d, policy.Decision{Verdict: policy.VerdictDenied, Why: access.SafeMessage(err)}), nil
 	}
@@ -37,13 +37,13 @@ func (e *Engine) decideInput(ctx context.Context, in policy.Input) (policy.Decis
 		return policy.Decision{}, err
 	}
 	in.Principal, in.Reviewers = human, nil
-	if err := e.answer(ctx, &in); err != nil {
+	if err := r.answer(ctx, &in); err != nil {
 		return policy.Decision{}, err
 	}
-	return policy.Narrow(d, e.cfg.Policies.Decide(in)), nil
+	return policy.Narrow(d, r.Policies.Decide(in)), nil
 }
 
-func (e *Engine) input(ctx context.Context, requester access.Principal, r access.Request) (policy.Input, error) {
+func (e *Engine) input(ctx context.Context, rules *Rules, requester access.Principal, r access.Request) (policy.Input, error) {
 	now, err := e.cfg.Store.Now(ctx)
 	if err != nil {
 		return policy.Input{}, err
@@ -53,21 +53,21 @@ func (e *Engine) input(ctx context.Context, requester access.Principal, r access
 		Params: r.Params, BreakGlass: r.BreakGlass,
 	}
 	for _, ent := range r.Entitlements {
-		t, err := e.target(ctx, requester, ent)
+		t, err := rules.target(ctx, requester, ent)
 		if err != nil {
 			return policy.Input{}, err
 		}
 		t.Bundle = r.Bundle
 		in.Targets = append(in.Targets, t)
 	}
-	return in, e.answer(ctx, &in)
+	return in, rules.answer(ctx, &in)
 }
 
 // answer fetches what the policies in question name, and nothing else.
-func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
-	needs := e.cfg.Policies.Needs(*in)
+func (r *Rules) answer(ctx context.Context, in *policy.Input) error {
+	needs := r.Policies.Needs(*in)
 	for _, selector := range needs.Reviewers {
-		members, err := e.cfg.Directory.Members(ctx, policy.Selector(selector))
+		members, err := r.Directory.Members(ctx, policy.Selector(selector))
 		if err != nil {
 			return err
 		}
@@ -83,10 +83,10 @@ func (e *Engine) answer(ctx context.Context, in *policy.Input) error {
 }
 
 // target finds the resource of an entitlement, and the requester's account there; the error names the near miss.
-func (e *Engine) target(ctx context.Context, requester access.Principal, ent access.Entitlement) (policy.Target, error) {
-	c, ok := e.cfg.Connectors[ent.Connector]
+func (r *Rules) target(ctx context.Context, requester access.Principal, ent access.Entitlement) (policy.Target, error) {
+	c, ok := r.Connectors[ent.Connector]
 	if !ok {
-		return policy.Target{}, notFound("connector", string(ent.Connector), keys(e.cfg.Connectors))
+		return policy.Target{}, notFound("connector", string(ent.Connector), keys(r.Connectors))
 	}
 	res, err := c.Resolve(ctx, ent)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package engine is the life of requests and grants: Submit, Review, Step, Revoke, Credential.
+// Package engine is the life of requests and grants: Submit, Review, Step, Extend, Revoke, Credential,
+// and the freezes that forbid them.
 //
 // It owns the order in which things happen: a decision before any access, the plan in the store before the target is
 // touched, the target read back before a grant has ended, and an audit entry in the transaction of every change. It is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -29,11 +30,9 @@ type Config struct {
 	Installation string
 	Store        store.Store
 	Sealer       *secret.Sealer
-	Directory    Directory
-	Connectors   map[access.ConnectorName]*connector.Connector
-	Policies     *policy.Set
-	Bundles      map[string][]access.Entitlement
-	IDs          access.IDs
+	// Rules are those at the start; Reload replaces them.
+	Rules Rules
+	IDs   access.IDs
 	// Random gives salts; it must be cryptographically strong outside of simulations.
 	Random io.Reader
 	Log    *slog.Logger
@@ -47,8 +46,11 @@ type Config struct {
 // grant that just lives.
 type Engine struct {
 	cfg     Config
+	rules   atomic.Pointer[Rules]
 	signals *signals
 	standby *standby
+
+	reconsidering reconsidering
 }
 
 // New makes an engine.
@@ -59,7 +61,10 @@ func New(c Config) *Engine {
 	if c.Journal == nil {
 		c.Journal = forgetful{}
 	}
-	return &Engine{cfg: c, signals: newSignals(), standby: newStandby()}
+	e := &Engine{cfg: c, signals: newSignals(), standby: newStandby()}
+	e.rules.Store(&c.Rules)
+	e.reconsidering.begin()
+	return e
 }
 
 const (
@@ -74,46 +79,6 @@ const (
 	// lapseLimit is how many requests one transaction lets lapse.
 	lapseLimit = 100
 )
-
-// connector finds a connector; the message names it.
-func (e *Engine) connector(name access.ConnectorName) (*connector.Connector, error) {
-	c, ok := e.cfg.Connectors[name]
-	if !ok {
-		return nil, access.Errorf(access.KindMisconfigured, "the connector %s is not in the configuration any more; restore it so that its grants can be taken back", name)
-	}
-	return c, nil
-}
-
-// shares reports whether what the connector gives are rights that several grants may hold.
-func (e *Engine) shares(name access.ConnectorName) bool {
-	c, ok := e.cfg.Connectors[name]
-	return ok && c.Type().Traits.Shared()
-}
-
-// issues reports whether the connector issues credentials.
-func (e *Engine) issues(name access.ConnectorName) bool {
-	c, ok := e.cfg.Connectors[name]
-	return ok && !c.Type().Traits.NoCredential
-}
-
-// CheckConnectors refuses a configuration that lacks a connector with grants that have not ended: they could not be
-// taken back.
-func (e *Engine) CheckConnectors(ctx context.Context) error {
-	var lanes []store.Lane
-	err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-		lanes, err = tx.Grants().Lanes()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, lane := range lanes {
-		if _, err := e.connector(lane.Connector); lane.Tenant == e.cfg.Tenant && err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // backoff is the wait before the next try after n failures in a row: one second doubled each time, up to a minute. The
 // tries never end.

@@ -35,7 +35,7 @@ func (e *Engine) AcceptFinding(ctx context.Context, actor access.Principal, id a
 	switch {
 	case !e.seesAll(actor):
 		return access.Finding{}, access.Errorf(access.KindNotFound, "There is no finding %s.", id)
-	case !e.cfg.Directory.HasRole(actor, access.RoleAdmin):
+	case !e.directory().HasRole(actor, access.RoleAdmin):
 		return access.Finding{}, access.Errorf(access.KindDenied, "Only an administrator accepts a finding.")
 	case reason == "" || len(reason) > access.MaxReason || !text(reason):
 		return access.Finding{}, access.Errorf(access.KindInvalid, "To accept a finding takes a reason of at most %d bytes of UTF-8 text, as in --reason \"the auditor's own\".", access.MaxReason)

@@ -21,7 +21,7 @@ func (e *Engine) VoidLeases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, conn := range e.cfg.Connectors {
+	for name, conn := range e.rules.Load().Connectors {
 		for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
 			lane := store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: queue}
 			if err := e.voidLane(ctx, lane, now, now.Add(leaseFor(conn))); err != nil {

@@ -79,6 +79,25 @@ func TestReissueWaitsForTheOrderBefore(t *testing.T) {
 	})
 }
 
+// An extension is an order too, and the grant remembers one moment only.
+func TestExtendWaitsForTheOrderBefore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		v := ask(t, w, Alice, Read, time.Hour)
+		w.Target.Inject(memory.Fault{Call: connector.CallGrant, Moment: memory.AfterEffect, Times: 1})
+		_, err := w.Engine.Credential(t.Context(), w.Who(Alice), v.Grants[0].ID, newKey(t).Public())
+		wantKind(t, err, access.KindUnavailable)
+		over := grantOf(t, w, v).ActBy.Add(connector.DefaultSkewLimit)
+		sleepUntil(over.Add(-time.Second))
+		_, err = extend(t, w, v, time.Hour)
+		wantKind(t, err, access.KindConflict)
+		sleepUntil(over)
+		g, err := extend(t, w, v, time.Hour)
+		if err != nil || g.Duration != 2*time.Hour {
+			t.Errorf("it lives %s (%v), want 2h", g.Duration, err)
+		}
+	})
+}
+
 // A read that began while an order could still arrive ends nothing, however long its answer took.
 func TestTheReadThatEndsBeginsAfterTheLastOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {

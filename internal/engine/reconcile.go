@@ -179,7 +179,7 @@ func (s *survey) grantsOf(ctx context.Context, sightings []access.Sighting) (map
 // explainOurs removes what we made, unless its grant has not ended, or ended after the target was read.
 func (s *survey) explainOurs(ctx context.Context, id access.GrantID, grants map[access.GrantID]access.Grant, found access.Sighting) error {
 	_, conn, _ := s.authorOf(found.Mark)
-	if _, configured := s.cfg.Connectors[conn]; configured && conn != s.lane.Connector {
+	if _, configured := s.rules.Load().Connectors[conn]; configured && conn != s.lane.Connector {
 		return nil // another connector leads to the same target, and compares for itself
 	}
 	kind := access.FindingOrphan

@@ -47,11 +47,11 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 	if err != nil {
 		return access.Request{}, err
 	}
-	in, d, err := e.decideAgain(ctx, v.Request)
+	now, err := e.decideAgain(ctx, v.Request)
 	if err != nil {
 		return access.Request{}, err
 	}
-	w := weighing{in: in, d: d, before: v.Decision, actor: actor, opinion: o}
+	w := weighing{ruling: now, before: v.Decision, actor: actor, opinion: o}
 	for range maxReviewTries {
 		err := e.review(ctx, id, w)
 		if err == nil {
@@ -66,8 +66,7 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 
 // weighing is a review on its way: the opinion, and what is decided now.
 type weighing struct {
-	in policy.Input
-	d  policy.Decision
+	ruling
 	// before is the decision that the reviewer could see.
 	before   policy.Decision
 	actor    access.Principal
@@ -86,15 +85,17 @@ func (w weighing) progress(r access.Request) policy.Progress {
 }
 
 // decideAgain decides a request with what is true now.
-func (e *Engine) decideAgain(ctx context.Context, r access.Request) (policy.Input, policy.Decision, error) {
-	requester, err := e.cfg.Directory.Principal(ctx, r.Principal)
+func (e *Engine) decideAgain(ctx context.Context, r access.Request) (ruling, error) {
+	rules := e.rules.Load()
+	requester, err := rules.Directory.Principal(ctx, r.Principal)
 	if is(err, access.KindNotFound) {
-		return policy.Input{}, policy.Decision{Verdict: policy.VerdictDenied, Why: "The requester is not in the directory any more."}, nil
+		gone := policy.Decision{Verdict: policy.VerdictDenied, Why: "The requester is not in the directory any more."}
+		return ruling{d: gone, rules: rules}, nil
 	}
 	if err != nil {
-		return policy.Input{}, policy.Decision{}, err
+		return ruling{}, err
 	}
-	return e.decide(ctx, requester, r)
+	return e.decide(ctx, rules, requester, r)
 }
 
 func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (err error) {
@@ -132,11 +133,14 @@ func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (e
 
 // keepReview writes a review, and the decision that it is about if that is another than the one before.
 func (c *change) keepReview(r access.Request, rv access.Review, w weighing) error {
+	if err := c.refuseStale(w.ruling); err != nil {
+		return err
+	}
 	if err := c.Reviews().Insert(rv); err != nil {
 		return err
 	}
 	if !slices.Equal(w.d.Digests, w.before.Digests) {
-		if err := c.keepDecision(r.ID, w.in, w.d); err != nil {
+		if err := c.keepDecision(r.ID, w.ruling); err != nil {
 			return err
 		}
 	}
@@ -154,6 +158,9 @@ func (c *change) conclude(r *access.Request, w weighing) error {
 		return c.settleRequest(r, access.RequestDenied, access.Event{Actor: w.actor.ID, Detail: map[string]string{"why": "A reviewer denied it."}})
 	}
 	if p := w.progress(*r); p.Approved {
+		if err := c.refuseFrozen(r.Person, r.Entitlements...); err != nil {
+			return err
+		}
 		return c.approve(r, w.d, p.Cap, w.actor.ID)
 	}
 	return nil
@@ -181,6 +188,9 @@ func (c *change) mayReview(r access.Request, w weighing) error {
 	case w.d.Verdict == policy.VerdictDenied:
 		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, w.d.Why)
 	}
+	if err := c.refuseFrozen(w.actor.Person); err != nil {
+		return err
+	}
 	if p := w.progress(r); !p.Approved && !fitsAny(p.Open, w.actor, requesterOf(r)) {
 		return access.Errorf(access.KindDenied, "It is not your turn to review request %s.", r.ID)
 	}
@@ -196,7 +206,7 @@ func (e *Engine) reviewed(ctx context.Context, id access.RequestID) ([]policy.Re
 	}
 	out := make([]policy.Reviewed, 0, len(reviews))
 	for _, rv := range reviews {
-		p, err := e.cfg.Directory.Principal(ctx, rv.Reviewer)
+		p, err := e.directory().Principal(ctx, rv.Reviewer)
 		if err != nil && !is(err, access.KindNotFound) {
 			return nil, err
 		}

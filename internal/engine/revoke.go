@@ -17,11 +17,11 @@ func (e *Engine) Return(ctx context.Context, actor access.Principal, id access.G
 
 // Revoke takes back another's grant. Administrators may, and so may its principal.
 func (e *Engine) Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error) {
-	if reason == "" || len(reason) > access.MaxReason || !text(reason) {
-		return access.Grant{}, access.Errorf(access.KindInvalid, "A revocation needs a reason of at most %d bytes of UTF-8 text, as in --reason \"laptop stolen\".", access.MaxReason)
+	if err := checkReason(reason); err != nil {
+		return access.Grant{}, err
 	}
 	return e.takeBack(ctx, actor, id, access.EndRevoked, reason, func(g access.Grant) bool {
-		return owns(actor, g.Principal, g.Person) || e.cfg.Directory.HasRole(actor, access.RoleAdmin)
+		return owns(actor, g.Principal, g.Person) || e.directory().HasRole(actor, access.RoleAdmin)
 	})
 }
 
@@ -37,22 +37,35 @@ func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access
 		case !may(g):
 			return access.Errorf(access.KindDenied, "Only an administrator takes back another's grant.")
 		}
-		ev := access.Event{Actor: actor.ID, Personal: map[string]string{"reason": reason}}
-		switch g.State {
-		case access.GrantScheduled:
-			return c.end(&g, why, ev)
-		case access.GrantActivating, access.GrantActive:
-			g.EndReason = why
-			c.due(&g)
-			return c.beginRevoking(&g, ev)
-		default:
-			return nil
-		}
+		return c.retire(&g, why, access.Event{Actor: actor.ID, Personal: map[string]string{"reason": reason}})
 	})
 	if err != nil {
 		return access.Grant{}, err
 	}
 	return e.loadGrant(ctx, id)
+}
+
+// checkReason checks what an administrator says for doing something to others.
+func checkReason(reason string) error {
+	if reason == "" || len(reason) > access.MaxReason || !text(reason) {
+		return access.Errorf(access.KindInvalid, "This needs a reason of at most %d bytes of UTF-8 text, as in --reason \"laptop stolen\".", access.MaxReason)
+	}
+	return nil
+}
+
+// retire takes a grant back from wherever it stands: one that never touched the target ends, one that may have is due to
+// be taken back at once, and one on its way out stays as it is.
+func (c *change) retire(g *access.Grant, why access.EndReason, ev access.Event) error {
+	switch g.State {
+	case access.GrantScheduled:
+		return c.end(g, why, ev)
+	case access.GrantActivating, access.GrantActive:
+		g.EndReason = why
+		c.due(g)
+		return c.beginRevoking(g, ev)
+	default:
+		return nil
+	}
 }
 
 // beginRevoking moves a grant to revoking, the one way out. The credential is gone from the store with the same commit.
@@ -122,6 +135,7 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, back readin
 		return c.save(g)
 	}
 	g.DueAt, g.ActBy = time.Time{}, time.Time{}
+	g.ExtendTo = time.Time{}
 	g.VerifiedAt, g.VerifiedBy, g.KeptBy = read, back.by, back.keptBy
 	g.Housekeeping = removal.Housekeeping
 	if g.Housekeeping != "" {

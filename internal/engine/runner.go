@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -19,6 +20,10 @@ const (
 	sequenceLane = "events"
 	// standbyLane wakes the worker that prepares for the store being away.
 	standbyLane = "standby"
+	// freezesLane wakes the worker that carries out freezes, when there is one.
+	freezesLane = "freezes"
+	// eligibilityLane wakes the worker that decides grants again, after a reload.
+	eligibilityLane = "eligibility"
 )
 
 const (
@@ -48,24 +53,22 @@ type Runner struct {
 	engine *Engine
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	// ctx ends with Stop. lanes end what runs for each connector.
+	ctx   context.Context
+	mu    sync.Mutex
+	lanes map[access.ConnectorName]context.CancelFunc
 }
 
 // NewRunner makes a runner for every connector of the engine.
-func NewRunner(e *Engine) *Runner { return &Runner{engine: e} }
+func NewRunner(e *Engine) *Runner {
+	return &Runner{engine: e, lanes: map[access.ConnectorName]context.CancelFunc{}}
+}
 
 // Start begins to work. It is called once.
 func (r *Runner) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
-	for name := range r.engine.cfg.Connectors {
-		for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
-			lane := store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name, Queue: queue}
-			for range queueWorkers {
-				r.done.Go(func() { r.loop(ctx, lane, r.stepper(ctx, lane)) })
-			}
-		}
-		r.done.Go(func() { r.reconcile(ctx, store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name}) })
-	}
+	r.ctx, r.cancel = ctx, cancel
+	r.Sync()
 	r.done.Go(func() {
 		r.loop(ctx, requestsLane, func() (Progress, error) {
 			next, err := r.engine.Lapse(ctx)
@@ -77,6 +80,50 @@ func (r *Runner) Start() {
 	r.done.Go(func() {
 		r.loop(ctx, sequenceLane, func() (Progress, error) { return r.sequence(ctx, holder) })
 	})
+	r.done.Go(func() {
+		r.loop(ctx, freezesLane, func() (Progress, error) {
+			more, err := r.engine.Sweep(ctx)
+			return r.again(ctx, more, err)
+		})
+	})
+	r.done.Go(func() {
+		r.loop(ctx, eligibilityLane, func() (Progress, error) {
+			more, err := r.engine.Reconsider(ctx)
+			return r.again(ctx, more, err)
+		})
+	})
+}
+
+// Sync gives every connector of the rules in force its lane, and ends the lanes of those that are gone. It is called
+// after a Reload.
+func (r *Runner) Sync() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	connectors := r.engine.rules.Load().Connectors
+	for name, end := range r.lanes {
+		if _, ok := connectors[name]; !ok {
+			end()
+			delete(r.lanes, name)
+		}
+	}
+	for name := range connectors {
+		if _, ok := r.lanes[name]; !ok {
+			ctx, end := context.WithCancel(r.ctx)
+			r.lanes[name] = end
+			r.work(ctx, name)
+		}
+	}
+}
+
+// work starts the workers of one connector.
+func (r *Runner) work(ctx context.Context, name access.ConnectorName) {
+	for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
+		lane := store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name, Queue: queue}
+		for range queueWorkers {
+			r.done.Go(func() { r.loop(ctx, lane, r.stepper(ctx, lane)) })
+		}
+	}
+	r.done.Go(func() { r.reconcile(ctx, store.Lane{Tenant: r.engine.cfg.Tenant, Connector: name}) })
 }
 
 // sequence numbers a batch of events. There is more to do at once, or something to look for after a pause.
@@ -140,6 +187,15 @@ func (r *Runner) Stop() {
 	r.done.Wait()
 }
 
+// again is the progress of work that goes on at once while there is more.
+func (r *Runner) again(ctx context.Context, more bool, err error) (Progress, error) {
+	if err != nil || !more {
+		return Progress{}, err
+	}
+	now, err := r.engine.cfg.Store.Now(ctx)
+	return Progress{Claimed: 1, Next: now}, err
+}
+
 // loop works whenever something is due or is said to have changed.
 func (r *Runner) loop(ctx context.Context, key any, step func() (Progress, error)) {
 	changed, unsubscribe := r.engine.signals.subscribe(key)
@@ -196,7 +252,11 @@ func (r *Runner) reconcile(ctx context.Context, lane store.Lane) {
 			log.InfoContext(ctx, "a target was compared with the books", "connector", lane.Connector, "sighted", c.Sighted,
 				"opened", c.Opened, "gone", c.Gone, "missing", c.Missing, "unread", c.Unread)
 		}
-		timer.Reset(r.jittered(r.engine.cfg.Connectors[lane.Connector].Reconcile()))
+		conn, err := r.engine.connector(lane.Connector)
+		if err != nil {
+			return // a reload has taken it out, and ctx is about to end
+		}
+		timer.Reset(r.jittered(conn.Reconcile()))
 	}
 }
 

@@ -56,10 +56,12 @@ func (s *standby) now() time.Time {
 // clock is now. The caller holds mu.
 func (s *standby) clock() time.Time { return s.said.Add(time.Since(s.heard)) }
 
-// keep puts a grant at hand whose access this node has just made, if it ends soon.
+// keep puts a grant at hand whose access this node has just made or extended, if it ends soon, in place of what was known
+// of it.
 func (s *standby) keep(g access.Grant, plan access.Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.atHand, g.ID)
 	if len(s.atHand) < standbyLimit && g.Deadline.Before(s.clock().Add(standbyAhead)) {
 		s.atHand[g.ID] = &handy{grant: g, plan: plan}
 	}
@@ -105,7 +107,7 @@ func (e *Engine) keepAtHand(ctx context.Context) error {
 	}
 	heard := time.Now()
 	soon := map[access.GrantID]*handy{}
-	for name := range e.cfg.Connectors {
+	for name := range e.rules.Load().Connectors {
 		if e.shares(name) {
 			continue // who else holds a right, and whose turn it is, only the store knows
 		}

@@ -168,3 +168,24 @@ func TestSharedRightWaitsForTheStore(t *testing.T) {
 		}
 	}, option)
 }
+
+// The store goes away just after an extension: the access goes at the deadline that it has now.
+func TestExtendedWithoutTheStore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		v := ask(t, w, Alice, Read, 5*time.Minute)
+		time.Sleep(5*time.Minute - 10*time.Second)
+		g, err := extend(t, w, v, 30*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.LoseStore(true)
+		time.Sleep(time.Until(g.Deadline) - time.Second)
+		if accounts(w) != 1 {
+			t.Error("the access went at the deadline that has been")
+		}
+		time.Sleep(5 * time.Second)
+		if accounts(w) != 0 {
+			t.Error("the access outlives its deadline while the store is away")
+		}
+	})
+}

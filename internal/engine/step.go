@@ -93,6 +93,9 @@ func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn
 
 // prepareClaimed brings a claimed grant into the state in which it is acted on.
 func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
+	if stopped, err := c.stopFrozen(g, now); stopped || err != nil {
+		return err
+	}
 	switch g.State {
 	case access.GrantScheduled:
 		if now.Before(g.StartAt.Add(activationLimit)) {
@@ -111,6 +114,9 @@ func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
 		g.EndReason = access.EndFailed
 		return c.beginRevoking(g, access.Event{Detail: map[string]string{"error": g.LastError}})
 	case access.GrantActive:
+		if now.Before(g.Deadline) {
+			return c.orderExtension(g)
+		}
 		g.EndReason = access.EndExpired
 		return c.beginRevoking(g, access.Event{})
 	default:
@@ -118,7 +124,7 @@ func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
 	}
 }
 
-// end ends a grant that never touched the target.
+// end ends a grant without a read of the target: it was never touched, or it is attested to be gone.
 func (c *change) end(g *access.Grant, reason access.EndReason, ev access.Event) error {
 	g.EndReason, g.DueAt, g.Lease = reason, time.Time{}, ""
 	if ev.Detail == nil {
@@ -137,6 +143,8 @@ func (e *Engine) act(ctx context.Context, conn *connector.Connector, g access.Gr
 		return e.activate(ctx, conn, g)
 	case access.GrantActivating:
 		return e.resume(ctx, conn, g)
+	case access.GrantActive:
+		return e.extend(ctx, conn, g)
 	case access.GrantRevoking:
 		return e.remove(ctx, conn, g)
 	case access.GrantEnded:
@@ -168,8 +176,12 @@ func (c *change) failed(g *access.Grant, cause error) error {
 	g.Failures++
 	g.LastError = access.SafeMessage(cause)
 	next := c.Now().Add(backoff(g.Failures))
-	if g.State == access.GrantActivating {
+	switch g.State {
+	case access.GrantActivating:
 		next = earliest(next, g.Deadline, g.ActivatedAt.Add(activationLimit))
+	case access.GrantActive:
+		next = earliest(next, g.Deadline)
+	default:
 	}
 	c.dueAt(g, next)
 	if planted.Active(planted.AttemptsCapped) && g.Failures >= 6 {
@@ -188,6 +200,13 @@ func earliest(t time.Time, others ...time.Time) time.Time {
 		}
 	}
 	return t
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // is reports whether err is an error of the kind.

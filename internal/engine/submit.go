@@ -19,9 +19,11 @@ type Submission struct {
 	Bundle       string
 	// Duration of zero means min(1h, the policy's maximum).
 	Duration time.Duration
-	Reason   string
-	Ticket   string
-	Params   map[string]string
+	// Start is when access shall begin; zero means as soon as it is approved.
+	Start  time.Time
+	Reason string
+	Ticket string
+	Params map[string]string
 	// Recipient is the HPKE public key to seal credentials to; it may also come with the first fetch.
 	Recipient []byte
 }
@@ -38,17 +40,17 @@ func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submissio
 	}
 	r := access.Request{
 		ID: access.RequestID(e.cfg.IDs.New(access.RequestPrefix)), Tenant: e.cfg.Tenant, Principal: actor.ID, Person: actor.Person,
-		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Reason: s.Reason, Ticket: s.Ticket,
+		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Start: s.Start, Reason: s.Reason, Ticket: s.Ticket,
 		Params: s.Params, Recipient: s.Recipient, State: access.RequestPending,
 	}
-	in, d, err := e.decide(ctx, actor, r)
+	v, err := e.decide(ctx, e.rules.Load(), actor, r)
 	if err != nil {
 		return access.Request{}, err
 	}
 	r.Hash = access.HashRequest(r)
 	err = e.update(ctx, txSubmit, func(c *change) error {
 		r := r // fn may run again, and must then find the request as it was
-		return c.submit(&r, in, d)
+		return c.submit(&r, v)
 	})
 	if err != nil {
 		return access.Request{}, err
@@ -104,9 +106,10 @@ func text(s string) bool {
 // expand turns a bundle into its entitlements and refuses an entitlement that is named twice.
 func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 	if s.Bundle != "" {
-		members, ok := e.cfg.Bundles[s.Bundle]
+		bundles := e.rules.Load().Bundles
+		members, ok := bundles[s.Bundle]
 		if !ok {
-			return nil, notFound("bundle", s.Bundle, keys(e.cfg.Bundles))
+			return nil, notFound("bundle", s.Bundle, keys(bundles))
 		}
 		return members, nil
 	}
@@ -121,7 +124,13 @@ func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 }
 
 // submit writes a decided request with its decision, and its grants if nobody has to agree.
-func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) error {
+func (c *change) submit(r *access.Request, v ruling) error {
+	if err := c.refuseFrozen(r.Person, r.Entitlements...); err != nil {
+		return err
+	}
+	if err := checkStart(r.Start, c.Now()); err != nil {
+		return err
+	}
 	open, err := c.Requests().Open(r.Tenant, r.Principal, MaxOpen)
 	if err != nil {
 		return err
@@ -130,31 +139,44 @@ func (c *change) submit(r *access.Request, in policy.Input, d policy.Decision) e
 		return access.Errorf(access.KindExhausted, "You have %d requests and grants open already; return or withdraw what you do not need.", open)
 	}
 	r.CreatedAt = c.Now()
-	r.LapsesAt = c.Now().Add(waits(d))
+	r.LapsesAt = c.Now().Add(waits(v.d))
 	if err := c.Requests().Insert(*r); err != nil {
 		return err
 	}
-	if err := c.keepDecision(r.ID, in, d); err != nil {
+	if err := c.keepDecision(r.ID, v); err != nil {
 		return err
 	}
 	err = c.record(access.Event{
 		Kind: access.EventRequestSubmitted, Actor: r.Principal, Subject: r.Principal, Person: r.Person, Request: r.ID,
 		To:       string(access.RequestPending),
-		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle, "ticket": r.Ticket},
+		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(v.d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle, "ticket": r.Ticket},
 		Personal: map[string]string{"reason": r.Reason},
 	})
 	if err != nil {
 		return err
 	}
-	switch p := policy.Tally(d, in.Principal, nil); {
+	switch p := policy.Tally(v.d, v.in.Principal, nil); {
 	case p.Denied:
-		return c.settleRequest(r, access.RequestDenied, access.Event{Detail: map[string]string{"why": d.Why}})
+		return c.settleRequest(r, access.RequestDenied, access.Event{Detail: map[string]string{"why": v.d.Why}})
 	case p.Approved:
-		return c.approve(r, d, 0, access.PrincipalID{})
+		return c.approve(r, v.d, 0, access.PrincipalID{})
 	default:
 		c.wake = append(c.wake, requestsLane)
 		return nil
 	}
+}
+
+// checkStart bounds when access may begin.
+func checkStart(start, now time.Time) error {
+	switch {
+	case start.IsZero():
+		return nil
+	case start.Before(now):
+		return access.Errorf(access.KindInvalid, "The start has passed; leave it out, and access begins as soon as it is approved.")
+	case start.After(now.Add(access.MaxAhead)):
+		return access.Errorf(access.KindInvalid, "A start is at most %d days ahead.", int(access.MaxAhead.Hours()/24))
+	}
+	return nil
 }
 
 // waits is how long a request waits for reviews. The stages of a policy come one after the other, and policies side by
@@ -169,17 +191,20 @@ func waits(d policy.Decision) time.Duration {
 	return longest
 }
 
-// keepDecision keeps a decision, what it saw, and the policies that made it.
-func (c *change) keepDecision(r access.RequestID, in policy.Input, d policy.Decision) error {
-	set := c.engine.cfg.Policies
+// keepDecision keeps a decision, what it saw, and the policies that made it, while they are in force.
+func (c *change) keepDecision(r access.RequestID, v ruling) error {
+	if err := c.refuseStale(v); err != nil {
+		return err
+	}
+	set := v.rules.Policies
 	if err := c.Policies().Put(c.engine.cfg.Tenant, set.Digest(), set.Source()); err != nil {
 		return err
 	}
-	input, err := json.Marshal(in)
+	input, err := json.Marshal(v.in)
 	if err != nil {
 		return err
 	}
-	decision, err := json.Marshal(d)
+	decision, err := json.Marshal(v.d)
 	if err != nil {
 		return err
 	}
@@ -197,9 +222,9 @@ func (c *change) approve(r *access.Request, d policy.Decision, limit time.Durati
 		g := access.Grant{
 			ID: access.GrantID(c.engine.cfg.IDs.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal,
 			Person: r.Person, Entitlement: t.Entitlement, Duration: capped(t.Duration, limit), State: access.GrantScheduled,
-			CreatedAt: c.Now(), StartAt: c.Now(),
+			CreatedAt: c.Now(), StartAt: latest(c.Now(), r.Start),
 		}
-		c.due(&g)
+		c.dueAt(&g, g.StartAt)
 		if err := c.Grants().Insert(g); err != nil {
 			return err
 		}

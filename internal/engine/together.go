@@ -51,10 +51,11 @@ func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, 
 	return nil
 }
 
-// leaseOver reports whether the lease leaves no time for a call. What is left then is for the next claim.
+// leaseOver reports whether the lease leaves no time for a call. What is left then is for the next claim. An extension is
+// one call, and is cut short by its lease, which may end with the deadline at once.
 func (e *Engine) leaseOver(ctx context.Context, conn *connector.Connector, g access.Grant) (bool, error) {
 	now, err := e.cfg.Store.Now(ctx)
-	return now.Add(conn.Timeout()).After(g.DueAt), err
+	return g.State != access.GrantActive && now.Add(conn.Timeout()).After(g.DueAt), err
 }
 
 func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, grants []access.Grant) error {

@@ -160,7 +160,11 @@ func (e *Engine) retry(ctx context.Context, g access.Grant, cause error) error {
 	}
 	return lost(e.update(ctx, txWaited, func(c *change) error {
 		g := g
-		c.dueAt(&g, busy.again)
+		again := busy.again
+		if g.State == access.GrantActive {
+			again = earliest(again, g.Deadline) // an extension waits for its turn, and its end for nothing
+		}
+		c.dueAt(&g, again)
 		return c.save(&g)
 	}))
 }

@@ -24,13 +24,13 @@ type RequestView struct {
 }
 
 // Outcome reports whether there is nothing left to wait for: the request will not be granted, or each of its grants is
-// past its activation.
+// past its activation, or was scheduled for later.
 func (v RequestView) Outcome() bool {
 	if v.Request.State != access.RequestApproved {
 		return v.Request.State.Settled()
 	}
 	return !slices.ContainsFunc(v.Grants, func(g access.Grant) bool {
-		return g.State == access.GrantScheduled || g.State == access.GrantActivating
+		return g.State == access.GrantActivating || (g.State == access.GrantScheduled && !g.StartAt.After(g.CreatedAt))
 	})
 }
 
@@ -52,7 +52,8 @@ func owns(actor access.Principal, id access.PrincipalID, person access.PersonID)
 
 // seesAll reports whether the actor may look at what is not theirs.
 func (e *Engine) seesAll(actor access.Principal) bool {
-	return e.cfg.Directory.HasRole(actor, access.RoleAdmin) || e.cfg.Directory.HasRole(actor, access.RoleAuditor)
+	d := e.directory()
+	return d.HasRole(actor, access.RoleAdmin) || d.HasRole(actor, access.RoleAuditor)
 }
 
 // MayReadMetrics refuses those who may not look at what is not theirs: metrics name every connector, and how it does.
@@ -119,7 +120,7 @@ func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if err != nil {
 		return err
 	}
-	requester, err := e.cfg.Directory.Principal(ctx, v.Request.Principal)
+	requester, err := e.directory().Principal(ctx, v.Request.Principal)
 	if err != nil && !is(err, access.KindNotFound) {
 		return err
 	}
@@ -252,9 +253,10 @@ func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words
 		return nil, err
 	}
 	in := policy.Input{Now: now, Principal: actor, Reason: "-", Ticket: "-"}
+	rules := e.rules.Load()
 	var unread error
-	for name := range keys(e.cfg.Connectors) {
-		c := e.cfg.Connectors[access.ConnectorName(name)]
+	for name := range keys(rules.Connectors) {
+		c := rules.Connectors[access.ConnectorName(name)]
 		catalogue, err := c.Resources(ctx)
 		if err != nil {
 			// A target that does not answer hides what is behind it, and nothing else.
@@ -274,11 +276,11 @@ func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words
 	if len(in.Targets) == 0 && unread != nil {
 		return nil, unread
 	}
-	return e.offers(ctx, in, denied)
+	return rules.offers(ctx, in, denied)
 }
 
-func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
-	if err := e.answer(ctx, &in); err != nil {
+func (r *Rules) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
+	if err := r.answer(ctx, &in); err != nil {
 		return nil, err
 	}
 	out := []Offer{}
@@ -288,7 +290,7 @@ func (e *Engine) offers(ctx context.Context, in policy.Input, denied bool) ([]Of
 		}
 		one := in
 		one.Targets = []policy.Target{t}
-		d, err := e.decideInput(ctx, one)
+		d, err := r.decide(ctx, one)
 		if err != nil {
 			return nil, err
 		}

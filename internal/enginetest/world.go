@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -58,7 +59,9 @@ const (
 // World is the company.
 type World struct {
 	testing.TB
-	Engine    *engine.Engine
+	Engine *engine.Engine
+	// Rules are those that the engine began with.
+	Rules     engine.Rules
 	Store     store.Store
 	Target    *memory.Target
 	Connector *connector.Connector
@@ -69,6 +72,7 @@ type World struct {
 	away     *atomic.Bool
 	settings settings
 	config   engine.Config
+	runner   *engine.Runner
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
 }
@@ -189,20 +193,21 @@ func (w *World) open() {
 	})
 	w.must(err)
 	w.gone = &departed{Directory: w.Directory}
-	set, err := policy.Compile(s.policies)
-	w.must(err)
 	var installation string
 	w.must(st.View(context.Background(), func(tx store.Tx) (err error) {
 		installation, err = tx.Installation().ID()
 		return err
 	}))
 	w.config = engine.Config{
-		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(), Directory: w.gone, Policies: set,
-		Bundles: map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
-		IDs:     engine.UUIDs{}, Random: rand.Reader, Log: s.log,
-		Observer: s.observer, Journal: s.journal,
+		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(),
+		IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.observer, Journal: s.journal,
 	}
 	w.Connector = w.connect()
+	w.Rules = engine.Rules{
+		Directory: w.gone, Policies: w.Allow(s.policies...),
+		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector},
+		Bundles:    map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
+	}
 	w.Engine = w.node(w.Connector)
 }
 
@@ -240,7 +245,8 @@ func (w *World) connect() *connector.Connector {
 // node makes an engine of this company.
 func (w *World) node(c *connector.Connector) *engine.Engine {
 	config := w.config
-	config.Connectors = map[access.ConnectorName]*connector.Connector{"orders-db": c}
+	config.Rules = w.Rules
+	config.Rules.Connectors = map[access.ConnectorName]*connector.Connector{"orders-db": c}
 	return engine.New(config)
 }
 
@@ -273,7 +279,7 @@ func (w *World) Restored() *World {
 	w.Cleanup(func() { w.must(st.Close()) })
 	r.Store, r.config = st, w.config
 	r.config.Store = st
-	r.Connector = r.connect()
+	r.Connector, r.Rules = r.connect(), w.Rules
 	r.Engine = r.node(r.Connector)
 	return r
 }
@@ -292,13 +298,36 @@ func (w *World) Settle(e *engine.Engine) {
 }
 
 // Run starts a runner, which stops with the test.
-func (w *World) Run() { w.RunNode(w.Engine) }
+func (w *World) Run() { w.runner = w.RunNode(w.Engine) }
 
 // RunNode starts a runner for one of the company's engines, which stops with the test.
-func (w *World) RunNode(e *engine.Engine) {
+func (w *World) RunNode(e *engine.Engine) *engine.Runner {
 	r := engine.NewRunner(e)
 	r.Start()
 	w.Cleanup(r.Stop)
+	return r
+}
+
+// Reload changes the rules and has the engine take them over. What change is given it may keep and change.
+func (w *World) Reload(change func(*engine.Rules)) error {
+	rules := w.Rules
+	rules.Connectors, rules.Bundles = maps.Clone(rules.Connectors), maps.Clone(rules.Bundles)
+	change(&rules)
+	if err := w.Engine.Reload(context.Background(), rules); err != nil {
+		return err
+	}
+	if w.runner != nil {
+		w.runner.Sync()
+	}
+	return nil
+}
+
+// Allow is a set of the policies given.
+func (w *World) Allow(p ...policy.Policy) *policy.Set {
+	w.Helper()
+	set, err := policy.Compile(p)
+	w.must(err)
+	return set
 }
 
 // Who finds a person by name.

@@ -10,10 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,16 +41,21 @@ type Options struct {
 
 // Server is a running curfewd.
 type Server struct {
-	log        *slog.Logger
-	telemetry  *telemetry.Telemetry
-	store      store.Store
-	connectors map[access.ConnectorName]*connector.Connector
-	engine     *engine.Engine
-	runner     *engine.Runner
-	directory  *directory.Directory
-	listener   net.Listener
-	journal    *journal.Journal
-	http       *http.Server
+	log       *slog.Logger
+	telemetry *telemetry.Telemetry
+	options   Options
+	// config is the one in force, and opened what was opened for it. Reload replaces both.
+	config *config.Config
+	opened atomic.Pointer[opened]
+
+	store store.Store
+	// clock is the store's, for connectors.
+	clock    access.Clock
+	journal  *journal.Journal
+	engine   *engine.Engine
+	runner   *engine.Runner
+	listener net.Listener
+	http     *http.Server
 	// hangUp ends the requests that wait for something to happen.
 	hangUp context.CancelFunc
 	served chan error
@@ -67,8 +70,8 @@ type Server struct {
 func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err error) {
 	log := slog.New(telemetry.LogHandler(o.Log.Handler()))
 	s = &Server{
-		log: log, telemetry: telemetry.New(telemetry.Options{Log: log, Exporter: o.Spans}),
-		connectors: map[access.ConnectorName]*connector.Connector{}, served: make(chan error, 1),
+		log: log, telemetry: telemetry.New(telemetry.Options{Log: log, Exporter: o.Spans}), options: o, config: c,
+		served: make(chan error, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -95,21 +98,18 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.journal, err = openJournal(c.Server.KeyFile); err != nil {
 		return s, err
 	}
-	if s.directory, err = openDirectory(c); err != nil {
+	if s.clock, err = newClock(ctx, s.store); err != nil {
 		return s, err
 	}
-	now, err := newClock(ctx, s.store)
+	first, err := s.open(c)
 	if err != nil {
 		return s, err
 	}
-	if err := s.openConnectors(c, now, o.WrapDriver); err != nil {
-		return s, err
-	}
-	s.telemetry.WatchLanes(s.store, s.lanes())
+	s.opened.Store(first)
+	s.telemetry.WatchLanes(s.store, s.lanes)
 	s.engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer, Directory: s.directory,
-		Connectors: s.connectors, Policies: c.PolicySet, Bundles: c.Bundles, IDs: engine.UUIDs{}, Random: rand.Reader,
-		Log: s.log, Observer: s.telemetry, Journal: s.journal,
+		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer,
+		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
 	})
 	if err := s.engine.CheckConnectors(ctx); err != nil {
 		return s, err
@@ -124,58 +124,12 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	return s, nil
 }
 
-func openDirectory(c *config.Config) (*directory.Directory, error) {
-	var entries []directory.Entry
-	for _, p := range c.Principals {
-		e := directory.Entry{Principal: p.Principal}
-		if p.Token != "" {
-			token, err := p.Token.Resolve()
-			if err != nil {
-				return nil, fmt.Errorf("the token of %s: %w", p.ID, err)
-			}
-			e.Token = token
-		}
-		entries = append(entries, e)
-	}
-	return directory.New(entries, c.Roles)
-}
-
-func (s *Server) openConnectors(c *config.Config, now access.Clock, wrap func(access.ConnectorName, connector.Driver) connector.Driver) error {
-	for _, cc := range c.Connectors {
-		driver, err := cc.Config.Open(connector.Env{Name: cc.Name, Clock: now})
-		if err != nil {
-			return fmt.Errorf("connector %s: %w", cc.Name, err)
-		}
-		if wrap != nil {
-			driver = wrap(cc.Name, driver)
-		}
-		options := connector.Options{
-			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
-			Rate: cc.Rate, Reconcile: cc.Reconcile, Clock: now, Observer: s.telemetry,
-		}
-		if cc.Account != nil {
-			options.Account = cc.Account
-		}
-		s.connectors[cc.Name] = connector.New(driver, options)
-	}
-	return nil
-}
-
-// lanes are those of the configuration.
-func (s *Server) lanes() []store.Lane {
-	var lanes []store.Lane
-	for _, name := range slices.Sorted(maps.Keys(s.connectors)) {
-		lanes = append(lanes, store.Lane{Tenant: access.DefaultTenant, Connector: name})
-	}
-	return lanes
-}
-
 // serve starts to act on what is due and to answer.
 func (s *Server) serve() {
 	s.runner = engine.NewRunner(s.engine)
 	s.runner.Start()
 	handler := api.New(api.Config{
-		Engine: s.engine, Authenticator: s.directory, Tenant: access.DefaultTenant, Log: s.log,
+		Engine: s.engine, Authenticator: s, Tenant: access.DefaultTenant, Log: s.log,
 		Ready: s.ready, Metrics: s.telemetry.Handler(),
 	})
 	base, hangUp := context.WithCancel(context.Background())
@@ -194,17 +148,12 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Engine is the engine inside, for a program that embeds the server.
 func (s *Server) Engine() *engine.Engine { return s.engine }
 
-// Directory is the directory inside.
-func (s *Server) Directory() *directory.Directory { return s.directory }
+// Directory is the directory in force.
+func (s *Server) Directory() *directory.Directory { return s.opened.Load().directory }
 
-// Wait returns when ctx ends or the server can no longer serve.
-func (s *Server) Wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-s.served:
-		return fmt.Errorf("serving: %w", err)
-	}
+// Authenticate finds out who calls, by the directory in force.
+func (s *Server) Authenticate(ctx context.Context, token string) (access.Principal, error) {
+	return s.Directory().Authenticate(ctx, token)
 }
 
 // ready reports whether the books can be read.
@@ -254,10 +203,8 @@ func (s *Server) close() error {
 	if s.runner != nil {
 		s.runner.Stop()
 	}
-	for name, c := range s.connectors {
-		if err := c.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("closing the connector %s: %w", name, err))
-		}
+	if o := s.opened.Load(); o != nil {
+		errs = append(errs, o.close())
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -88,6 +88,9 @@ func (w *World) submit(n *node) {
 	if w.choose.chance(30) {
 		s.Recipient = w.setup.keys[0].Public()
 	}
+	if w.choose.chance(10) {
+		s.Start = w.storeClock.Now().Add(w.choose.span(100, time.Minute))
+	}
 	who := requesters()[w.choose.among(6, 3, 1)]
 	what := fmt.Sprintf("asks for %v %s for %s", s.Entitlements, s.Bundle, s.Duration)
 	w.call(n, who, what, func(ctx context.Context, e *engine.Engine) error {
@@ -146,6 +149,19 @@ func (w *World) giveBack(n *node) {
 	}
 	w.call(n, g.Principal.Subject, fmt.Sprintf("returns %s", g.ID), func(ctx context.Context, e *engine.Engine) error {
 		_, err := e.Return(ctx, w.people.who(g.Principal.Subject), g.ID)
+		return err
+	})
+}
+
+// extend asks for more time.
+func (w *World) extend(n *node) {
+	g, ok := pickOf(w.choose, w.seen.grants, isActive)
+	if !ok {
+		return
+	}
+	by := one(w.choose, []time.Duration{20 * time.Second, time.Minute, 5 * time.Hour})
+	w.call(n, g.Principal.Subject, fmt.Sprintf("extends %s by %s", g.ID, by), func(ctx context.Context, e *engine.Engine) error {
+		_, err := e.Extend(ctx, w.people.who(g.Principal.Subject), g.ID, by)
 		return err
 	})
 }

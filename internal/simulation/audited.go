@@ -25,13 +25,9 @@ func audited(_ *World, before, now *state) string {
 		}
 	}
 	for _, id := range sortedKeys(now.grants) {
-		if g, was := now.grants[id], before.grants[id].State; was != g.State {
-			want = append(want, entry{
-				Kind: access.EventKind("grant." + string(g.State)), Request: g.Request, Grant: id, From: string(was), To: string(g.State),
-			})
-		}
+		want = append(want, changesOf(id, before, now)...)
 	}
-	left := slices.Clone(want)
+	left := append(want, freezesBegunAndLifted(before, now)...)
 	for _, e := range now.entries {
 		if !changesState(e) {
 			continue
@@ -46,6 +42,44 @@ func audited(_ *World, before, now *state) string {
 		return fmt.Sprintf("no entry %v", left[0])
 	}
 	return ""
+}
+
+// changesOf are the entries that a grant must have by what has become of it.
+func changesOf(id access.GrantID, before, now *state) (want []entry) {
+	g, was := now.grants[id], before.grants[id]
+	of := func(kind access.EventKind) entry { return entry{Kind: kind, Request: g.Request, Grant: id} }
+	for range len(now.attestations[id]) - len(before.attestations[id]) {
+		want = append(want, of(access.EventGrantAttested))
+	}
+	switch {
+	case was.State != g.State:
+		e := of(access.EventKind("grant." + string(g.State)))
+		e.From, e.To = string(was.State), string(g.State)
+		want = append(want, e)
+	case was.ExtendTo.IsZero() && !g.ExtendTo.IsZero():
+		want = append(want, of(access.EventGrantExtending))
+	case !was.Deadline.Equal(g.Deadline):
+		want = append(want, of(access.EventGrantExtended))
+	}
+	return want
+}
+
+// freezesBegunAndLifted are the entries of freezes that came, and of those that went.
+func freezesBegunAndLifted(before, now *state) (want []entry) {
+	has := func(s *state, f access.Freeze) bool {
+		return slices.ContainsFunc(s.freezes, func(o access.Freeze) bool { return o.ID == f.ID })
+	}
+	for _, f := range now.freezes {
+		if !has(before, f) {
+			want = append(want, entry{Kind: access.EventFreezeBegun})
+		}
+	}
+	for _, f := range before.freezes {
+		if !has(now, f) {
+			want = append(want, entry{Kind: access.EventFreezeLifted})
+		}
+	}
+	return want
 }
 
 // numberedInTurn: positions go up by one, so a reader with a cursor misses nothing.

@@ -38,9 +38,14 @@ func (b *books) Update(ctx context.Context, name store.TxName, fn func(store.Tx)
 	return nil
 }
 
-// commit runs a transaction on the store itself.
+// commit runs a transaction on the store itself. One that a store runs again mints the same identifiers again.
 func (w *World) commit(ctx context.Context, t *task, name store.TxName, fn func(store.Tx) error) error {
-	if err := w.books.Update(ctx, name, fn); err != nil {
+	minted := w.ids.n
+	err := w.books.Update(ctx, name, func(tx store.Tx) error {
+		w.ids.n = minted
+		return fn(tx)
+	})
+	if err != nil {
 		w.refused(t, name, err)
 		return err
 	}

@@ -24,11 +24,14 @@ func promises() []promise {
 		{"states follow the table", statesFollow},
 		{"every change of state has its audit entry in the same transaction", audited},
 		{"entries are numbered without gaps", numberedInTurn},
-		{"the deadline never moves", deadlineStays},
+		{"the deadline moves as was promised, and not else", deadlineStays},
 		{"the target ends access no later than its deadline", nativeExpiry},
 		{"the credential is gone with the access", credentialGone},
 		{"what is live stays", liveStays},
 		{"ended is gone, read back, and final", endedIsGone},
+		{"an attested end has two other persons' word, and no more", attestedByTwo},
+		{"what is frozen does not begin", frozenStaysOut},
+		{"a freeze that was carried out has left nothing live", frozenIsOver},
 	}
 }
 
@@ -88,7 +91,7 @@ func (w *World) leftBehind(t *task) {
 		}
 		g := now.grants[made.grant]
 		over := g.State == access.GrantRevoking || g.State == access.GrantEnded
-		if _, there := now.accounts[g.ID]; there && over && !w.mayStillAct(g.ID) {
+		if _, there := now.accounts[g.ID]; there && over && !isAttested(g) && !w.mayStillAct(g.ID) {
 			w.breaks("who loses the race undoes what it did", "%s is %s, and its access is at the target", g.ID, g.State)
 		}
 	}

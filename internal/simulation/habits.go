@@ -21,8 +21,9 @@ type habits struct {
 	storeFails, answerLost, lateCommit int
 	// crash, weather and clocks are weights of a node's death, of something being down for all, and of clocks jumping.
 	crash, weather, clocks int
-	// leaves is the weight of somebody leaving the directory, or coming back.
-	leaves int
+	// leaves is the weight of somebody leaving the directory, or coming back; reloads that of a configuration read again, and
+	// freezes that of an administrator's panic.
+	leaves, reloads, freezes int
 	// nodes is how many engines there are.
 	nodes int
 }
@@ -35,5 +36,6 @@ func drawHabits(c *choices) habits {
 		held:  level(0, 10, 30, 60), slow: level(0, 20, 60), detached: level(0, 10, 30, 70), duplicated: level(0, 20), silent: level(0, 10, 40),
 		hasty: level(0, 0, 20), targetFails: level(0, 0, 0, 3, 10, 50), invalid: level(0, 1), storeFails: level(0, 0, 1, 4),
 		answerLost: level(0, 0, 2, 6), lateCommit: level(0, 0, 0, 3), crash: level(0, 0, 2, 5), weather: level(0, 0, 3, 8), clocks: level(0, 0, 3), leaves: level(0, 1),
+		reloads: level(0, 0, 1), freezes: level(0, 0, 0, 1, 3),
 	}
 }

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/directory"
@@ -53,6 +54,18 @@ func reviewers() []string {
 }
 
 func leavers() []string { return []string{enginetest.Alice, enginetest.Bob} }
+
+func administrators() []string {
+	return []string{enginetest.Carol, enginetest.Dave, enginetest.AliceAdmin}
+}
+
+// longest is for how long the policies give an entitlement.
+func longest(e access.Entitlement) time.Duration {
+	if e.String() == enginetest.Read {
+		return 4 * time.Hour
+	}
+	return time.Hour
+}
 
 // approvals is how many persons must have agreed before an entitlement is anybody's.
 func approvals(e access.Entitlement) int {

@@ -114,23 +114,33 @@ func statesFollow(_ *World, before, now *state) string {
 	})
 }
 
+// deadlineStays: it moves once it was promised, to where it was promised, and never past the longest that the policies
+// give from the start.
 func deadlineStays(_ *World, before, now *state) string {
 	return each(now, func(g access.Grant) string {
-		was := before.grants[g.ID]
+		was, known := before.grants[g.ID]
+		begun := !was.ActivatedAt.IsZero()
+		extended := begun && !was.ExtendTo.IsZero() && g.ExtendTo.IsZero() && g.Deadline.Equal(was.ExtendTo)
+		asked := now.requests[g.Request].Duration
 		switch {
-		case !was.Deadline.IsZero() && !was.Deadline.Equal(g.Deadline), !was.ActivatedAt.IsZero() && !was.ActivatedAt.Equal(g.ActivatedAt):
+		case begun && !extended && !was.Deadline.Equal(g.Deadline), begun && !was.ActivatedAt.Equal(g.ActivatedAt):
 			return fmt.Sprintf("%s was until %s, and is until %s", g.ID, was.Deadline, g.Deadline)
 		case !g.Deadline.IsZero() && g.Deadline.After(g.ActivatedAt.Add(g.Duration)):
 			return fmt.Sprintf("%s began at %s for %s, and is until %s", g.ID, g.ActivatedAt, g.Duration, g.Deadline)
+		case !g.ExtendTo.IsZero() && !g.ExtendTo.After(g.Deadline):
+			return fmt.Sprintf("%s is until %s, and promised until %s", g.ID, g.Deadline, g.ExtendTo)
+		case !known && asked > 0 && g.Duration > asked, g.Duration > longest(g.Entitlement):
+			return fmt.Sprintf("%s was asked for %s and is for %s", g.ID, asked, g.Duration)
 		}
-		asked := now.requests[g.Request].Duration
-		return wrongf(asked > 0 && g.Duration > asked, "%s was asked for %s and is for %s", g.ID, asked, g.Duration)
+		return wrongf(known && !extended && g.Duration > was.Duration, "%s was for %s and is for %s", g.ID, was.Duration, g.Duration)
 	})
 }
 
 func nativeExpiry(_ *World, _, now *state) string {
 	for _, id := range sortedKeys(now.accounts) {
-		if a, g := now.accounts[id], now.grants[id]; a.Expiry.IsZero() || a.Expiry.After(g.Deadline) {
+		a, g := now.accounts[id], now.grants[id]
+		late := a.Expiry.After(g.Deadline) && a.Expiry.After(g.ExtendTo)
+		if !isAttested(g) && (a.Expiry.IsZero() || late) {
 			return fmt.Sprintf("the account of %s expires at %s, and its deadline is %s", id, a.Expiry, g.Deadline)
 		}
 	}
@@ -155,7 +165,7 @@ func liveStays(_ *World, _, now *state) string {
 // known of the grant's life never changes again.
 func endedIsGone(w *World, before, now *state) string {
 	return each(now, func(g access.Grant) string {
-		if g.State != access.GrantEnded {
+		if g.State != access.GrantEnded || isAttested(g) {
 			return ""
 		}
 		if _, there := now.accounts[g.ID]; there {
@@ -178,6 +188,6 @@ func endedIsGone(w *World, before, now *state) string {
 }
 
 // life is what is final when a grant has ended.
-func life(g access.Grant) [8]any {
-	return [8]any{g.State, g.EndReason, g.Deadline, g.EndedAt, g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded}
+func life(g access.Grant) [9]any {
+	return [9]any{g.ExtendTo, g.State, g.EndReason, g.Deadline, g.EndedAt, g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded}
 }

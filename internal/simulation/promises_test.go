@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +23,11 @@ const (
 func kept(w *World) (before, now state) {
 	begin := time.Now()
 	r := access.Request{
-		ID: theRequest, Principal: id(enginetest.Alice), Entitlements: []access.Entitlement{enginetest.Entitlement(enginetest.Write)},
+		ID: theRequest, Principal: id(enginetest.Alice), Person: enginetest.Alice, Entitlements: []access.Entitlement{enginetest.Entitlement(enginetest.Write)},
 		Duration: time.Hour, State: access.RequestApproved, SettledAt: begin, LapsesAt: begin.Add(time.Hour),
 	}
 	g := access.Grant{
-		ID: theGrant, Request: r.ID, Principal: r.Principal, Entitlement: r.Entitlements[0], Duration: time.Hour, State: access.GrantActive,
+		ID: theGrant, Request: r.ID, Principal: r.Principal, Person: r.Person, Entitlement: r.Entitlements[0], Duration: time.Hour, State: access.GrantActive,
 		ActivatedAt: begin, Deadline: begin.Add(time.Hour),
 	}
 	review := access.Review{Reviewer: id(enginetest.Bob), Person: enginetest.Bob, Verdict: access.Approve}
@@ -59,6 +60,28 @@ func end(before, now *state) {
 	clear(now.sealed)
 }
 
+// extended has the grant's deadline moved from ten minutes to so long from its start, as was promised.
+func extended(before, now *state, to time.Duration) {
+	g := now.grants[theGrant]
+	g.Deadline, g.Duration = g.ActivatedAt.Add(10*time.Minute), 10*time.Minute
+	g.ExtendTo = g.ActivatedAt.Add(to)
+	before.grants[theGrant] = g
+	g.Deadline, g.Duration, g.ExtendTo = g.ExtendTo, to, time.Time{}
+	now.grants[theGrant] = g
+}
+
+// attested ends the grant by the word of some.
+func attested(before, now *state, by ...string) {
+	end(before, now)
+	alter(now.grants, theGrant, func(g *access.Grant) {
+		g.EndReason, g.VerifiedAt, g.VerifiedBy = access.EndAttested, time.Time{}, ""
+	})
+	now.attestations = map[access.GrantID][]access.Attestation{}
+	for _, name := range by {
+		now.attestations[theGrant] = append(now.attestations[theGrant], access.Attestation{Person: access.PersonID(name)})
+	}
+}
+
 func alter[K comparable, V any](m map[K]V, k K, f func(*V)) {
 	v := m[k]
 	f(&v)
@@ -73,6 +96,13 @@ func breaches() map[string][]func(w *World, before, now *state) {
 	}
 	request := func(f func(*access.Request)) breach {
 		return func(_ *World, _, now *state) { alter(now.requests, theRequest, f) }
+	}
+	frozen := func(f breach) breach {
+		return func(w *World, before, now *state) {
+			before.freezes = []access.Freeze{{Scope: access.FreezeConnector, Value: connectorName}}
+			before.requests = maps.Clone(before.requests)
+			f(w, before, now)
+		}
 	}
 	ended := func(f breach) breach {
 		return func(w *World, before, now *state) { end(before, now); f(w, before, now) }
@@ -119,14 +149,50 @@ func breaches() map[string][]func(w *World, before, now *state) {
 			func(_ *World, _, now *state) { now.entries = append(now.entries, now.entries[0]) },
 			func(_ *World, _, now *state) { now.entries[0].From = string(access.GrantScheduled) },
 		},
-		"the deadline never moves": {
+		"the deadline moves as was promised, and not else": {
 			grant(func(g *access.Grant) { g.Deadline = g.Deadline.Add(-time.Second) }),
 			grant(func(g *access.Grant) { g.ActivatedAt = g.ActivatedAt.Add(time.Second) }),
 			func(_ *World, before, now *state) {
 				clear(before.grants)
 				alter(now.grants, theGrant, func(g *access.Grant) { g.Duration = time.Minute })
 			},
-			request(func(r *access.Request) { r.Duration = time.Minute }),
+			func(_ *World, before, now *state) {
+				clear(before.grants)
+				alter(now.requests, theRequest, func(r *access.Request) { r.Duration = time.Minute })
+			},
+			grant(func(g *access.Grant) { g.Duration += time.Second }),
+			grant(func(g *access.Grant) { g.ExtendTo = g.Deadline }),
+			func(_ *World, before, now *state) {
+				extended(before, now, 30*time.Minute)
+				alter(now.grants, theGrant, func(g *access.Grant) { g.Deadline = g.Deadline.Add(time.Second) })
+			},
+			func(_ *World, before, now *state) { extended(before, now, 90*time.Minute) },
+		},
+		"an attested end has two other persons' word, and no more": {
+			func(_ *World, before, now *state) { attested(before, now, enginetest.Carol) },
+			func(_ *World, before, now *state) { attested(before, now, enginetest.Carol, enginetest.Carol) },
+			func(_ *World, before, now *state) { attested(before, now, enginetest.Carol, enginetest.Alice) },
+			func(_ *World, before, now *state) {
+				attested(before, now, enginetest.Carol, enginetest.Dave)
+				alter(now.grants, theGrant, func(g *access.Grant) { g.VerifiedAt = g.EndedAt })
+			},
+		},
+		"what is frozen does not begin": {
+			frozen(func(_ *World, before, _ *state) { clear(before.requests) }),
+			frozen(func(_ *World, before, _ *state) { clear(before.grants) }),
+			frozen(func(_ *World, before, now *state) {
+				alter(before.grants, theGrant, func(g *access.Grant) { g.State = access.GrantScheduled })
+				alter(now.grants, theGrant, func(g *access.Grant) { g.State = access.GrantActivating })
+			}),
+			frozen(grant(func(g *access.Grant) { g.ExtendTo = g.Deadline.Add(time.Second) })),
+			frozen(func(_ *World, _, now *state) {
+				now.entries = append(now.entries, entry{Kind: access.EventCredentialFetched, Grant: theGrant})
+			}),
+		},
+		"a freeze that was carried out has left nothing live": {
+			func(_ *World, _, now *state) {
+				now.freezes = []access.Freeze{{Scope: access.FreezePerson, Value: enginetest.Alice, SweptAt: time.Now()}}
+			},
 		},
 		"entries are numbered without gaps": {
 			func(_ *World, _, now *state) { now.numbered = []int64{2} },

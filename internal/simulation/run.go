@@ -81,6 +81,13 @@ func (w *World) turn() {
 		{flag(pending > 0), func() { w.withdraw(n) }},
 		{flag(live > 0) + 4*flag(active > 0), func() { w.giveBack(n) }},
 		{6 * flag(active > 0), func() { w.fetch(n) }},
+		{4 * flag(active > 0), func() { w.extend(n) }},
+		{w.habits.freezes, func() { w.freeze(n) }},
+		{8 * flag(len(w.seen.freezes) > 0), func() { w.unfreeze(n) }},
+		{12 * flag(slices.ContainsFunc(w.seen.freezes, isUnswept)), func() { w.sweep(n) }},
+		{flag(count(w.seen.grants, w.isOverdue) > 0), func() { w.attest(n) }},
+		{w.habits.reloads, func() { w.reload(n) }},
+		{1, func() { w.reconsider(n) }},
 		{1, func() { w.lapse(n) }},
 		{6, func() { w.sequence(n) }},
 		{8 + 40*(waiting-runnable), w.wait},
@@ -99,6 +106,12 @@ func (w *World) turn() {
 func isPending(r access.Request) bool { return r.State == access.RequestPending }
 func isUnended(g access.Grant) bool   { return g.State != access.GrantEnded }
 func isActive(g access.Grant) bool    { return g.State == access.GrantActive }
+func isUnswept(f access.Freeze) bool  { return f.SweptAt.IsZero() }
+
+// isOverdue tells the grants that administrators may attest to.
+func (w *World) isOverdue(g access.Grant) bool {
+	return g.State == access.GrantRevoking && g.Overdue(w.storeClock.Now())
+}
 
 // flag is a weight of one for what is true.
 func flag(is bool) int {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,8 @@ func (w *World) settle() {
 			w.step(n, store.QueueNew)
 			w.lapse(n)
 			w.sequence(n)
+			w.sweep(n)
+			w.reconsider(n)
 		}
 		w.finishTasks()
 		if w.broken != nil {
@@ -80,21 +83,25 @@ func (w *World) unfinished() string {
 			return fmt.Sprintf("%s is %s", id, r.State)
 		}
 	}
+	if slices.ContainsFunc(w.seen.freezes, isUnswept) {
+		return "a freeze is not carried out"
+	}
 	if now, err := w.look(); err != nil || now.waiting > 0 {
 		return fmt.Sprintf("%d entries have no position (%v)", now.waiting, err)
 	}
 	return ""
 }
 
-// leftOver holds the target to what must be there when every grant has ended: nothing.
+// leftOver holds the target to what must be there when every grant has ended: nothing, but for what two administrators
+// have attested to.
 func (w *World) leftOver() {
 	for _, a := range w.target.Accounts() {
-		if a.Name != memory.OwnAccount {
+		if a.Name != memory.OwnAccount && !isAttested(w.seen.grants[grantOf(a.Mark)]) {
 			w.breaks("nothing is left at the target", "the account %s", a.Name)
 		}
 	}
-	if w.reached["trouble: hasty answer"] > 0 {
-		return // who answered before they had looked told nobody what there is to tidy
+	if w.reached["trouble: hasty answer"] > 0 || w.reached["end: "+string(access.EndAttested)] > 0 {
+		return // who answered before they had looked told nobody what there is to tidy; nor did who did not look
 	}
 	if objects := "objects of \"" + memory.OwnAccount + "-"; strings.Contains(w.target.Snapshot(), objects) {
 		w.breaks("nothing is left at the target", "%s", w.target.Snapshot())

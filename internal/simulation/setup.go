@@ -40,7 +40,7 @@ func NewSetup() (*Setup, error) {
 		return nil, err
 	}
 	dir, err := directory.New(enginetest.People(), map[access.Role][]policy.Selector{
-		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
+		access.RoleAdmin: {"group:static/platform", "principal:static/dave"}, access.RoleAuditor: {"group:static/audit"},
 	})
 	if err != nil {
 		return nil, err
@@ -88,8 +88,9 @@ type node struct {
 	// off is how far its idea of the store's clock is off.
 	off   time.Duration
 	world *World
-	// engine is nil while the node is dead.
+	// engine is nil while the node is dead. rules are those of its configuration.
 	engine *engine.Engine
+	rules  engine.Rules
 }
 
 // Now implements access.Clock: what the node knows of the store's clock, for its connector.
@@ -107,13 +108,16 @@ func (w *World) boot(n *node) {
 	conn := connector.New(&wire{Driver: w.target.Driver(n), world: w}, connector.Options{
 		Name: connectorName, Type: memory.Type(), Timeout: callTimeout, Clock: n,
 	})
-	n.engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: "simulation", Store: &books{Store: w.books, world: w}, Sealer: w.setup.sealer,
-		Directory: w.people, Connectors: map[access.ConnectorName]*connector.Connector{connectorName: conn},
-		Policies: w.setup.policies, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
+	n.rules = engine.Rules{
+		Directory: w.people, Policies: w.setup.policies,
+		Connectors: map[access.ConnectorName]*connector.Connector{connectorName: conn},
 		Bundles: map[string][]access.Entitlement{
 			"incident": {enginetest.Entitlement(enginetest.Read), enginetest.Entitlement(enginetest.Write)},
 		},
+	}
+	n.engine = engine.New(engine.Config{
+		Tenant: access.DefaultTenant, Installation: "simulation", Store: &books{Store: w.books, world: w}, Sealer: w.setup.sealer,
+		Rules: n.rules, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

@@ -110,6 +110,7 @@ func TestSeeds(t *testing.T) {
 func places() []string {
 	list := []string{
 		"log-in", "lost race", "lease lost", "duplicate", "end: expired", "end: returned", "end: revoked", "end: failed", "end: ineligible",
+		"end: attested",
 		"trouble: connection breaks", "trouble: hasty answer", "trouble: no answer in time", "trouble: late order", "trouble: node dies",
 		"trouble: store fails", "trouble: store commits late", "trouble: store's answer lost", "trouble: target does not answer", "trouble: target fails after the effect",
 		"trouble: target fails before the effect", "trouble: target fails half-way", "weather: the observer is blind",

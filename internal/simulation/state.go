@@ -27,6 +27,9 @@ type state struct {
 	position int64
 	// waiting is how many entries have no position yet.
 	waiting int
+	// freezes are those in force, and attestations are by grant.
+	freezes      []access.Freeze
+	attestations map[access.GrantID][]access.Attestation
 	// accounts are what Curfew made at the target, by the grant that their mark names.
 	accounts map[access.GrantID]memory.Account
 }
@@ -49,7 +52,7 @@ func (w *World) look() (state, error) {
 		requests: map[access.RequestID]access.Request{}, grants: map[access.GrantID]access.Grant{},
 		reviews: map[access.RequestID][]access.Review{}, decisions: map[access.RequestID]int{},
 		planned: map[access.GrantID]bool{}, sealed: map[access.GrantID]bool{}, position: w.seen.position,
-		accounts: map[access.GrantID]memory.Account{},
+		accounts: map[access.GrantID]memory.Account{}, attestations: map[access.GrantID][]access.Attestation{},
 	}
 	err := w.books.View(context.Background(), func(tx store.Tx) error {
 		s.now = tx.Now()
@@ -93,8 +96,14 @@ func (s *state) readGrants(tx store.Tx) error {
 	if err != nil {
 		return err
 	}
+	if s.freezes, _, err = tx.Freezes().List(access.DefaultTenant, store.Page{Limit: maxRows}); err != nil {
+		return err
+	}
 	for _, g := range grants {
 		s.grants[g.ID] = g
+		if s.attestations[g.ID], err = tx.Attestations().List(g.Tenant, g.ID); err != nil {
+			return err
+		}
 		_, err := tx.Plans().Get(g.Tenant, g.ID)
 		if s.planned[g.ID], err = there(err); err != nil {
 			return err

@@ -48,7 +48,9 @@ func bubble(t *testing.T, test func(t *testing.T, w *watched)) {
 			}
 		})
 		w.World = New(t, WithObserver(w.Telemetry, w.Telemetry.Store), WithLogger(log))
-		w.WatchLanes(w.World.Store, []store.Lane{{Tenant: access.DefaultTenant, Connector: "orders-db"}})
+		w.WatchLanes(w.World.Store, func() []store.Lane {
+			return []store.Lane{{Tenant: access.DefaultTenant, Connector: "orders-db"}}
+		})
 		w.Run()
 		test(t, w)
 	})

@@ -17,21 +17,26 @@ const (
 	laneReadLimit = 5 * time.Second
 )
 
-// WatchLanes reads at each scrape how full the lanes are. They are those of the configuration, so the labels are bounded.
-func (t *Telemetry) WatchLanes(s store.Store, lanes []store.Lane) {
+// WatchLanes reads at each scrape how full the lanes are. They are those of the configuration in force, so the labels are
+// bounded.
+func (t *Telemetry) WatchLanes(s store.Store, lanes func() []store.Lane) {
+	t.beginSeries(lanes())
+	t.registry.MustRegister(&laneCollector{telemetry: t, store: s, lanes: lanes, descriptions: describeLanes()})
+}
+
+// beginSeries shows the histograms of the lanes at zero: a series that begins there shows its first increase.
+func (t *Telemetry) beginSeries(lanes []store.Lane) {
 	for _, lane := range lanes {
-		// A series that begins at zero shows its first increase.
 		t.metrics.lateness.WithLabelValues(string(lane.Connector))
 		t.metrics.activation.WithLabelValues(string(lane.Connector))
 	}
-	t.registry.MustRegister(&laneCollector{telemetry: t, store: s, lanes: lanes, descriptions: describeLanes()})
 }
 
 // laneCollector reads what is true now, which no process can count: other nodes work on the same store.
 type laneCollector struct {
 	telemetry    *Telemetry
 	store        store.Store
-	lanes        []store.Lane
+	lanes        func() []store.Lane
 	descriptions laneDescriptions
 }
 
@@ -64,7 +69,9 @@ func (c *laneCollector) Describe(out chan<- *prometheus.Desc) {
 func (c *laneCollector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), laneReadLimit)
 	defer cancel()
-	counts, err := c.read(ctx)
+	lanes := c.lanes()
+	c.telemetry.beginSeries(lanes)
+	counts, err := c.read(ctx, lanes)
 	readable := 1.0
 	if err != nil {
 		readable = 0
@@ -76,7 +83,7 @@ func (c *laneCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(d.readable, readable)
 	for i, n := range counts {
-		name := string(c.lanes[i].Connector)
+		name := string(lanes[i].Connector)
 		for _, state := range access.GrantStates() {
 			if state != access.GrantEnded {
 				gauge(d.grants, float64(n.States[state]), name, string(state))
@@ -90,14 +97,14 @@ func (c *laneCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// read counts every lane in one snapshot.
-func (c *laneCollector) read(ctx context.Context) (counts []store.LaneCounts, err error) {
+// read counts the lanes in one snapshot.
+func (c *laneCollector) read(ctx context.Context, lanes []store.Lane) (counts []store.LaneCounts, err error) {
 	now, err := c.store.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
 	err = c.store.View(ctx, func(tx store.Tx) error {
-		for _, lane := range c.lanes {
+		for _, lane := range lanes {
 			n, err := tx.Grants().Count(lane, now, laneCountLimit)
 			if err != nil {
 				return err
