@@ -66,8 +66,14 @@ func (p *program) showGrants(list client.GrantList, all bool) error {
 func grantNote(g client.Grant, now time.Time) string {
 	switch g.State {
 	case client.GrantStateScheduled, client.GrantStateActivating:
+		if waitsForStart(g) {
+			return withError(fmt.Sprintf("for %s, begins %s", shortText(g.Duration), until(g.StartAt, now)), g)
+		}
 		return withError("for "+shortText(g.Duration), g)
 	case client.GrantStateActive:
+		if !g.ExtendTo.IsZero() {
+			return withError(fmt.Sprintf("ends %s, and is being extended to end %s", until(g.Deadline, now), until(g.ExtendTo, now)), g)
+		}
 		return "ends " + until(g.Deadline, now)
 	case client.GrantStateRevoking:
 		if !g.ResidualUntil.IsZero() {
@@ -98,6 +104,9 @@ func endText(g client.Grant) string {
 			what = "kept by " + g.KeptBy
 		}
 		text += "; read back as " + what + " at " + g.VerifiedAt.Format(time.RFC3339)
+	}
+	if g.EndReason == client.GrantEndReasonAttested {
+		text += " by two administrators, and not read back"
 	}
 	return withError(text, g)
 }

@@ -112,6 +112,22 @@ func (k *keyring) find(request string, recipient []byte) (*secret.RecipientKey, 
 	return nil, nil
 }
 
+// keep moves the end of a request's key, never to an earlier moment. A key that is not here is no error.
+func (k *keyring) keep(request string, until time.Time) error {
+	held, err := k.read(request)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && !until.After(held.Until)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	key, err := secret.ParseRecipientKey(held.Key)
+	if err != nil {
+		return err
+	}
+	return k.write(request, key, until)
+}
+
 // forget removes a key; a missing one is no error.
 func (k *keyring) forget(name string) error {
 	file, err := fileName(name)

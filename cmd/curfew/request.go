@@ -23,6 +23,7 @@ const (
 
 type requestOptions struct {
 	duration, timeout durationFlag
+	start             momentFlag
 	reason, ticket    string
 	params            []string
 	wait              bool
@@ -53,6 +54,7 @@ returns when access is there or will not be: 0 it is there, 3 denied, 5 nobody d
 	}
 	f := cmd.Flags()
 	f.Var(&o.duration, "for", "how long, as in 30m (default: the shorter of one hour and the longest allowed)")
+	f.Var(&o.start, "start", "when it shall begin, as in 2026-03-01T22:00 (default: as soon as it is approved)")
 	f.StringVar(&o.reason, "reason", "", "why")
 	f.StringVar(&o.ticket, "ticket", "", "the ticket that it is for")
 	f.StringArrayVar(&o.params, "param", nil, "a parameter of the entitlement, as KEY=VALUE; may be repeated")
@@ -62,7 +64,7 @@ returns when access is there or will not be: 0 it is there, 3 denied, 5 nobody d
 }
 
 func (o requestOptions) body(entitlements []string) (client.RequestBody, error) {
-	body := client.RequestBody{Entitlements: entitlements, Reason: o.reason, Ticket: o.ticket}
+	body := client.RequestBody{Entitlements: entitlements, Start: time.Time(o.start), Reason: o.reason, Ticket: o.ticket}
 	if o.duration != 0 {
 		body.Duration = o.duration.String()
 	}
@@ -125,7 +127,7 @@ func submit(ctx context.Context, c *client.Client, keys *keyring, body client.Re
 		return client.Request{}, err
 	}
 	asked, _ := time.ParseDuration(body.Duration) // the client wrote it; none is zero
-	key, err := keys.create(now.Add(asked + keyPending))
+	key, err := keys.create(laterOf(now, body.Start).Add(asked + keyPending))
 	if err != nil {
 		return client.Request{}, err
 	}
@@ -148,7 +150,14 @@ func keyUntil(r client.Request) time.Time {
 	if err != nil {
 		d = access.MaxDuration
 	}
-	return r.LapsesAt.Add(d + keyMargin)
+	return laterOf(r.LapsesAt, r.Start).Add(d + keyMargin)
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // forgetSettled removes the key of a request under which nothing will be issued any more.
@@ -204,6 +213,11 @@ func (p *program) tellGrant(g client.Grant) {
 	id := access.Short(access.GrantID(g.ID))
 	switch g.State {
 	case client.GrantStateScheduled, client.GrantStateActivating:
+		if waitsForStart(g) {
+			p.say("%s for %s begins %s.", g.Entitlement, shortText(g.Duration), until(g.StartAt, time.Now()))
+			p.say("Call it off:          curfew return %s", id)
+			return
+		}
 		p.say("%s for %s is on its way.", g.Entitlement, shortText(g.Duration))
 	case client.GrantStateActive:
 		p.say("%s is yours; it ends %s.", g.Entitlement, until(g.Deadline, time.Now()))

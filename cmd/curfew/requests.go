@@ -87,7 +87,11 @@ func asked(r client.Request) string {
 func requestNote(r client.Request, now time.Time) string {
 	switch r.State {
 	case client.RequestStatePending:
-		return waitsFor(r) + ", lapses " + until(r.LapsesAt, now)
+		note := waitsFor(r) + ", lapses " + until(r.LapsesAt, now)
+		if !r.Start.IsZero() {
+			note += "; begins " + until(r.Start, now)
+		}
+		return note
 	case client.RequestStateDenied:
 		return r.Why
 	default:

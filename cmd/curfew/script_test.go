@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -37,11 +38,12 @@ func TestMain(m *testing.M) {
 //
 //	as NAME           whose token the commands use from then on
 //	exits CODE CMD…   runs a command and checks its exit code
-//	shows FILE        compares the last output with a file, after names for IDs (R1, G1) and times
+//	shows FILE        compares the last output with a file, after names for IDs (R1, G1, F1) and times
 //	ids               sets R1, G1 … to the last six characters of the IDs so far, R1_FULL, G1_FULL … to the whole
 //	asked N           waits until there are N requests
 //	logs-in FILE      logs in at the target with the credential in a JSON file; ! logs-in must be refused
-//	target down       makes the target unreachable for what takes access away
+//	overdue           waits until a grant is past its deadline
+//	target down       makes the target unreachable for what takes access away or extends it
 //	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
 //	mode MODE FILE    checks a file's or a folder's permissions
 func TestScripts(t *testing.T) {
@@ -51,7 +53,8 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "logs-in": logsIn, "target": target, "foreign": foreign, "mode": mode,
+			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "overdue": awaitOverdue, "logs-in": logsIn, "target": target,
+			"foreign": foreign, "mode": mode,
 		},
 		UpdateScripts: os.Getenv("CURFEW_UPDATE_SCRIPTS") != "",
 	})
@@ -75,8 +78,10 @@ func setup(env *testscript.Env) error {
 	env.Setenv("CURFEW_URL", server.URL)
 	env.Setenv("CURFEW_TOKEN", enginetest.Alice+"-token")
 	env.Setenv("CURFEW_STATE", filepath.Join(env.WorkDir, "state"))
-	// What no script can hold: a title for the terminal, an override of the reading direction, a line break; and 5,000 bytes.
+	// What no script can hold: a title for the terminal, an override of the reading direction, a line break; 5,000 bytes; and the same time
+	// tomorrow.
 	env.Setenv("REASON", "\x1b]0;owned\x07\u202egnp.exe\n<b>")
+	env.Setenv("SOON", time.Now().Add(24*time.Hour).Format(time.RFC3339))
 	env.Setenv("LONG", strings.Repeat("a", 5000))
 	return nil
 }
@@ -135,6 +140,12 @@ func named(ts *testscript.TestScript) (ids, names []string) {
 	for i, g := range grants {
 		ids, names = append(ids, string(g.ID)), append(names, fmt.Sprintf("G%d", i+1))
 	}
+	freezes, _, err := w.Engine.Freezes(context.Background(), w.Who(enginetest.Carol), page)
+	ts.Check(err)
+	slices.Reverse(freezes)
+	for i, f := range freezes {
+		ids, names = append(ids, string(f.ID)), append(names, fmt.Sprintf("F%d", i+1))
+	}
 	return ids, names
 }
 
@@ -161,6 +172,19 @@ func awaitAsked(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	for askedFor(ts) < n {
 		runtime.Gosched()
+	}
+}
+
+func awaitOverdue(ts *testscript.TestScript, _ bool, args []string) {
+	want(ts, args, 0, "overdue")
+	for n := 0; n == 0; {
+		ts.Check(world(ts).Store.View(context.Background(), func(tx store.Tx) error {
+			lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db"}
+			counts, err := tx.Grants().Count(lane, tx.Now(), 1)
+			n = counts.Overdue
+			return err
+		}))
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
@@ -209,8 +233,10 @@ func target(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 || args[0] != "down" {
 		ts.Fatalf("usage: target down")
 	}
-	_, revive := world(ts).Target.Inject(memory.Fault{Call: connector.CallRevoke, Moment: memory.BeforeEffect, Effect: memory.Fail})
-	ts.Defer(revive)
+	for _, call := range []connector.Call{connector.CallRevoke, connector.CallExtend} {
+		_, revive := world(ts).Target.Inject(memory.Fault{Call: call, Moment: memory.BeforeEffect, Effect: memory.Fail})
+		ts.Defer(revive)
+	}
 }
 
 func foreign(ts *testscript.TestScript, _ bool, args []string) {

@@ -73,25 +73,39 @@ func (t retrying) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // decode makes an answer of the server, or its absence, into a value or an error with its kind.
-func decode[T any](r *http.Response, err error) (T, error) {
-	var out T
+func decode[T any](r *http.Response, err error) (out T, _ error) {
+	body, err := read(r, err)
 	if err != nil {
-		return out, unreachable(err)
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return out, access.Wrap(access.KindUnavailable, err, "the server's answer broke off; try again")
-	case len(body) > maxAnswer:
-		return out, access.Errorf(access.KindExhausted, "the server's answer is longer than %d MiB", maxAnswer>>20)
-	case r.StatusCode < 200 || r.StatusCode > 299:
-		return out, refusal(r, body)
+		return out, err
 	}
 	if err := json.Unmarshal(body, &out); err != nil {
 		return out, access.Wrap(access.KindUnavailable, err, notOurs(r))
 	}
 	return out, nil
+}
+
+// discard is decode for an answer that has nothing to say but that it was done.
+func discard(r *http.Response, err error) error {
+	_, err = read(r, err)
+	return err
+}
+
+// read reads the body of an answer that is no refusal.
+func read(r *http.Response, err error) ([]byte, error) {
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, access.Wrap(access.KindUnavailable, err, "the server's answer broke off; try again")
+	case len(body) > maxAnswer:
+		return nil, access.Errorf(access.KindExhausted, "the server's answer is longer than %d MiB", maxAnswer>>20)
+	case r.StatusCode < 200 || r.StatusCode > 299:
+		return nil, refusal(r, body)
+	}
+	return body, nil
 }
 
 // unreachable says why there is no answer.

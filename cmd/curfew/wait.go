@@ -54,7 +54,12 @@ func begun(r client.Request) bool {
 }
 
 func starting(g client.Grant) bool {
-	return g.State == client.GrantStateScheduled || g.State == client.GrantStateActivating
+	return g.State == client.GrantStateActivating || (g.State == client.GrantStateScheduled && !waitsForStart(g))
+}
+
+// waitsForStart reports whether a grant was scheduled for later.
+func waitsForStart(g client.Grant) bool {
+	return g.State == client.GrantStateScheduled && g.StartAt.After(g.CreatedAt)
 }
 
 // waitsFor says what a request waits for, behind "is".

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/engine"
@@ -15,6 +16,7 @@ type Engine interface {
 	Requests
 	Grants
 	Findings
+	Freezes
 	Metrics
 }
 
@@ -34,12 +36,15 @@ type Requests interface {
 	Requests(ctx context.Context, actor access.Principal, scope engine.Scope, page store.Page) ([]engine.RequestView, string, error)
 }
 
-// Grants are read, given back, revoked and used.
+// Grants are read, extended, given back, revoked and used.
 type Grants interface {
 	Grant(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
 	Grants(ctx context.Context, actor access.Principal, scope engine.Scope, ended bool, page store.Page) ([]access.Grant, string, error)
 	Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error)
+	Extend(ctx context.Context, actor access.Principal, id access.GrantID, by time.Duration) (access.Grant, error)
 	Revoke(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, error)
+	// Attest counts who has attested that the grant's target no longer exists.
+	Attest(ctx context.Context, actor access.Principal, id access.GrantID, reason string) (access.Grant, int, error)
 	Credential(ctx context.Context, actor access.Principal, id access.GrantID, recipient []byte) (access.SealedCredential, error)
 }
 
@@ -47,6 +52,13 @@ type Grants interface {
 type Findings interface {
 	Findings(ctx context.Context, actor access.Principal, all bool, page store.Page) ([]access.Finding, string, error)
 	AcceptFinding(ctx context.Context, actor access.Principal, id access.FindingID, reason string) (access.Finding, error)
+}
+
+// Freezes take back and forbid access, of a person, behind a connector, or all of it, until they are lifted.
+type Freezes interface {
+	Freeze(ctx context.Context, actor access.Principal, o engine.FreezeOrder, reason string) (access.Freeze, error)
+	Freezes(ctx context.Context, actor access.Principal, page store.Page) ([]access.Freeze, string, error)
+	Unfreeze(ctx context.Context, actor access.Principal, id access.FreezeID, reason string) error
 }
 
 // Metrics are read by those who oversee everything.

@@ -17,8 +17,10 @@ type Grant struct {
 	State       string    `json:"state" enum:"scheduled,activating,active,revoking,ended"`
 	Duration    string    `json:"duration" doc:"How long it lives from activation"`
 	CreatedAt   time.Time `json:"created_at"`
+	StartAt     time.Time `json:"start_at" doc:"When it may begin"`
 	ActivatedAt time.Time `json:"activated_at,omitzero" doc:"When the clock started"`
 	Deadline    time.Time `json:"deadline,omitzero"`
+	ExtendTo    time.Time `json:"extend_to,omitzero" doc:"The later deadline that was promised; it counts when the target has it"`
 	EndReason   string    `json:"end_reason,omitempty" enum:"expired,returned,revoked,failed,ineligible,withdrawn,removed_at_target,attested"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
 	VerifiedAt  time.Time `json:"verified_at,omitzero" doc:"When the target was read and the access was not there, or is what kept_by explains"`
@@ -79,7 +81,29 @@ func (s *surface) returnGrant(ctx context.Context, in *grantPath) (*grantOutput,
 	return shown(s.Engine.Return(ctx, actorOf(ctx), id))
 }
 
-// RevokeBody says why a grant is taken back.
+// ExtendBody says by how much a grant shall live longer.
+type ExtendBody struct {
+	Duration string `json:"duration" doc:"By how much the deadline moves, as in 30m" example:"30m"`
+}
+
+type extendGrantInput struct {
+	ID   string `path:"id"`
+	Body ExtendBody
+}
+
+func (s *surface) extendGrant(ctx context.Context, in *extendGrantInput) (*grantOutput, error) {
+	id, err := grantID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	by, err := parseDuration("duration", in.Body.Duration)
+	if err != nil {
+		return nil, err
+	}
+	return shown(s.Engine.Extend(ctx, actorOf(ctx), id, by))
+}
+
+// RevokeBody says why something is taken back, a freeze lifted, or a target held to be gone.
 type RevokeBody struct {
 	Reason string `json:"reason" doc:"4096 bytes at most" example:"laptop stolen"`
 }
@@ -97,6 +121,32 @@ func (s *surface) revokeGrant(ctx context.Context, in *revokeGrantInput) (*grant
 	return shown(s.Engine.Revoke(ctx, actorOf(ctx), id, in.Body.Reason))
 }
 
+// Attested is a grant with how many have attested that its target no longer exists.
+type Attested struct {
+	Grant  Grant `json:"grant"`
+	Given  int   `json:"given"`
+	Needed int   `json:"needed" doc:"With so many the grant ends, attested and not verified"`
+}
+
+type attestGrantInput struct {
+	ID   string `path:"id"`
+	Body RevokeBody
+}
+
+type attestGrantOutput struct{ Body Attested }
+
+func (s *surface) attestGrant(ctx context.Context, in *attestGrantInput) (*attestGrantOutput, error) {
+	id, err := grantID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	g, given, err := s.Engine.Attest(ctx, actorOf(ctx), id, in.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return &attestGrantOutput{Body: Attested{Grant: newGrant(g), Given: given, Needed: access.AttestationsNeeded}}, nil
+}
+
 func shown(g access.Grant, err error) (*grantOutput, error) {
 	if err != nil {
 		return nil, err
@@ -108,7 +158,7 @@ func newGrant(g access.Grant) Grant {
 	return Grant{
 		ID: string(g.ID), Request: string(g.Request), Principal: principalText(g.Principal),
 		Entitlement: g.Entitlement.String(), Account: g.Account, State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
-		ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
+		StartAt: utc(g.StartAt), ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), ExtendTo: utc(g.ExtendTo), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
 		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, KeptBy: g.KeptBy, ResidualUntil: utc(g.ResidualUntil),
 		SessionsEnded: g.SessionsEnded, Housekeeping: g.Housekeeping, LastError: g.LastError,
 	}

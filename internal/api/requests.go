@@ -17,6 +17,7 @@ type Request struct {
 	Bundle       string            `json:"bundle,omitempty"`
 	Entitlements []string          `json:"entitlements" nullable:"false"`
 	Duration     string            `json:"duration,omitempty" doc:"What was asked, or what the policies give where nothing was, as in 1h30m0s"`
+	Start        time.Time         `json:"start,omitzero" doc:"When access shall begin"`
 	Reason       string            `json:"reason"`
 	Ticket       string            `json:"ticket,omitempty"`
 	Params       map[string]string `json:"params,omitempty"`
@@ -140,7 +141,7 @@ func newRequest(v engine.RequestView) Request {
 	r := v.Request
 	out := Request{
 		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Bundle: r.Bundle,
-		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(v.Duration()), Reason: r.Reason, Ticket: r.Ticket,
+		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(v.Duration()), Start: utc(r.Start), Reason: r.Reason, Ticket: r.Ticket,
 		Params: r.Params, Recipient: r.Recipient, CreatedAt: utc(r.CreatedAt), LapsesAt: utc(r.LapsesAt),
 		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Stages: newStages(v.Open),
 		Reviews: make([]Review, len(v.Reviews)), Grants: make([]Grant, len(v.Grants)),

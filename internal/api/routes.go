@@ -22,12 +22,18 @@ func (s *surface) routes(a huma.API) {
 
 	route(s, a, get, "/v1/grants", 200, "list-grants", "List grants, newest first", s.listGrants)
 	route(s, a, get, "/v1/grants/{id}", 200, "get-grant", "Read a grant", s.getGrant)
+	route(s, a, post, "/v1/grants/{id}/extend", 200, "extend-grant", "Let a grant of mine live longer", s.extendGrant)
 	route(s, a, post, "/v1/grants/{id}/return", 200, "return-grant", "Give a grant of mine back early", s.returnGrant)
 	route(s, a, post, "/v1/grants/{id}/revoke", 200, "revoke-grant", "Take a grant back", s.revokeGrant)
+	route(s, a, post, "/v1/grants/{id}/attest", 200, "attest-grant", "Attest that the target of a grant no longer exists", s.attestGrant)
 	route(s, a, post, "/v1/grants/{id}/credential", 200, "issue-credential", "Get a grant's credential, sealed to a key of mine", s.issueCredential)
 
 	route(s, a, get, "/v1/findings", 200, "list-findings", "List what the targets show and the books do not explain, newest first", s.listFindings)
 	route(s, a, post, "/v1/findings/{id}/accept", 200, "accept-finding", "Say that what was found may stay", s.acceptFinding)
+
+	route(s, a, post, "/v1/revocations", 201, "freeze", "Take back and freeze the access of a person, behind a connector, or all of it", s.freeze)
+	route(s, a, get, "/v1/freezes", 200, "list-freezes", "List what is frozen, newest first", s.listFreezes)
+	route(s, a, post, "/v1/freezes/{id}/lift", 204, "lift-freeze", "Lift a freeze", s.liftFreeze)
 }
 
 // route registers one operation. Its errors leave through problem, whatever they are.

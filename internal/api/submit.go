@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/engine"
@@ -12,6 +13,7 @@ import (
 type RequestBody struct {
 	Entitlements []string          `json:"entitlements" nullable:"false" doc:"Entitlements as in orders-db/orders:read, 50 at most; or one bundle as in bundle:incident" example:"[\"orders-db/orders:read\"]"`
 	Duration     string            `json:"duration,omitempty" doc:"As in 1h30m; without it the shorter of one hour and the longest that is allowed" example:"30m"`
+	Start        time.Time         `json:"start,omitzero" doc:"When access shall begin, 90 days ahead at most; without it as soon as it is approved"`
 	Reason       string            `json:"reason,omitempty" doc:"4096 bytes at most"`
 	Ticket       string            `json:"ticket,omitempty" doc:"128 bytes at most"`
 	Params       map[string]string `json:"params,omitempty" doc:"32 at most"`
@@ -47,7 +49,7 @@ func (b RequestBody) submission() (engine.Submission, error) {
 	if err != nil {
 		return engine.Submission{}, err
 	}
-	out := engine.Submission{Duration: d, Reason: b.Reason, Ticket: b.Ticket, Params: b.Params, Recipient: b.Recipient}
+	out := engine.Submission{Duration: d, Start: b.Start, Reason: b.Reason, Ticket: b.Ticket, Params: b.Params, Recipient: b.Recipient}
 	if len(b.Entitlements) == 1 {
 		if name, ok := strings.CutPrefix(b.Entitlements[0], bundlePrefix); ok {
 			if name == "" {

@@ -62,6 +62,27 @@ func (e FindingState) Valid() bool {
 	}
 }
 
+// Defines values for FreezeScope.
+const (
+	FreezeScopeConnector  FreezeScope = "connector"
+	FreezeScopeEverything FreezeScope = "everything"
+	FreezeScopePerson     FreezeScope = "person"
+)
+
+// Valid indicates whether the value is a known member of the FreezeScope enum.
+func (e FreezeScope) Valid() bool {
+	switch e {
+	case FreezeScopeConnector:
+		return true
+	case FreezeScopeEverything:
+		return true
+	case FreezeScopePerson:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GrantEndReason.
 const (
 	GrantEndReasonAttested        GrantEndReason = "attested"
@@ -277,10 +298,27 @@ type AcceptBody struct {
 	Reason string `json:"reason"`
 }
 
+// Attested defines model for Attested.
+type Attested struct {
+	Given int64 `json:"given"`
+	Grant Grant `json:"grant"`
+
+	// Needed With so many the grant ends, attested and not verified
+	Needed int64 `json:"needed"`
+}
+
 // CredentialBody defines model for CredentialBody.
 type CredentialBody struct {
 	// Recipient An HPKE public key (RFC 9180, DHKEM P-256), uncompressed. With another key than before, the target issues anew and what was issued before stops working
 	Recipient []byte `json:"recipient"`
+}
+
+// ExtendBody defines model for ExtendBody.
+type ExtendBody struct {
+	// Duration By how much the deadline moves, as in 30m
+	//
+	// Examples: 30m
+	Duration string `json:"duration"`
 }
 
 // FieldProblem defines model for FieldProblem.
@@ -339,6 +377,35 @@ type FindingList struct {
 	Next string `json:"next"`
 }
 
+// Freeze defines model for Freeze.
+type Freeze struct {
+	By     string `json:"by"`
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+
+	// Revoked Grants that it took back
+	Revoked int64       `json:"revoked"`
+	Scope   FreezeScope `json:"scope"`
+	Since   time.Time   `json:"since"`
+
+	// SweptAt When the last grant that it covers began to be taken back
+	SweptAt time.Time `json:"swept_at,omitempty,omitzero"`
+
+	// Value The person or the connector that is frozen
+	Value string `json:"value,omitempty,omitzero"`
+}
+
+// FreezeScope defines model for Freeze.Scope.
+type FreezeScope string
+
+// FreezeList defines model for FreezeList.
+type FreezeList struct {
+	Items []Freeze `json:"items"`
+
+	// Next What to send as after for the next page; empty on the last
+	Next string `json:"next"`
+}
+
 // Grant defines model for Grant.
 type Grant struct {
 	// Account Who the principal is at the target, where it has accounts of its own
@@ -354,6 +421,9 @@ type Grant struct {
 	EndReason   GrantEndReason `json:"end_reason,omitempty,omitzero"`
 	EndedAt     time.Time      `json:"ended_at,omitempty,omitzero"`
 	Entitlement string         `json:"entitlement"`
+
+	// ExtendTo The later deadline that was promised; it counts when the target has it
+	ExtendTo time.Time `json:"extend_to,omitempty,omitzero"`
 
 	// Housekeeping What is left to tidy at the target; none of it gives access
 	Housekeeping string `json:"housekeeping,omitempty,omitzero"`
@@ -371,8 +441,11 @@ type Grant struct {
 	ResidualUntil time.Time `json:"residual_until,omitempty,omitzero"`
 
 	// SessionsEnded Open sessions that were ended when it was taken back
-	SessionsEnded int64      `json:"sessions_ended,omitempty,omitzero"`
-	State         GrantState `json:"state"`
+	SessionsEnded int64 `json:"sessions_ended,omitempty,omitzero"`
+
+	// StartAt When it may begin
+	StartAt time.Time  `json:"start_at"`
+	State   GrantState `json:"state"`
 
 	// VerifiedAt When the target was read and the access was not there, or is what kept_by explains
 	VerifiedAt time.Time `json:"verified_at,omitempty,omitzero"`
@@ -476,7 +549,10 @@ type Request struct {
 	SettledAt time.Time `json:"settled_at,omitempty,omitzero"`
 
 	// Stages The stages that wait for a review now
-	Stages []Stage      `json:"stages"`
+	Stages []Stage `json:"stages"`
+
+	// Start When access shall begin
+	Start  time.Time    `json:"start,omitempty,omitzero"`
 	State  RequestState `json:"state"`
 	Ticket string       `json:"ticket,omitempty,omitzero"`
 
@@ -507,6 +583,9 @@ type RequestBody struct {
 
 	// Recipient An HPKE public key (RFC 9180, DHKEM P-256) to seal credentials to; it may also come with the first fetch
 	Recipient []byte `json:"recipient,omitempty,omitzero"`
+
+	// Start When access shall begin, 90 days ahead at most; without it as soon as it is approved
+	Start time.Time `json:"start,omitempty,omitzero"`
 
 	// Ticket 128 bytes at most
 	Ticket string `json:"ticket,omitempty,omitzero"`
@@ -546,6 +625,20 @@ type ReviewBody struct {
 
 // ReviewBodyVerdict defines model for ReviewBody.Verdict.
 type ReviewBodyVerdict string
+
+// RevocationBody defines model for RevocationBody.
+type RevocationBody struct {
+	Connector  string `json:"connector,omitempty,omitzero"`
+	Everything bool   `json:"everything,omitempty,omitzero"`
+
+	// Principal Freezes the person behind it: every account of theirs, and the services and agents that they own
+	Principal string `json:"principal,omitempty,omitzero"`
+
+	// Reason 4096 bytes at most
+	//
+	// Examples: laptop stolen
+	Reason string `json:"reason"`
+}
 
 // RevokeBody defines model for RevokeBody.
 type RevokeBody struct {
@@ -596,6 +689,13 @@ type ListFindingsParams struct {
 	Limit int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// ListFreezesParams defines parameters for ListFreezes.
+type ListFreezesParams struct {
+	// After The next of the page before
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+	Limit int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
 	// Scope Mine, or everybody's (administrators and auditors)
@@ -640,8 +740,17 @@ type GetRequestParams struct {
 // AcceptFindingJSONRequestBody defines body for AcceptFinding for application/json ContentType.
 type AcceptFindingJSONRequestBody = AcceptBody
 
+// LiftFreezeJSONRequestBody defines body for LiftFreeze for application/json ContentType.
+type LiftFreezeJSONRequestBody = RevokeBody
+
+// AttestGrantJSONRequestBody defines body for AttestGrant for application/json ContentType.
+type AttestGrantJSONRequestBody = RevokeBody
+
 // IssueCredentialJSONRequestBody defines body for IssueCredential for application/json ContentType.
 type IssueCredentialJSONRequestBody = CredentialBody
+
+// ExtendGrantJSONRequestBody defines body for ExtendGrant for application/json ContentType.
+type ExtendGrantJSONRequestBody = ExtendBody
 
 // RevokeGrantJSONRequestBody defines body for RevokeGrant for application/json ContentType.
 type RevokeGrantJSONRequestBody = RevokeBody
@@ -651,6 +760,9 @@ type SubmitRequestJSONRequestBody = RequestBody
 
 // ReviewRequestJSONRequestBody defines body for ReviewRequest for application/json ContentType.
 type ReviewRequestJSONRequestBody = ReviewBody
+
+// FreezeJSONRequestBody defines body for Freeze for application/json ContentType.
+type FreezeJSONRequestBody = RevocationBody
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -750,6 +862,25 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
 	AcceptFinding(ctx context.Context, id string, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListFreezes List what is frozen, newest first
+	//
+	// Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
+	ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LiftFreezeWithBody Lift a freeze
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+	LiftFreezeWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LiftFreeze Lift a freeze
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+	LiftFreeze(ctx context.Context, id string, body LiftFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListGrants List grants, newest first
 	//
 	// Corresponds with GET /v1/grants (the `ListGrants` operationId).
@@ -759,6 +890,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/grants/{id} (the `GetGrant` operationId).
 	GetGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AttestGrantWithBody Attest that the target of a grant no longer exists
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+	AttestGrantWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AttestGrant Attest that the target of a grant no longer exists
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+	AttestGrant(ctx context.Context, id string, body AttestGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IssueCredentialWithBody Get a grant's credential, sealed to a key of mine
 	//
@@ -773,6 +918,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
 	IssueCredential(ctx context.Context, id string, body IssueCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExtendGrantWithBody Let a grant of mine live longer
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+	ExtendGrantWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExtendGrant Let a grant of mine live longer
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+	ExtendGrant(ctx context.Context, id string, body ExtendGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReturnGrant Give a grant of mine back early
 	//
@@ -835,6 +994,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/requests/{id}/withdraw (the `WithdrawRequest` operationId).
 	WithdrawRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FreezeWithBody Take back and freeze the access of a person, behind a connector, or all of it
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+	FreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Freeze Take back and freeze the access of a person, behind a connector, or all of it
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+	Freeze(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Whoami Who the token belongs to
 	//
@@ -906,6 +1079,55 @@ func (c *Client) AcceptFinding(ctx context.Context, id string, body AcceptFindin
 	return c.Client.Do(req)
 }
 
+// ListFreezes List what is frozen, newest first
+//
+// Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
+func (c *Client) ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFreezesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LiftFreezeWithBody Lift a freeze
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+func (c *Client) LiftFreezeWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftFreezeRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LiftFreeze Lift a freeze
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+func (c *Client) LiftFreeze(ctx context.Context, id string, body LiftFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLiftFreezeRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListGrants List grants, newest first
 //
 // Corresponds with GET /v1/grants (the `ListGrants` operationId).
@@ -926,6 +1148,40 @@ func (c *Client) ListGrants(ctx context.Context, params *ListGrantsParams, reqEd
 // Corresponds with GET /v1/grants/{id} (the `GetGrant` operationId).
 func (c *Client) GetGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetGrantRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AttestGrantWithBody Attest that the target of a grant no longer exists
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+func (c *Client) AttestGrantWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAttestGrantRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AttestGrant Attest that the target of a grant no longer exists
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+func (c *Client) AttestGrant(ctx context.Context, id string, body AttestGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAttestGrantRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -960,6 +1216,40 @@ func (c *Client) IssueCredentialWithBody(ctx context.Context, id string, content
 // Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
 func (c *Client) IssueCredential(ctx context.Context, id string, body IssueCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIssueCredentialRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExtendGrantWithBody Let a grant of mine live longer
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+func (c *Client) ExtendGrantWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendGrantRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExtendGrant Let a grant of mine live longer
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+func (c *Client) ExtendGrant(ctx context.Context, id string, body ExtendGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendGrantRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1122,6 +1412,40 @@ func (c *Client) ReviewRequest(ctx context.Context, id string, body ReviewReques
 // Corresponds with POST /v1/requests/{id}/withdraw (the `WithdrawRequest` operationId).
 func (c *Client) WithdrawRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewWithdrawRequestRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FreezeWithBody Take back and freeze the access of a person, behind a connector, or all of it
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+func (c *Client) FreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFreezeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Freeze Take back and freeze the access of a person, behind a connector, or all of it
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+func (c *Client) Freeze(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFreezeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1318,6 +1642,111 @@ func NewAcceptFindingRequestWithBody(server string, id string, contentType strin
 	return req, nil
 }
 
+// NewListFreezesRequest constructs an http.Request for the ListFreezes method
+func NewListFreezesRequest(server string, params *ListFreezesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/freezes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLiftFreezeRequest calls the generic LiftFreeze builder with application/json body
+func NewLiftFreezeRequest(server string, id string, body LiftFreezeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLiftFreezeRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewLiftFreezeRequestWithBody constructs an http.Request for the LiftFreeze method, with any body, and a specified content type
+func NewLiftFreezeRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/freezes/%s/lift", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListGrantsRequest constructs an http.Request for the ListGrants method
 func NewListGrantsRequest(server string, params *ListGrantsParams) (*http.Request, error) {
 	var err error
@@ -1426,6 +1855,53 @@ func NewGetGrantRequest(server string, id string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewAttestGrantRequest calls the generic AttestGrant builder with application/json body
+func NewAttestGrantRequest(server string, id string, body AttestGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAttestGrantRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewAttestGrantRequestWithBody constructs an http.Request for the AttestGrant method, with any body, and a specified content type
+func NewAttestGrantRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/grants/%s/attest", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewIssueCredentialRequest calls the generic IssueCredential builder with application/json body
 func NewIssueCredentialRequest(server string, id string, body IssueCredentialJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1454,6 +1930,53 @@ func NewIssueCredentialRequestWithBody(server string, id string, contentType str
 	}
 
 	operationPath := fmt.Sprintf("/v1/grants/%s/credential", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExtendGrantRequest calls the generic ExtendGrant builder with application/json body
+func NewExtendGrantRequest(server string, id string, body ExtendGrantJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExtendGrantRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewExtendGrantRequestWithBody constructs an http.Request for the ExtendGrant method, with any body, and a specified content type
+func NewExtendGrantRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/grants/%s/extend", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1821,6 +2344,46 @@ func NewWithdrawRequestRequest(server string, id string) (*http.Request, error) 
 	return req, nil
 }
 
+// NewFreezeRequest calls the generic Freeze builder with application/json body
+func NewFreezeRequest(server string, body FreezeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFreezeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFreezeRequestWithBody constructs an http.Request for the Freeze method, with any body, and a specified content type
+func NewFreezeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/revocations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewWhoamiRequest constructs an http.Request for the Whoami method
 func NewWhoamiRequest(server string) (*http.Request, error) {
 	var err error
@@ -1920,6 +2483,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
 	AcceptFindingWithResponse(ctx context.Context, id string, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error)
 
+	// ListFreezesWithResponse List what is frozen, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
+	ListFreezesWithResponse(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*ListFreezesResponse, error)
+
+	// LiftFreezeWithBodyWithResponse Lift a freeze
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+	LiftFreezeWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftFreezeResponse, error)
+
+	// LiftFreezeWithResponse Lift a freeze
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+	LiftFreezeWithResponse(ctx context.Context, id string, body LiftFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*LiftFreezeResponse, error)
+
 	// ListGrantsWithResponse List grants, newest first
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1934,6 +2518,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/grants/{id} (the `GetGrant` operationId).
 	GetGrantWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetGrantResponse, error)
 
+	// AttestGrantWithBodyWithResponse Attest that the target of a grant no longer exists
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+	AttestGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AttestGrantResponse, error)
+
+	// AttestGrantWithResponse Attest that the target of a grant no longer exists
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+	AttestGrantWithResponse(ctx context.Context, id string, body AttestGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*AttestGrantResponse, error)
+
 	// IssueCredentialWithBodyWithResponse Get a grant's credential, sealed to a key of mine
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -1947,6 +2545,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
 	IssueCredentialWithResponse(ctx context.Context, id string, body IssueCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueCredentialResponse, error)
+
+	// ExtendGrantWithBodyWithResponse Let a grant of mine live longer
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+	ExtendGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendGrantResponse, error)
+
+	// ExtendGrantWithResponse Let a grant of mine live longer
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+	ExtendGrantWithResponse(ctx context.Context, id string, body ExtendGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendGrantResponse, error)
 
 	// ReturnGrantWithResponse Give a grant of mine back early
 	//
@@ -2017,6 +2629,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/requests/{id}/withdraw (the `WithdrawRequest` operationId).
 	WithdrawRequestWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*WithdrawRequestResponse, error)
+
+	// FreezeWithBodyWithResponse Take back and freeze the access of a person, behind a connector, or all of it
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+	FreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FreezeResponse, error)
+
+	// FreezeWithResponse Take back and freeze the access of a person, behind a connector, or all of it
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+	FreezeWithResponse(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*FreezeResponse, error)
 
 	// WhoamiWithResponse Who the token belongs to
 	//
@@ -2170,6 +2796,95 @@ func (r AcceptFindingResponse) ContentType() string {
 	return ""
 }
 
+type ListFreezesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FreezeList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFreezesResponse) GetJSON200() *FreezeList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListFreezesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFreezesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFreezesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFreezesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFreezesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LiftFreezeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LiftFreezeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LiftFreezeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LiftFreezeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LiftFreezeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LiftFreezeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListGrantsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2266,6 +2981,54 @@ func (r GetGrantResponse) ContentType() string {
 	return ""
 }
 
+type AttestGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Attested
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AttestGrantResponse) GetJSON200() *Attested {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AttestGrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AttestGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AttestGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AttestGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AttestGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type IssueCredentialResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2308,6 +3071,54 @@ func (r IssueCredentialResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r IssueCredentialResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExtendGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Grant
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExtendGrantResponse) GetJSON200() *Grant {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExtendGrantResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExtendGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExtendGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExtendGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExtendGrantResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2650,6 +3461,54 @@ func (r WithdrawRequestResponse) ContentType() string {
 	return ""
 }
 
+type FreezeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Freeze
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r FreezeResponse) GetJSON201() *Freeze {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FreezeResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FreezeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FreezeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FreezeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FreezeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type WhoamiResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2750,6 +3609,45 @@ func (c *ClientWithResponses) AcceptFindingWithResponse(ctx context.Context, id 
 	return ParseAcceptFindingResponse(rsp)
 }
 
+// ListFreezesWithResponse List what is frozen, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
+func (c *ClientWithResponses) ListFreezesWithResponse(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*ListFreezesResponse, error) {
+	rsp, err := c.ListFreezes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFreezesResponse(rsp)
+}
+
+// LiftFreezeWithBodyWithResponse Lift a freeze
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+func (c *ClientWithResponses) LiftFreezeWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftFreezeResponse, error) {
+	rsp, err := c.LiftFreezeWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftFreezeResponse(rsp)
+}
+
+// LiftFreezeWithResponse Lift a freeze
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
+func (c *ClientWithResponses) LiftFreezeWithResponse(ctx context.Context, id string, body LiftFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*LiftFreezeResponse, error) {
+	rsp, err := c.LiftFreeze(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLiftFreezeResponse(rsp)
+}
+
 // ListGrantsWithResponse List grants, newest first
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2776,6 +3674,32 @@ func (c *ClientWithResponses) GetGrantWithResponse(ctx context.Context, id strin
 	return ParseGetGrantResponse(rsp)
 }
 
+// AttestGrantWithBodyWithResponse Attest that the target of a grant no longer exists
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+func (c *ClientWithResponses) AttestGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AttestGrantResponse, error) {
+	rsp, err := c.AttestGrantWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAttestGrantResponse(rsp)
+}
+
+// AttestGrantWithResponse Attest that the target of a grant no longer exists
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
+func (c *ClientWithResponses) AttestGrantWithResponse(ctx context.Context, id string, body AttestGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*AttestGrantResponse, error) {
+	rsp, err := c.AttestGrant(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAttestGrantResponse(rsp)
+}
+
 // IssueCredentialWithBodyWithResponse Get a grant's credential, sealed to a key of mine
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -2800,6 +3724,32 @@ func (c *ClientWithResponses) IssueCredentialWithResponse(ctx context.Context, i
 		return nil, err
 	}
 	return ParseIssueCredentialResponse(rsp)
+}
+
+// ExtendGrantWithBodyWithResponse Let a grant of mine live longer
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+func (c *ClientWithResponses) ExtendGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendGrantResponse, error) {
+	rsp, err := c.ExtendGrantWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendGrantResponse(rsp)
+}
+
+// ExtendGrantWithResponse Let a grant of mine live longer
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
+func (c *ClientWithResponses) ExtendGrantWithResponse(ctx context.Context, id string, body ExtendGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendGrantResponse, error) {
+	rsp, err := c.ExtendGrant(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendGrantResponse(rsp)
 }
 
 // ReturnGrantWithResponse Give a grant of mine back early
@@ -2932,6 +3882,32 @@ func (c *ClientWithResponses) WithdrawRequestWithResponse(ctx context.Context, i
 	return ParseWithdrawRequestResponse(rsp)
 }
 
+// FreezeWithBodyWithResponse Take back and freeze the access of a person, behind a connector, or all of it
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+func (c *ClientWithResponses) FreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FreezeResponse, error) {
+	rsp, err := c.FreezeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFreezeResponse(rsp)
+}
+
+// FreezeWithResponse Take back and freeze the access of a person, behind a connector, or all of it
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/revocations (the `Freeze` operationId).
+func (c *ClientWithResponses) FreezeWithResponse(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*FreezeResponse, error) {
+	rsp, err := c.Freeze(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFreezeResponse(rsp)
+}
+
 // WhoamiWithResponse Who the token belongs to
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3044,6 +4020,68 @@ func ParseAcceptFindingResponse(rsp *http.Response) (*AcceptFindingResponse, err
 	return response, nil
 }
 
+// ParseListFreezesResponse parses an HTTP response from a ListFreezesWithResponse call
+func ParseListFreezesResponse(rsp *http.Response) (*ListFreezesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFreezesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FreezeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLiftFreezeResponse parses an HTTP response from a LiftFreezeWithResponse call
+func ParseLiftFreezeResponse(rsp *http.Response) (*LiftFreezeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LiftFreezeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListGrantsResponse parses an HTTP response from a ListGrantsWithResponse call
 func ParseListGrantsResponse(rsp *http.Response) (*ListGrantsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3110,6 +4148,39 @@ func ParseGetGrantResponse(rsp *http.Response) (*GetGrantResponse, error) {
 	return response, nil
 }
 
+// ParseAttestGrantResponse parses an HTTP response from a AttestGrantWithResponse call
+func ParseAttestGrantResponse(rsp *http.Response) (*AttestGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AttestGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Attested
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseIssueCredentialResponse parses an HTTP response from a IssueCredentialWithResponse call
 func ParseIssueCredentialResponse(rsp *http.Response) (*IssueCredentialResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3126,6 +4197,39 @@ func ParseIssueCredentialResponse(rsp *http.Response) (*IssueCredentialResponse,
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest SealedCredential
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExtendGrantResponse parses an HTTP response from a ExtendGrantWithResponse call
+func ParseExtendGrantResponse(rsp *http.Response) (*ExtendGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExtendGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Grant
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3361,6 +4465,39 @@ func ParseWithdrawRequestResponse(rsp *http.Response) (*WithdrawRequestResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFreezeResponse parses an HTTP response from a FreezeWithResponse call
+func ParseFreezeResponse(rsp *http.Response) (*FreezeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FreezeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Freeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
