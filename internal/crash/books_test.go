@@ -95,8 +95,8 @@ func (l *life) holdAgainstTheBooks() {
 			l.Errorf("the role %s can log in, and its grant is %s", r.name, g.State)
 		case !g.State.Live() && g.State != access.GrantEnded:
 			l.Errorf("the role %s is there, and its grant is %s", r.name, g.State)
-		case r.login && (r.until.IsZero() || r.until.After(g.Deadline)):
-			l.Errorf("the role %s is valid until %s, and its grant until %s", r.name, r.until, g.Deadline)
+		case r.login && (r.until.IsZero() || (r.until.After(g.Deadline) && r.until.After(g.ExtendTo))):
+			l.Errorf("the role %s is valid until %s, and its grant until %s, promised %s", r.name, r.until, g.Deadline, g.ExtendTo)
 		}
 	}
 	l.holdMembershipAgainstTheBooks(grants)
@@ -134,7 +134,7 @@ func (l *life) nothingLeft() {
 		if g.State != access.GrantEnded || g.Housekeeping != "" || !g.DueAt.IsZero() {
 			l.Errorf("at the end of everything grant %s is %s, with %q to tidy, due %s", g.ID, g.State, g.Housekeeping, g.DueAt)
 		}
-		if g.VerifiedAt.IsZero() && !g.ActivatedAt.IsZero() {
+		if attested := g.EndReason == access.EndAttested; g.VerifiedAt.IsZero() && !g.ActivatedAt.IsZero() && !attested {
 			l.Errorf("grant %s was activated and never read back as gone", g.ID)
 		}
 	}

@@ -44,6 +44,7 @@ directory:
     - {id: alice, kind: human, groups: [engineering], attributes: {db_user: "%[2]s"}, token: "file:%[1]s/alice"}
     - {id: bob, kind: human, groups: [leads], token: "file:%[1]s/bob"}
     - {id: carol, kind: human, groups: [platform], token: "file:%[1]s/carol"}
+    - {id: dave, kind: human, groups: [platform], token: "file:%[1]s/dave"}
 roles: {admin: ["group:platform"]}
 connectors:
   db:
@@ -57,6 +58,8 @@ connectors:
       read: {roles: [orders_read]}
       write: {roles: [orders_write]}
       slow: {roles: [orders_read]}
+      long: {roles: [orders_read]}
+      scrap: {roles: [orders_read]}
   members:
     type: postgres-membership
     dsn: "file:%[1]s/dsn"
@@ -68,7 +71,7 @@ connectors:
       read: {roles: [orders_read]}
 policies:
   - {name: members, who: ["group:engineering"], what: ["members/orders:read"], max_duration: 1h, approve: auto}
-  - {name: read, who: ["group:engineering"], what: ["db/orders:read"], max_duration: 1h, approve: auto}
+  - {name: read, who: ["group:engineering"], what: ["db/orders:read", "db/orders:long", "db/orders:scrap"], max_duration: 1h, approve: auto}
   - {name: write, who: ["group:engineering"], what: ["db/orders:write"], max_duration: 1h, approve: [{from: ["group:leads"]}]}
   - {name: slow, who: ["group:engineering"], what: ["db/orders:slow"], max_duration: 1h, approve: [{from: ["group:leads"], within: 1s}]}
 `
@@ -116,7 +119,7 @@ func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
 	folder := t.TempDir()
 	logIn := fmt.Sprintf("alice_%d", slices.Index(points(), at))
 	files := map[string]string{"dsn": pg.DSN("postgres", "curfew", dsnPassword), "curfew.yaml": fmt.Sprintf(configText, folder, logIn)}
-	for _, who := range []string{"alice", "bob", "carol"} {
+	for _, who := range []string{"alice", "bob", "carol", "dave"} {
 		files[who] = who + "-token-" + filepath.Base(folder)
 	}
 	for name, content := range files {
@@ -132,7 +135,7 @@ func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
 	return l
 }
 
-// as is the API as one of the three people see it.
+// as is the API as one of the people see it.
 func (l *life) as(who string) *client.ClientWithResponses {
 	l.Helper()
 	token, err := os.ReadFile(filepath.Join(filepath.Dir(l.config), who))
@@ -192,7 +195,8 @@ func (l *life) resurrect() {
 }
 
 // lead passes every point: a request that lapses, one that is withdrawn, a grant that is reviewed, used and given back
-// while something of its user's is in the way, one that expires, two that share a right, and what others have made.
+// while something of its user's is in the way, one that is extended and that a freeze takes back, one whose target two
+// administrators attest to be gone, one that expires, two that share a right, and what others have made.
 func (l *life) lead() {
 	l.Helper()
 	l.waitRequest(l.submit("slow"), client.RequestState(access.RequestLapsed))
@@ -219,68 +223,20 @@ func (l *life) lead() {
 	unlock()
 
 	l.returnDuringActivation()
+
+	frozen := l.active(l.submit("long"))
+	l.extend(frozen)
+	lift := l.freeze()
+	l.ended(frozen, access.EndRevoked)
+	lift()
+
+	l.attest(l.active(l.submit("scrap")))
+
 	l.ended(l.active(l.submit("read")), access.EndExpired)
 	l.expireWithoutTheStore()
 	l.shareARight()
 	l.findOthers()
 	l.nothingLeft()
-}
-
-// returnDuringActivation gives a grant back while the target is being asked, so that the activation comes too late and
-// undoes itself.
-func (l *life) returnDuringActivation() {
-	l.Helper()
-	hold := filepath.Join(filepath.Dir(l.config), holdFile)
-	if err := os.WriteFile(hold, nil, 0o600); err != nil {
-		l.Fatal(err)
-	}
-	request := l.submit("read")
-	var grant string
-	l.step("wait for the activation", func() error {
-		r, err := l.as("alice").GetRequestWithResponse(l.ctx, request, nil)
-		if err := done(err, r); err != nil {
-			return err
-		}
-		var got client.Request
-		if err := json.Unmarshal(r.Body, &got); err != nil {
-			return err
-		}
-		if len(got.Grants) != 1 || access.GrantState(got.Grants[0].State) == access.GrantScheduled {
-			return errTryAgain
-		}
-		grant = got.Grants[0].ID
-		return nil
-	})
-	l.step("return during activation", func() error {
-		r, err := l.as("alice").ReturnGrantWithResponse(l.ctx, grant)
-		return done(err, r)
-	})
-	if err := os.Remove(hold); err != nil {
-		l.Fatal(err)
-	}
-	l.ended(grant, access.EndReturned)
-}
-
-// expireWithoutTheStore lets a grant expire while the store is away, and waits until that was journalled. A child that
-// died meanwhile has nothing at hand any more.
-func (l *life) expireWithoutTheStore() {
-	l.Helper()
-	folder := filepath.Dir(l.config)
-	grant := l.active(l.submit("read"))
-	away := filepath.Join(folder, awayFile)
-	if err := os.WriteFile(away, nil, 0o600); err != nil {
-		l.Fatal(err)
-	}
-	for waited, child := 0, l.child; waited < 500 && child.alive(); waited++ {
-		if info, err := os.Stat(filepath.Join(folder, "curfew.journal")); err == nil && info.Size() > 0 {
-			break
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-	if err := os.Remove(away); err != nil {
-		l.Fatal(err)
-	}
-	l.ended(grant, access.EndExpired)
 }
 
 // die checks that the point was passed.
@@ -328,6 +284,8 @@ var wishes = map[string]client.RequestBody{
 	"slow":    {Entitlements: []string{"db/orders:slow"}, Duration: "1m"},
 	"write":   {Entitlements: []string{"db/orders:write"}, Duration: "10m"},
 	"read":    {Entitlements: []string{"db/orders:read"}, Duration: "2s"},
+	"long":    {Entitlements: []string{"db/orders:long"}, Duration: "10m"},
+	"scrap":   {Entitlements: []string{"db/orders:scrap"}, Duration: "1s"},
 	"members": {Entitlements: []string{"members/orders:read"}, Duration: "10m"},
 }
 

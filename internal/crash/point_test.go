@@ -17,17 +17,14 @@ import (
 // point is a place at which the process can be killed: "commit activate before", "call grant after".
 type point string
 
-// points lists them all, from the engine's own list of transactions and the connector's own list of calls. One call is
-// no part of a grant's life yet: nothing extends.
+// points lists them all, from the engine's own list of transactions and the connector's own list of calls.
 func points() []point {
 	var out []point
 	for _, tx := range engine.Transactions() {
 		out = append(out, commitPoint(tx, "before"), commitPoint(tx, "after"))
 	}
 	for _, c := range connector.Calls() {
-		if c != connector.CallExtend {
-			out = append(out, callPoint(c, "before"), callPoint(c, "after"))
-		}
+		out = append(out, callPoint(c, "before"), callPoint(c, "after"))
 	}
 	return out
 }
@@ -69,8 +66,8 @@ func (s mortalStore) Update(ctx context.Context, name store.TxName, fn func(stor
 	return err
 }
 
-// mortalDriver is a driver in which the process can die around each call. Its first Grant in each process fails, so
-// that the life passes a failed attempt as well.
+// mortalDriver is a driver in which the process can die around each call. In a process that is to die its first Grant
+// fails, so that the life passes a failed attempt as well.
 type mortalDriver struct {
 	connector.Driver
 	killer
@@ -119,7 +116,11 @@ func (d mortalDriver) Prepare(ctx context.Context, o connector.Order) (access.Pl
 
 func (d mortalDriver) Grant(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {
 	var fault error
-	d.failed.Do(func() { fault = access.Errorf(access.KindUnavailable, "The first attempt fails.") })
+	d.failed.Do(func() {
+		if d.at != "" {
+			fault = access.Errorf(access.KindUnavailable, "The first attempt fails.")
+		}
+	})
 	if fault != nil {
 		return connector.Outcome{}, fault
 	}
@@ -129,7 +130,21 @@ func (d mortalDriver) Grant(ctx context.Context, o connector.Order, p access.Pla
 	return d.Driver.Grant(ctx, o, p)
 }
 
+func (d mortalDriver) Tidy(ctx context.Context, o connector.Order, p access.Plan) (string, error) {
+	d.pass(callPoint(connector.CallTidy, "before"))
+	defer d.pass(callPoint(connector.CallTidy, "after"))
+	return d.Driver.Tidy(ctx, o, p)
+}
+
+// scrapped tells orders for the permission that the life attests to. To take it back never works.
+func scrapped(o connector.Order) bool { return o.Entitlement.Permission == "scrap" }
+
+var errScrapped = access.Errorf(access.KindUnavailable, "The target is gone for good.")
+
 func (d mortalDriver) Revoke(ctx context.Context, o connector.Order, p access.Plan) (connector.Removal, error) {
+	if scrapped(o) {
+		return connector.Removal{}, errScrapped
+	}
 	d.pass(callPoint(connector.CallRevoke, "before"))
 	defer d.pass(callPoint(connector.CallRevoke, "after"))
 	return d.Driver.Revoke(ctx, o, p)
@@ -138,7 +153,22 @@ func (d mortalDriver) Revoke(ctx context.Context, o connector.Order, p access.Pl
 func (d mortalDriver) RevokeBatch(ctx context.Context, tasks []connector.Task) []connector.Revocation {
 	d.pass(callPoint(connector.CallRevoke, "before"))
 	defer d.pass(callPoint(connector.CallRevoke, "after"))
-	return d.Driver.(connector.BatchRevoker).RevokeBatch(ctx, tasks)
+	done := make([]connector.Revocation, len(tasks))
+	var works []connector.Task
+	for _, t := range tasks {
+		if !scrapped(t.Order) {
+			works = append(works, t)
+		}
+	}
+	worked := d.Driver.(connector.BatchRevoker).RevokeBatch(ctx, works)
+	for i, t := range tasks {
+		if scrapped(t.Order) {
+			done[i].Err = errScrapped
+		} else {
+			done[i], worked = worked[0], worked[1:]
+		}
+	}
+	return done
 }
 
 func (d mortalDriver) ObserveBatch(ctx context.Context, tasks []connector.Task) []connector.Observation {
@@ -147,10 +177,10 @@ func (d mortalDriver) ObserveBatch(ctx context.Context, tasks []connector.Task) 
 	return d.Driver.(connector.BatchObserver).ObserveBatch(ctx, tasks)
 }
 
-func (d mortalDriver) Tidy(ctx context.Context, o connector.Order, p access.Plan) (string, error) {
-	d.pass(callPoint(connector.CallTidy, "before"))
-	defer d.pass(callPoint(connector.CallTidy, "after"))
-	return d.Driver.Tidy(ctx, o, p)
+func (d mortalDriver) Extend(ctx context.Context, o connector.Order, p access.Plan) error {
+	d.pass(callPoint(connector.CallExtend, "before"))
+	defer d.pass(callPoint(connector.CallExtend, "after"))
+	return d.Driver.Extend(ctx, o, p)
 }
 
 func (d mortalDriver) Observe(ctx context.Context, o connector.Order, p access.Plan) (connector.Presence, error) {
