@@ -111,6 +111,14 @@ func (e *Entitlement) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// Bundle is a set of entitlements that is requested and decided as one.
+type Bundle struct {
+	// Entitlements have no repeats.
+	Entitlements []Entitlement
+	// UndoPartial takes the others back when one of a request's grants cannot begin; without it they stay.
+	UndoPartial bool
+}
+
 // Resource is a thing behind a connector that can be asked for, as discovered at the target.
 type Resource struct {
 	Name string `json:"name"`

@@ -12,8 +12,8 @@ import (
 var bundleName = regexp.MustCompile(`^[a-z0-9-]{1,63}$`)
 
 // bundles makes the named sets of entitlements.
-func (a *assembly) bundles() map[string][]access.Entitlement {
-	bundles := make(map[string][]access.Entitlement, len(a.written.Bundles))
+func (a *assembly) bundles() map[string]access.Bundle {
+	bundles := make(map[string]access.Bundle, len(a.written.Bundles))
 	for _, name := range slices.Sorted(maps.Keys(a.written.Bundles)) {
 		w := a.written.Bundles[name]
 		at := keyPath("bundles", name)
@@ -26,7 +26,10 @@ func (a *assembly) bundles() map[string][]access.Entitlement {
 		case n > access.MaxEntitlements:
 			a.complain(append(at, "entitlements"), "bundle %s has %d entitlements; at most %d", quote(name), n, access.MaxEntitlements)
 		}
-		bundles[name] = a.entitlements(name, w.Entitlements)
+		if w.OnPartial != "" && w.OnPartial != "keep" && w.OnPartial != "undo" {
+			a.complain(append(at, "on_partial"), "on_partial is keep or undo, not %s", quote(w.OnPartial))
+		}
+		bundles[name] = access.Bundle{Entitlements: a.entitlements(name, w.Entitlements), UndoPartial: w.OnPartial == "undo"}
 	}
 	return bundles
 }

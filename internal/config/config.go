@@ -18,8 +18,8 @@ type Config struct {
 	Roles      Roles
 	// Connectors are in file order.
 	Connectors []Connector
-	// Bundles are sets of entitlements by name, each in file order and without repeats.
-	Bundles map[string][]access.Entitlement
+	// Bundles are by name, the entitlements of each in file order.
+	Bundles map[string]access.Bundle
 	// Policies are in file order, as written; PolicySet is the same, compiled.
 	Policies  []policy.Policy
 	PolicySet *policy.Set

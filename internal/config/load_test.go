@@ -104,10 +104,10 @@ func TestLoadConnectorsAndBundles(t *testing.T) {
 	if diff := cmp.Diff(want, c.Config); diff != "" {
 		t.Errorf("the type's own keys (-want +got):\n%s", diff)
 	}
-	wantBundles := map[string][]access.Entitlement{"incident": {
+	wantBundles := map[string]access.Bundle{"incident": {UndoPartial: true, Entitlements: []access.Entitlement{
 		{Connector: "orders-db", Resource: "orders", Permission: "write"},
 		{Connector: "orders-db", Resource: "orders", Permission: "read"},
-	}}
+	}}}
 	if diff := cmp.Diff(wantBundles, cfg.Bundles); diff != "" {
 		t.Errorf("bundles (-want +got):\n%s", diff)
 	}

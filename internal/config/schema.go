@@ -61,7 +61,7 @@ type connectorSchema struct {
 
 type bundleSchema struct {
 	Entitlements []string `json:"entitlements"`
-	OnPartial    unbuilt  `json:"on_partial"`
+	OnPartial    string   `json:"on_partial"`
 }
 
 type policySchema struct {

@@ -67,6 +67,8 @@ type change struct {
 	unwritten []store.EventRow
 	// wake are the workers' keys under which something became due with this change.
 	wake []any
+	// undone are the grants that were taken back because another of their bundle could not begin.
+	undone map[access.GrantID]bool
 }
 
 // commitLimit bounds how long a transaction is waited for.

@@ -75,6 +75,9 @@ func (c *change) beginRevoking(g *access.Grant, ev access.Event) error {
 			return err
 		}
 	}
+	if err := c.undoPartial(*g); err != nil {
+		return err
+	}
 	if ev.Detail == nil {
 		ev.Detail = map[string]string{}
 	}

@@ -14,7 +14,7 @@ type Rules struct {
 	Directory  Directory
 	Connectors map[access.ConnectorName]*connector.Connector
 	Policies   *policy.Set
-	Bundles    map[string][]access.Entitlement
+	Bundles    map[string]access.Bundle
 }
 
 // ruling is a decision with what it saw and the rules that made it.

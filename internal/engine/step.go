@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -75,6 +76,9 @@ func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn
 			return err
 		}
 		for _, g := range due {
+			if c.undone[g.ID] {
+				continue
+			}
 			if err := c.prepareClaimed(&g, now); err != nil {
 				return err
 			}
@@ -82,6 +86,8 @@ func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn
 				work = append(work, g)
 			}
 		}
+		// What was taken back with another of its bundle is left to whoever claims it next.
+		work = slices.DeleteFunc(work, func(g access.Grant) bool { return c.undone[g.ID] })
 		return nil
 	})
 	if err != nil {
@@ -127,6 +133,9 @@ func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
 // end ends a grant without a read of the target: it was never touched, or it is attested to be gone.
 func (c *change) end(g *access.Grant, reason access.EndReason, ev access.Event) error {
 	g.EndReason, g.DueAt, g.Lease = reason, time.Time{}, ""
+	if err := c.undoPartial(*g); err != nil {
+		return err
+	}
 	if ev.Detail == nil {
 		ev.Detail = map[string]string{}
 	}

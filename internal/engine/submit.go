@@ -107,11 +107,11 @@ func text(s string) bool {
 func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 	if s.Bundle != "" {
 		bundles := e.rules.Load().Bundles
-		members, ok := bundles[s.Bundle]
+		bundle, ok := bundles[s.Bundle]
 		if !ok {
 			return nil, notFound("bundle", s.Bundle, keys(bundles))
 		}
-		return members, nil
+		return bundle.Entitlements, nil
 	}
 	seen := map[access.Entitlement]bool{}
 	for _, ent := range s.Entitlements {

@@ -206,7 +206,7 @@ func (w *World) open() {
 	w.Rules = engine.Rules{
 		Directory: w.gone, Policies: w.Allow(s.policies...),
 		Connectors: map[access.ConnectorName]*connector.Connector{"orders-db": w.Connector},
-		Bundles:    map[string][]access.Entitlement{"incident": {Entitlement(Read), Entitlement(Write)}},
+		Bundles:    map[string]access.Bundle{"incident": {Entitlements: []access.Entitlement{Entitlement(Read), Entitlement(Write)}}},
 	}
 	w.Engine = w.node(w.Connector)
 }

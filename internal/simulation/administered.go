@@ -71,3 +71,20 @@ func frozenIsOver(_ *World, _, now *state) string {
 	}
 	return ""
 }
+
+// undoneTogether: when one of a bundle's grants fails before it was active, none of the others stays.
+func undoneTogether(_ *World, before, now *state) string {
+	return each(now, func(g access.Grant) string {
+		was := before.grants[g.ID].State
+		begun := was != access.GrantScheduled && was != access.GrantActivating
+		left := g.State == access.GrantRevoking || g.State == access.GrantEnded
+		failed := g.EndReason == access.EndFailed || g.EndReason == access.EndIneligible
+		if begun || !left || !failed || now.requests[g.Request].Bundle == "" {
+			return ""
+		}
+		return each(now, func(other access.Grant) string {
+			stays := other.State != access.GrantRevoking && other.State != access.GrantEnded
+			return wrongf(other.Request == g.Request && stays, "%s is %s, and %s of the same bundle is %s", g.ID, g.State, other.ID, other.State)
+		})
+	})
+}

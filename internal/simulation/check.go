@@ -32,6 +32,7 @@ func promises() []promise {
 		{"an attested end has two other persons' word, and no more", attestedByTwo},
 		{"what is frozen does not begin", frozenStaysOut},
 		{"a freeze that was carried out has left nothing live", frozenIsOver},
+		{"a bundle that cannot begin as a whole is undone", undoneTogether},
 	}
 }
 

@@ -194,6 +194,13 @@ func breaches() map[string][]func(w *World, before, now *state) {
 				now.freezes = []access.Freeze{{Scope: access.FreezePerson, Value: enginetest.Alice, SweptAt: time.Now()}}
 			},
 		},
+		"a bundle that cannot begin as a whole is undone": {
+			func(_ *World, before, now *state) {
+				alter(now.requests, theRequest, func(r *access.Request) { r.Bundle = "incident" })
+				before.grants["gr_2"] = access.Grant{ID: "gr_2", Request: theRequest, State: access.GrantScheduled}
+				now.grants["gr_2"] = access.Grant{ID: "gr_2", Request: theRequest, State: access.GrantEnded, EndReason: access.EndFailed}
+			},
+		},
 		"entries are numbered without gaps": {
 			func(_ *World, _, now *state) { now.numbered = []int64{2} },
 			func(_ *World, _, now *state) { now.numbered = []int64{1, 1} },

@@ -111,9 +111,9 @@ func (w *World) boot(n *node) {
 	n.rules = engine.Rules{
 		Directory: w.people, Policies: w.setup.policies,
 		Connectors: map[access.ConnectorName]*connector.Connector{connectorName: conn},
-		Bundles: map[string][]access.Entitlement{
-			"incident": {enginetest.Entitlement(enginetest.Read), enginetest.Entitlement(enginetest.Write)},
-		},
+		Bundles: map[string]access.Bundle{"incident": {UndoPartial: true, Entitlements: []access.Entitlement{
+			enginetest.Entitlement(enginetest.Read), enginetest.Entitlement(enginetest.Write),
+		}}},
 	}
 	n.engine = engine.New(engine.Config{
 		Tenant: access.DefaultTenant, Installation: "simulation", Store: &books{Store: w.books, world: w}, Sealer: w.setup.sealer,
