@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,6 +47,7 @@ func TestMain(m *testing.M) {
 //	target down       makes the target unreachable for what takes access away or extends it
 //	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
 //	mode MODE FILE    checks a file's or a folder's permissions
+//	follows TEXT CMD… runs a command that has no end until it prints a line with the text, and interrupts it
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "overdue": awaitOverdue, "logs-in": logsIn, "target": target,
-			"foreign": foreign, "mode": mode,
+			"foreign": foreign, "mode": mode, "follows": follows,
 		},
 		UpdateScripts: os.Getenv("CURFEW_UPDATE_SCRIPTS") != "",
 	})
@@ -260,6 +262,28 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 		if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
 			ts.Fatalf("%s has mode %s, want %s", path, got, args[0])
 		}
+	}
+}
+
+func follows(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: follows TEXT CMD…")
+	}
+	cmd := exec.Command(args[1], args[2:]...)
+	for _, name := range []string{"PATH", "HOME", "CURFEW_URL", "CURFEW_TOKEN"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	lines := bufio.NewScanner(out)
+	seen := false
+	for !seen && lines.Scan() {
+		seen = strings.Contains(lines.Text(), args[0])
+	}
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	if err := cmd.Wait(); !seen || cmd.ProcessState.ExitCode() != 1 {
+		ts.Fatalf("%s was printed: %t; %v after the interrupt", args[0], seen, err)
 	}
 }
 

@@ -46,11 +46,12 @@ type Handler struct {
 // New makes the handler of the whole API.
 //
 // Calls may wait for MaxWait, so the server around it must set neither ReadTimeout nor WriteTimeout below that: a read
-// deadline that passes cancels a call that waits. Bodies have a deadline of their own here (bodyTimeout). What the
+// deadline that passes cancels a call that waits. Streams have a deadline of their own for each write (writePatience), and
+// end with the context of their request. Bodies have a deadline of their own here (bodyTimeout). What the
 // server should set is ReadHeaderTimeout (10 s), IdleTimeout (2 min) and MaxHeaderBytes (64 KiB), which also bounds
 // the query.
 func New(c Config) *Handler {
-	s := &surface{Config: c}
+	s := &surface{Config: c, streams: streams{open: map[access.PrincipalID]int{}}}
 	v1 := http.NewServeMux()
 	description := s.register(v1)
 
@@ -82,7 +83,10 @@ func (h *Handler) Route(r *http.Request) string {
 const v1Pattern = "/v1/"
 
 // surface is the API at work.
-type surface struct{ Config }
+type surface struct {
+	Config
+	streams streams
+}
 
 // register puts the routes on the mux and returns their description.
 func (s *surface) register(mux *http.ServeMux) document {

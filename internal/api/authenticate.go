@@ -26,13 +26,10 @@ func actorOf(ctx context.Context) access.Principal {
 // cookie and no query, so that no other site's page can make a browser call, and no log of addresses holds a token.
 func (s *surface) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := bearer(r.Header.Values("Authorization"))
+		actor, err := s.identify(r)
 		if err == nil {
-			var actor access.Principal
-			if actor, err = s.Authenticator.Authenticate(r.Context(), token); err == nil {
-				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
-				return
-			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+			return
 		}
 		p := s.problem(r.Context(), err)
 		if p.Status == http.StatusUnauthorized {
@@ -40,6 +37,15 @@ func (s *surface) authenticate(next http.Handler) http.Handler {
 		}
 		writeProblem(w, p)
 	})
+}
+
+// identify finds out who calls, as the directory knows them now.
+func (s *surface) identify(r *http.Request) (access.Principal, error) {
+	token, err := bearer(r.Header.Values("Authorization"))
+	if err != nil {
+		return access.Principal{}, err
+	}
+	return s.Authenticator.Authenticate(r.Context(), token)
 }
 
 // bearer reads the token (RFC 6750, section 2.1).

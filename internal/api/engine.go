@@ -17,6 +17,7 @@ type Engine interface {
 	Grants
 	Findings
 	Freezes
+	Events
 	Metrics
 }
 
@@ -59,6 +60,14 @@ type Freezes interface {
 	Freeze(ctx context.Context, actor access.Principal, o engine.FreezeOrder, reason string) (access.Freeze, error)
 	Freezes(ctx context.Context, actor access.Principal, page store.Page) ([]access.Freeze, string, error)
 	Unfreeze(ctx context.Context, actor access.Principal, id access.FreezeID, reason string) error
+}
+
+// Events are read in the order of the audit log.
+type Events interface {
+	Events(ctx context.Context, actor access.Principal, after int64, limit int) (engine.EventPage, error)
+	// WaitEvents answers when there is something to see, or with nothing when ctx ends.
+	WaitEvents(ctx context.Context, actor access.Principal, after int64, limit int) (engine.EventPage, error)
+	LastPosition(ctx context.Context) (int64, error)
 }
 
 // Metrics are read by those who oversee everything.

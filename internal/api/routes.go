@@ -34,15 +34,19 @@ func (s *surface) routes(a huma.API) {
 	route(s, a, post, "/v1/revocations", 201, "freeze", "Take back and freeze the access of a person, behind a connector, or all of it", s.freeze)
 	route(s, a, get, "/v1/freezes", 200, "list-freezes", "List what is frozen, newest first", s.listFreezes)
 	route(s, a, post, "/v1/freezes/{id}/lift", 204, "lift-freeze", "Lift a freeze", s.liftFreeze)
+
+	route(s, a, get, "/v1/events", 200, "list-events", "Read the audit log, or follow it", s.listEvents, s.stream)
+	describeStream(a.OpenAPI().Paths["/v1/events"].Get)
 }
 
-// route registers one operation. Its errors leave through problem, whatever they are.
-func route[I, O any](s *surface, a huma.API, method, path string, status int, id, summary string, handle func(context.Context, *I) (*O, error)) {
+// route registers one operation. Its errors leave through problem, whatever they are. What stands before it may answer in
+// its place.
+func route[I, O any](s *surface, a huma.API, method, path string, status int, id, summary string, handle func(context.Context, *I) (*O, error), before ...func(huma.Context, func(huma.Context))) {
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary, DefaultStatus: status,
 		Responses: map[string]*huma.Response{"default": problemResponse(a.OpenAPI().Components.Schemas)},
 		// limitBody has read the body already, within its own bounds. huma's read deadline would cancel calls that wait.
-		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1,
+		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, Middlewares: before,
 	}
 	huma.Register(a, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)

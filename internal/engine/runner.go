@@ -24,6 +24,8 @@ const (
 	freezesLane = "freezes"
 	// eligibilityLane wakes the worker that decides grants again, after a reload.
 	eligibilityLane = "eligibility"
+	// watchLane wakes the worker that looks for events that other nodes have numbered, when somebody waits for them.
+	watchLane = "watch"
 )
 
 const (
@@ -47,8 +49,9 @@ const (
 )
 
 // Runner calls Step: each connector has a lane of its own with a few workers, so that a target that is slow or dead
-// delays no other. One worker calls Lapse, and one Sequence. A worker holds one timer however many grants there are. One
-// more worker for each connector calls Reconcile, at the start and every few minutes.
+// delays no other. One worker calls Lapse, one Sequence, and one watches what other nodes have entered. A worker holds one
+// timer however many grants there are. One more worker for each connector calls Reconcile, at the start and every few
+// minutes.
 type Runner struct {
 	engine *Engine
 	cancel context.CancelFunc
@@ -90,6 +93,13 @@ func (r *Runner) Start() {
 		r.loop(ctx, eligibilityLane, func() (Progress, error) {
 			more, err := r.engine.Reconsider(ctx)
 			return r.again(ctx, more, err)
+		})
+	})
+	var seen int64
+	r.done.Go(func() {
+		r.loop(ctx, watchLane, func() (p Progress, err error) {
+			seen, p.Next, err = r.engine.watch(ctx, seen)
+			return p, err
 		})
 	})
 }

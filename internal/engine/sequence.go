@@ -35,6 +35,9 @@ func (e *Engine) Sequence(ctx context.Context, holder string) (more bool, err er
 		if err != nil {
 			return err
 		}
+		if n > 0 {
+			c.wake = append(c.wake, numberedEvents)
+		}
 		if n == sequenceBatch {
 			more = true
 			return nil

@@ -32,6 +32,13 @@ func (s *signals) subscribe(key any) (<-chan struct{}, func()) {
 	}
 }
 
+// awaited reports whether somebody waits for the key.
+func (s *signals) awaited(key any) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting[key]) > 0
+}
+
 // raise wakes everyone who waits for the key.
 func (s *signals) raise(key any) {
 	s.mu.Lock()

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +63,11 @@ func (e *Engine) MayReadMetrics(actor access.Principal) error {
 	return nil
 }
 
+// maySeeRequest reports whether the actor may look at a request whose newest decision has these stages.
+func (e *Engine) maySeeRequest(actor access.Principal, r access.Request, stages []policy.OpenStage) bool {
+	return owns(actor, r.Principal, r.Person) || e.seesAll(actor) || fitsAny(stages, actor, requesterOf(r))
+}
+
 func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
 	return owns(actor, g.Principal, g.Person) || e.seesAll(actor)
 }
@@ -84,7 +88,7 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 	if err := e.progress(ctx, &v); err != nil {
 		return RequestView{}, err
 	}
-	if !owns(actor, v.Request.Principal, v.Request.Person) && !e.seesAll(actor) && !fitsAny(v.Decision.Stages, actor, requesterOf(v.Request)) {
+	if !e.maySeeRequest(actor, v.Request, v.Decision.Stages) {
 		return RequestView{}, access.Errorf(access.KindNotFound, "You have no request %s.", id)
 	}
 	return v, nil
@@ -93,15 +97,9 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 // view reads what belongs to a request.
 func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
 	v := RequestView{Request: r}
-	decisions, err := tx.Decisions().List(e.cfg.Tenant, r.ID)
-	if err != nil {
+	var err error
+	if v.Decision, err = newestDecision(tx, r); err != nil {
 		return v, err
-	}
-	if len(decisions) > 0 {
-		newest := decisions[len(decisions)-1]
-		if err := json.Unmarshal(newest.Decision, &v.Decision); err != nil {
-			return v, err
-		}
 	}
 	if v.Reviews, err = tx.Reviews().List(e.cfg.Tenant, r.ID); err != nil {
 		return v, err

@@ -75,6 +75,7 @@ type World struct {
 	runner   *engine.Runner
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
+	views           atomic.Int64
 }
 
 // Option changes the company before it opens.
@@ -183,7 +184,7 @@ func (w *World) open() {
 	s := w.settings
 	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock})
 	w.must(err)
-	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away}
+	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away, views: &w.views}
 	if s.wrap != nil {
 		w.Store = s.wrap(w.Store)
 	}
@@ -354,16 +355,21 @@ func (w *World) DuringCommit(name store.TxName, f func()) { w.commits.Store(name
 // transactions go on meanwhile.
 func (w *World) BeforeTransaction(name store.TxName, f func()) { w.begins.Store(name, f) }
 
+// Views counts how often the store was read.
+func (w *World) Views() int64 { return w.views.Load() }
+
 // observedStore is the store with what BeforeTransaction and DuringCommit have to do, and may be away.
 type observedStore struct {
 	store.Store
 	before, during *sync.Map
 	away           *atomic.Bool
+	views          *atomic.Int64
 }
 
 var errStoreAway = access.Errorf(access.KindUnavailable, "The store does not answer.")
 
 func (s *observedStore) View(ctx context.Context, fn func(store.Tx) error) error {
+	s.views.Add(1)
 	if s.away.Load() {
 		return errStoreAway
 	}

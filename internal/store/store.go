@@ -314,6 +314,9 @@ type Events interface {
 	Sequence(tenant access.TenantID, limit int) (n int, err error)
 	// List returns numbered events with a Position above after, in the order of their positions, at most limit.
 	List(tenant access.TenantID, filter EventFilter, after int64, limit int) ([]EventRow, error)
+	// Newest finds the numbered event with the highest position, without its personal values; access.KindNotFound when
+	// there is none.
+	Newest(tenant access.TenantID) (EventRow, error)
 	// Unsequenced returns events that have no position yet, in the order of their IDs, at most limit.
 	Unsequenced(tenant access.TenantID, limit int) ([]EventRow, error)
 }

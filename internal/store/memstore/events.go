@@ -47,6 +47,19 @@ func (e events) Sequence(tenant access.TenantID, limit int) (int, error) {
 	return n, nil
 }
 
+func (e events) Newest(tenant access.TenantID) (store.EventRow, error) {
+	if err := e.tx.mayRead(); err != nil {
+		return store.EventRow{}, err
+	}
+	rows := e.tx.books.events.rows[tenant]
+	if len(rows) == 0 {
+		return store.EventRow{}, access.Errorf(access.KindNotFound, "There is no event of tenant %.128q.", tenant)
+	}
+	newest := rows[len(rows)-1]
+	newest.Personal = nil
+	return newest, nil
+}
+
 func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
 	waiting := e.tx.books.unsequenced.rows[tenant]
 	return slices.Clone(waiting[:min(len(waiting), clampLimit(limit))]), e.tx.mayRead()

@@ -57,6 +57,13 @@ func (e events) List(tenant access.TenantID, filter store.EventFilter, after int
 	return e.list(&w, "position", limit)
 }
 
+func (e events) Newest(tenant access.TenantID) (store.EventRow, error) {
+	line, err := queryOne(e.tx, scanEventLine, notFound("event of tenant", string(tenant)), `
+		SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, NULL, '', NULL
+		FROM events WHERE tenant = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1`, tenant)
+	return line.event, err
+}
+
 func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
 	var w where
 	w.and("tenant", "=", tenant)

@@ -57,6 +57,7 @@ func plannedQueries() []plannedQuery {
 			"events_by_request (tenant=? AND request_id=? AND position>?)", "events_by_request"},
 		{"events of a grant", eventQuery(store.EventFilter{Grant: "gr_1"}),
 			"events_by_grant (tenant=? AND grant_id=? AND position>?)", "events_by_grant"},
+		{"newest event", newestEventQuery, "events_by_position (tenant=? AND position>?)", "events_by_position"},
 		{"events without a position", func(tx store.Tx) error { _, err := tx.Events().Unsequenced("acme", 10); return err },
 			"events_unsequenced (tenant=?)", "events_unsequenced"},
 		{"sequence", func(tx store.Tx) error { _, err := tx.Events().Sequence("acme", 10); return err },
@@ -157,6 +158,14 @@ func queryPlan(t *testing.T, db *sql.DB, text string) (lines []string) {
 		t.Fatal(err)
 	}
 	return lines
+}
+
+func newestEventQuery(tx store.Tx) error {
+	_, err := tx.Events().Newest("acme")
+	if access.KindOf(err) == access.KindNotFound {
+		return nil // the plan is what counts
+	}
+	return err
 }
 
 func eventQuery(f store.EventFilter) func(store.Tx) error {

@@ -41,6 +41,16 @@ func wantEvents(t testing.TB, s store.Store, numbered, waiting []access.EventID)
 					len(row.Personal), i+1)
 			}
 		}
+		newest, err := tx.Events().Newest(acme)
+		if len(rows) == 0 {
+			wantKind(t, "the newest event of an empty log", err, access.KindNotFound)
+		} else {
+			want := rows[len(rows)-1]
+			want.Personal = nil
+			if diff := cmp.Diff(want, newest); diff != "" || err != nil {
+				t.Errorf("the newest event (-want +got), %v:\n%s", err, diff)
+			}
+		}
 		if rows, err = tx.Events().Unsequenced(acme, 100); err != nil {
 			return err
 		}
