@@ -12,8 +12,23 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 )
 
-// sqliteApplicationID is "CRFW"; it stands at offset 68 of the file (https://sqlite.org/fileformat.html).
-const sqliteApplicationID = 0x43524657
+// applicationID says what an SQLite file is; it stands at offset 68 (https://sqlite.org/fileformat.html).
+type applicationID uint32
+
+const (
+	// storeID is "CRFW", and backupID "CRFB", so that no backup is opened for a store: one that was restored is treated as
+	// such.
+	storeID  applicationID = 0x43524657
+	backupID applicationID = 0x43524642
+)
+
+// String is what people call such a file.
+func (id applicationID) String() string {
+	if id == backupID {
+		return "backup"
+	}
+	return "store"
+}
 
 // sqliteFile is a store's file, checked and locked.
 type sqliteFile struct {
@@ -43,7 +58,7 @@ func openSQLiteFile(path string) (_ *sqliteFile, err error) {
 	if err != nil || created {
 		return f, err
 	}
-	return f, checkFile(path)
+	return f, checkFile(path, storeID)
 }
 
 // close gives the lock back; the lock's file stays, because removing it could pull it from under the next holder.
@@ -98,34 +113,33 @@ func createFile(path string) (created bool, err error) {
 	return true, errors.Join(file.Close(), folder.Sync(), folder.Close())
 }
 
-// checkFile refuses a file that others may read, and one that is not a store.
-func checkFile(path string) error {
+// checkFile refuses a file that others may read, and one that is not what is wanted.
+func checkFile(path string, want applicationID) error {
 	info, err := os.Lstat(path)
 	switch {
 	case err != nil:
-		return unreadable(path, err)
+		return unreadable(want, path, err)
 	case !info.Mode().IsRegular():
 		return access.Errorf(access.KindMisconfigured,
-			"the store %q is not a regular file: name the file itself, not a link to it", path)
+			"the %s %q is not a regular file: name the file itself, not a link to it", want, path)
 	case info.Mode().Perm()&0o077 != 0:
 		return access.Errorf(access.KindMisconfigured,
-			"the store %q has mode %04o, so others can read or write it: chmod 600", path, info.Mode().Perm())
+			"the %s %q has mode %04o, so others can read or write it: chmod 600", want, path, info.Mode().Perm())
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return unreadable(path, err)
+		return unreadable(want, path, err)
 	}
 	defer func() { _ = file.Close() }()
-	return checkHeader(path, file)
+	return checkHeader(path, file, want)
 }
 
-func unreadable(path string, err error) error {
-	return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf("the store %q cannot be read", path))
+func unreadable(what applicationID, path string, err error) error {
+	return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf("the %s %q cannot be read", what, path))
 }
 
-// checkHeader accepts an empty file, which a process left that was killed while it made the store, and one with our
-// mark.
-func checkHeader(path string, file io.Reader) error {
+// checkHeader accepts an empty file, which a process left that was killed while it made the store, and one that is what is wanted.
+func checkHeader(path string, file io.Reader, want applicationID) error {
 	const magic = "SQLite format 3\x00"
 	header := make([]byte, 100)
 	n, err := io.ReadFull(file, header)
@@ -133,14 +147,22 @@ func checkHeader(path string, file io.Reader) error {
 	case n == 0 && errors.Is(err, io.EOF):
 		return nil
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return unreadable(path, err)
+		return unreadable(want, path, err)
 	case err != nil || string(header[:len(magic)]) != magic:
 		return access.Errorf(access.KindMisconfigured,
 			"%q is not an SQLite database: name another file, or restore this one from a backup", path)
 	}
-	if id := binary.BigEndian.Uint32(header[68:]); id != sqliteApplicationID {
+	switch id := applicationID(binary.BigEndian.Uint32(header[68:])); id {
+	case want:
+		return nil
+	case backupID:
 		return access.Errorf(access.KindMisconfigured,
-			"%q is an SQLite database of another program (application ID %#08x): name another file", path, id)
+			"%q is a backup of a store: curfewd restore makes a store of it", path)
+	case storeID:
+		return access.Errorf(access.KindMisconfigured,
+			"%q is a store and no backup: curfewd backup makes one of it", path)
+	default:
+		return access.Errorf(access.KindMisconfigured,
+			"%q is an SQLite database of another program (application ID %#08x): name another file", path, uint32(id))
 	}
-	return nil
 }

@@ -116,6 +116,15 @@ func sqliteURL(path string, pragmas ...string) string {
 	return u.String()
 }
 
+// readOnlyURL names a file that is only read.
+func readOnlyURL(path string, query url.Values) string {
+	query.Set("mode", "ro")
+	query.Set("_dqs", "false")
+	query["_pragma"] = []string{"busy_timeout(5000)", "temp_store(MEMORY)", "trusted_schema(0)"}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	return u.String()
+}
+
 // prepareSQLite makes a new file a store, and brings an old one up to date.
 func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) error {
 	info, err := os.Stat(path)
@@ -148,12 +157,12 @@ func quickCheck(ctx context.Context, db *sql.DB, path string) error {
 // markSQLite writes the mark into a new file before the change to a write-ahead log, so that it stands in the file
 // itself, where checkHeader reads it, however early the process is killed.
 func markSQLite(ctx context.Context, db *sql.DB) error {
-	var id int64
+	var id applicationID
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return err
 	}
-	if id != sqliteApplicationID {
-		_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", sqliteApplicationID))
+	if id != storeID {
+		_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", storeID))
 		if err != nil {
 			return err
 		}

@@ -53,6 +53,7 @@ func TestPostgres(t *testing.T) {
 				{"cancelled after begin", testCancelledAfterBegin},
 				{"no connection free", testNoConnectionFree},
 				{"claims pass each other by", testClaimsPass},
+				{"backup", testPostgresBackup},
 				{"nothing leaks", testNothingLeaks},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.run(t, p) })

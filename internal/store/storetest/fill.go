@@ -1,0 +1,56 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// Fill writes something of everything that a store keeps, for those who test what is done with whole stores.
+func Fill(t testing.TB, s store.Store) {
+	t.Helper()
+	l := newLibrary()
+	l.events[0].Leaf = []byte{0, 0xff, '\n'}
+	update(t, s, l.write)
+	sequence(t, s, acme, 1) // the other waits
+	update(t, s, func(tx store.Tx) error {
+		if err := tx.Policies().Put(acme, "sha256-empty", []byte{}); err != nil {
+			return err
+		}
+		if _, _, err := tx.Atoms().Lease(atomLane(), newAtom("reader"), string(l.grant.ID), tx.Now().Add(time.Hour)); err != nil {
+			return err
+		}
+		if err := tx.Atoms().Hold(atomLane(), l.grant.ID, []access.Atom{newAtom("reader")}); err != nil {
+			return err
+		}
+		_, err := tx.Leases().Acquire("sequence acme", "node-1", tx.Now().Add(1))
+		return err
+	})
+}
+
+// Same compares two stores that Fill has written to, one of them by way of the other.
+func Same(t testing.TB, want, got store.Store) {
+	t.Helper()
+	read := func(s store.Store) (l library, r access.Request) {
+		view(t, s, func(tx store.Tx) (err error) {
+			if l, err = readLibrary(tx); err != nil {
+				return err
+			}
+			r, err = tx.Requests().Get(acme, l.request.ID)
+			return err
+		})
+		return l, r
+	}
+	wantLibrary, wantRequest := read(want)
+	gotLibrary, gotRequest := read(got)
+	if diff := cmp.Diff(wantLibrary, gotLibrary, cmp.AllowUnexported(library{})); diff != "" {
+		t.Errorf("the one store and the other:\n%s", diff)
+	}
+	if diff := cmp.Diff(wantRequest, gotRequest); diff != "" {
+		t.Errorf("the request in the one store and in the other:\n%s", diff)
+	}
+}
