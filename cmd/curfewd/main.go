@@ -66,7 +66,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand())
+	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand())
 	return root
 }
 

@@ -36,6 +36,8 @@ const (
 
 	EventFreezeBegun  EventKind = "freeze.begun"
 	EventFreezeLifted EventKind = "freeze.lifted"
+
+	EventStoreRestored EventKind = "store.restored"
 )
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.

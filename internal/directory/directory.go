@@ -20,24 +20,32 @@ import (
 type Entry struct {
 	Principal access.Principal
 	Token     string
+	// Void says that the token was good once and is so no more.
+	Void bool
 }
 
 // Directory is an immutable set of principals. It is safe for concurrent use.
 type Directory struct {
 	principals map[access.PrincipalID]access.Principal
 	// tokens are looked up by SHA-256: the time that a look-up takes tells nothing about a token.
-	tokens map[[sha256.Size]byte]access.PrincipalID
+	tokens map[[sha256.Size]byte]holder
 	roles  map[access.Role][]policy.Selector
 	// members keeps the answers of Members by selector: who asks are policies, so there are few, and they ask again with
 	// every request.
 	members sync.Map
 }
 
+// holder is whose a token is, or was.
+type holder struct {
+	id   access.PrincipalID
+	void bool
+}
+
 // New makes a directory. Two principals with one token are refused.
 func New(entries []Entry, roles map[access.Role][]policy.Selector) (*Directory, error) {
 	d := &Directory{
 		principals: make(map[access.PrincipalID]access.Principal, len(entries)),
-		tokens:     make(map[[sha256.Size]byte]access.PrincipalID, len(entries)),
+		tokens:     make(map[[sha256.Size]byte]holder, len(entries)),
 		roles:      maps.Clone(roles),
 	}
 	for _, e := range entries {
@@ -51,20 +59,33 @@ func New(entries []Entry, roles map[access.Role][]policy.Selector) (*Directory, 
 		}
 		hash := sha256.Sum256([]byte(e.Token))
 		if other, ok := d.tokens[hash]; ok {
-			return nil, access.Errorf(access.KindInvalid, "the principals %s and %s have the same token", other, id)
+			return nil, access.Errorf(access.KindInvalid, "the principals %s and %s have the same token", other.id, id)
 		}
-		d.tokens[hash] = id
+		d.tokens[hash] = holder{id, e.Void}
 	}
 	return d, nil
 }
 
 // Authenticate finds the principal that a bearer token belongs to.
 func (d *Directory) Authenticate(_ context.Context, token string) (access.Principal, error) {
-	id, ok := d.tokens[sha256.Sum256([]byte(token))]
-	if !ok {
+	h, ok := d.tokens[sha256.Sum256([]byte(token))]
+	switch {
+	case !ok:
 		return access.Principal{}, access.Errorf(access.KindUnauthenticated, "The token is not known here; check CURFEW_TOKEN.")
+	case h.void:
+		return access.Principal{}, access.Errorf(access.KindUnauthenticated, "This token is void since the store was restored from a backup; ask who administers Curfew to give %s a new one.", h.id.Subject)
 	}
-	return d.principals[id], nil
+	return d.principals[h.id], nil
+}
+
+// VoidTokens counts the tokens that were good once and are so no more.
+func (d *Directory) VoidTokens() (n int) {
+	for _, h := range d.tokens {
+		if h.void {
+			n++
+		}
+	}
+	return n
 }
 
 // Principal finds a principal as it is now.

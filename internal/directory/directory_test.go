@@ -89,3 +89,21 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// A token that is void is refused with the reason; a new one for the same principal is good.
+func TestVoidToken(t *testing.T) {
+	alice := access.Principal{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"}, Kind: access.Human}
+	for token, void := range map[string]bool{"old": true, "new": false} {
+		d, err := directory.New([]directory.Entry{{Principal: alice, Token: token, Void: void}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := d.Authenticate(t.Context(), token)
+		if !void && (err != nil || p.ID != alice.ID) {
+			t.Errorf("the new token: %+v, %v", p, err)
+		}
+		if void && (access.KindOf(err) != access.KindUnauthenticated || !strings.Contains(access.SafeMessage(err), "restored") || !p.ID.IsZero()) {
+			t.Errorf("the void token: %+v, %v", p, err)
+		}
+	}
+}

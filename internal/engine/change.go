@@ -45,10 +45,12 @@ const (
 	txExtend    store.TxName = "extend"
 	txExtended  store.TxName = "extended"
 	txAttest    store.TxName = "attest"
+	txRecover   store.TxName = "recover"
 )
 
-// Transactions lists every transaction that the engine makes, so that a test can kill the process around each of them
-// and notice when one was not reached.
+// Transactions lists every transaction that the engine makes in the life of a grant, so that a test can kill the process
+// around each of them and notice when one was not reached. A recovery is no part of it: that comes once, before anything
+// is served.
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,

@@ -23,7 +23,7 @@ type opened struct {
 // open opens what a configuration names. On an error nothing stays open.
 func (s *Server) open(c *config.Config) (o *opened, err error) {
 	o = &opened{connectors: map[access.ConnectorName]*connector.Connector{}}
-	if o.directory, err = openDirectory(c); err != nil {
+	if o.directory, err = openDirectory(c, s.void); err != nil {
 		return nil, err
 	}
 	for _, cc := range c.Connectors {
@@ -46,7 +46,7 @@ func (s *Server) open(c *config.Config) (o *opened, err error) {
 	return o, nil
 }
 
-func openDirectory(c *config.Config) (*directory.Directory, error) {
+func openDirectory(c *config.Config, void func(token string) bool) (*directory.Directory, error) {
 	var entries []directory.Entry
 	for _, p := range c.Principals {
 		e := directory.Entry{Principal: p.Principal}
@@ -55,7 +55,7 @@ func openDirectory(c *config.Config) (*directory.Directory, error) {
 			if err != nil {
 				return nil, fmt.Errorf("the token of %s: %w", p.ID, err)
 			}
-			e.Token = token
+			e.Token, e.Void = token, void(token)
 		}
 		entries = append(entries, e)
 	}

@@ -63,6 +63,8 @@ type Server struct {
 	endCheck context.CancelFunc
 	checked  chan struct{}
 	damage   atomic.Pointer[error]
+	// void reports of a token whether a restore of the store has made it void.
+	void func(token string) bool
 }
 
 // Start opens the books, connects, and listens. When it returns without error the server answers. Whatever was due
@@ -98,6 +100,11 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.journal, err = openJournal(c.Server.KeyFile); err != nil {
 		return s, err
 	}
+	restores, err := readRestores(ctx, s.store, sealer)
+	if err != nil {
+		return s, err
+	}
+	s.void = voidTokens(sealer, restores)
 	if s.clock, err = newClock(ctx, s.store); err != nil {
 		return s, err
 	}
@@ -111,17 +118,25 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer,
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
 	})
-	if err := s.engine.CheckConnectors(ctx); err != nil {
+	if err := s.takeOver(ctx, alone(books), restores); err != nil {
 		return s, err
-	}
-	if alone(books) {
-		if err := s.engine.VoidLeases(ctx); err != nil {
-			return s, fmt.Errorf("taking back what an earlier process had in hand: %w", err)
-		}
 	}
 	s.checkBooks(books)
 	s.serve()
 	return s, nil
+}
+
+// takeOver brings the books into the state from which this process goes on.
+func (s *Server) takeOver(ctx context.Context, alone bool, restores []store.Restore) error {
+	if err := s.engine.CheckConnectors(ctx); err != nil {
+		return err
+	}
+	if alone {
+		if err := s.engine.VoidLeases(ctx); err != nil {
+			return fmt.Errorf("taking back what an earlier process had in hand: %w", err)
+		}
+	}
+	return s.recover(ctx, restores)
 }
 
 // serve starts to act on what is due and to answer.

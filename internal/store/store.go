@@ -76,6 +76,7 @@ type Tx interface {
 	Attestations() Attestations
 	Events() Events
 	Leases() Leases
+	Restores() Restores
 }
 
 // Installation is what this store is.
@@ -330,4 +331,44 @@ type Leases interface {
 	Acquire(name, holder string, until time.Time) (bool, error)
 	// Release gives the lease back; one that the holder does not have is no error.
 	Release(name, holder string) error
+}
+
+// Place is an event and its position in its tenant's log; zero is before the first.
+type Place struct {
+	Position int64
+	Event    access.EventID
+}
+
+// TokenMACBytes is the length of a TokenMAC.
+const TokenMACBytes = 16
+
+// TokenMAC tells a bearer token from others, to those who have the tenant's key.
+type TokenMAC [TokenMACBytes]byte
+
+// Restore is what became of a tenant's books when they were restored from a backup. Everything in it but SettledAt is bound
+// by MAC, so that who can write to the store alone cannot make one up.
+type Restore struct {
+	Tenant access.TenantID
+	// At is when it was done; no two are at the same moment.
+	At time.Time
+	// TakenAt is when the backup was taken; zero when nobody knows.
+	TakenAt time.Time
+	// Kept is where the log ended then, and Lost where it is known to have ended before, or zero.
+	Kept, Lost Place
+	// VoidTokens are the bearer tokens that are good for nothing since.
+	VoidTokens []TokenMAC
+	MAC        []byte
+	// SettledAt is when all was done that follows from it; zero until then.
+	SettledAt time.Time
+}
+
+// Restores are kept for ever.
+type Restores interface {
+	// Insert keeps a restore that is not settled; a second one of the same moment is access.KindConflict.
+	Insert(Restore) error
+	// List returns the tenant's restores, oldest first.
+	List(access.TenantID) ([]Restore, error)
+	// Settle notes that all was done that follows from the restore at that moment; access.KindConflict when it is not there,
+	// or settled.
+	Settle(tenant access.TenantID, at, settled time.Time) error
 }

@@ -36,6 +36,8 @@ type metrics struct {
 
 	removedOffline *prometheus.CounterVec
 	damaged        prometheus.Gauge
+	restored       prometheus.Gauge
+	voidTokens     prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -57,8 +59,9 @@ func newMetrics() *metrics {
 		calls: counter("connector_calls_total", "Calls to targets, by what came of them.", "connector", "call", "kind"),
 		callSeconds: histogram("connector_call_duration_seconds",
 			"Time that calls to targets took, their wait for a turn included.", callBuckets, "connector", "call"),
-		damaged: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "store_damaged",
-			Help: "1 when the store's file was read as a whole and found damaged."}),
+		damaged:    gauge("store_damaged", "1 when the store's file was read as a whole and found damaged."),
+		restored:   gauge("store_restored_timestamp_seconds", "When the store was last restored from a backup; 0 for never."),
+		voidTokens: gauge("tokens_void", "Bearer tokens in the configuration that are void since the store was restored."),
 		removedOffline: counter("grants_removed_offline_total",
 			"Grants whose access was taken back from its plan at hand while the store was away.", "connector"),
 		requests: counter("http_requests_total", "HTTP requests answered.", "route", "code"),
@@ -69,12 +72,16 @@ func newMetrics() *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.decisions, m.settled, m.ended, m.attempts, m.lateness, m.activation, m.commits, m.refused, m.calls, m.callSeconds,
-		m.requests, m.removedOffline, m.damaged,
+		m.requests, m.removedOffline, m.damaged, m.restored, m.voidTokens,
 	}
 }
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 }
 
 func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {

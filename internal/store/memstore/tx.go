@@ -28,6 +28,8 @@ type books struct {
 	events      table[access.TenantID, []store.EventRow]
 	unsequenced table[access.TenantID, []store.EventRow]
 	leases      table[string, lease]
+	// restores are in the order of their moments.
+	restores table[access.TenantID, []store.Restore]
 }
 
 // key names a row: nothing of one tenant has the key of another's.
@@ -80,6 +82,7 @@ func (t *tx) Freezes() store.Freezes           { return freezes{t} }
 func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
+func (t *tx) Restores() store.Restores         { return restores{t} }
 
 func (t *tx) end() { t.ended = true }
 

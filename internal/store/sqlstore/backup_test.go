@@ -20,8 +20,11 @@ import (
 
 // place is where a store is kept, to be filled, backed up and restored into.
 type place struct {
-	open   func(t testing.TB) store.Store
-	backup func(ctx context.Context, to string) error
+	open    func(t testing.TB) store.Store
+	backup  func(ctx context.Context, to string) error
+	restore func(ctx context.Context, b *Backup, told Copied) error
+	// fails is the error of opening it.
+	fails func(t testing.TB) error
 }
 
 func sqlitePlace(t testing.TB) place {
@@ -35,6 +38,13 @@ func sqlitePlace(t testing.TB) place {
 			return s
 		},
 		backup: func(ctx context.Context, to string) error { return BackupSQLite(ctx, path, to, silent) },
+		restore: func(ctx context.Context, b *Backup, told Copied) error {
+			return b.RestoreSQLite(ctx, path, note(), told)
+		},
+		fails: func(t testing.TB) error {
+			_, err := OpenSQLite(t.Context(), path, Options{})
+			return err
+		},
 	}
 }
 
@@ -49,6 +59,13 @@ func postgresPlace(t testing.TB, p *peer) place {
 			return s
 		},
 		backup: func(ctx context.Context, to string) error { return BackupPostgres(ctx, dsn, to, silent) },
+		restore: func(ctx context.Context, b *Backup, told Copied) error {
+			return b.RestorePostgres(ctx, dsn, note(), told)
+		},
+		fails: func(t testing.TB) error {
+			_, err := OpenPostgres(t.Context(), dsn, Options{})
+			return err
+		},
 	}
 }
 

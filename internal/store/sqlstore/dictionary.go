@@ -27,6 +27,7 @@ var notBooks = map[string]string{
 	"grant_transitions":   "is filled by the migrations",
 	"request_transitions": "is filled by the migrations",
 	"finding_transitions": "is filled by the migrations",
+	restoringTable:        "is about a restore into this database",
 	backupTable:           "is about the backup itself",
 	backupTables:          "is about the backup itself",
 }

@@ -58,11 +58,13 @@ func (e events) List(tenant access.TenantID, filter store.EventFilter, after int
 }
 
 func (e events) Newest(tenant access.TenantID) (store.EventRow, error) {
-	line, err := queryOne(e.tx, scanEventLine, notFound("event of tenant", string(tenant)), `
-		SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, NULL, '', NULL
-		FROM events WHERE tenant = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1`, tenant)
+	line, err := queryOne(e.tx, scanEventLine, notFound("event of tenant", string(tenant)), newestEventOfTenant, tenant)
 	return line.event, err
 }
+
+const newestEventOfTenant = `
+	SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, NULL, '', NULL
+	FROM events WHERE tenant = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1`
 
 func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
 	var w where

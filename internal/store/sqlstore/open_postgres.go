@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"maps"
 	"regexp"
@@ -161,6 +162,16 @@ func migratePostgres(ctx context.Context, config *pgx.ConnConfig, d *dialect) (e
 	config = config.Copy()
 	// A migration of a large table takes its time.
 	config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
+	return lockedForMigration(ctx, config, func(db *sql.DB) error {
+		if err := migrate(ctx, db, d, postgresName, cannotOpenPostgres); err != nil {
+			return err
+		}
+		return refuseUnfinished(ctx, db, postgresName, cannotOpenPostgres)
+	})
+}
+
+// lockedForMigration runs do while nobody else migrates the store, or restores it.
+func lockedForMigration(ctx context.Context, config *pgx.ConnConfig, do func(*sql.DB) error) (err error) {
 	lock, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return cannotOpenPostgres(err)
@@ -177,7 +188,7 @@ func migratePostgres(ctx context.Context, config *pgx.ConnConfig, d *dialect) (e
 		return cannotOpenPostgres(err)
 	}
 	db := stdlib.OpenDB(*config)
-	return errors.Join(migrate(ctx, db, d, postgresName, cannotOpenPostgres), db.Close())
+	return errors.Join(do(db), db.Close())
 }
 
 func cannotOpenPostgres(err error) error {

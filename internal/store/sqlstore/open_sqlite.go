@@ -139,7 +139,11 @@ func prepareSQLite(ctx context.Context, db *sql.DB, d *dialect, path string) err
 	if err := markSQLite(ctx, db); err != nil {
 		return damaged(path, err)
 	}
-	return migrate(ctx, db, d, fmt.Sprintf("the store %q", path), func(err error) error { return damaged(path, err) })
+	name, cannotOpen := fmt.Sprintf("the store %q", path), func(err error) error { return damaged(path, err) }
+	if err := migrate(ctx, db, d, name, cannotOpen); err != nil {
+		return err
+	}
+	return refuseUnfinished(ctx, db, name, cannotOpen)
 }
 
 // quickCheck reads the whole file and holds it against the rules of its format.

@@ -54,6 +54,7 @@ func TestPostgres(t *testing.T) {
 				{"no connection free", testNoConnectionFree},
 				{"claims pass each other by", testClaimsPass},
 				{"backup", testPostgresBackup},
+				{"restore", testPostgresRestore},
 				{"nothing leaks", testNothingLeaks},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.run(t, p) })

@@ -89,7 +89,11 @@ func beginSnapshot(ctx context.Context, s *snapshot, options *sql.TxOptions) (_ 
 	if s.Tx, err = s.db.BeginTx(ctx, options); err != nil {
 		return nil, errors.Join(s.cannotRead(err), s.db.Close())
 	}
-	if err := s.checkVersion(ctx); err != nil {
+	err = s.checkVersion(ctx)
+	if err == nil {
+		err = refuseUnfinished(ctx, s.Tx, "this store", s.cannotRead)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil

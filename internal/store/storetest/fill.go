@@ -21,6 +21,9 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Policies().Put(acme, "sha256-empty", []byte{}); err != nil {
 			return err
 		}
+		if err := tx.Restores().Insert(newRestore(acme, 1)); err != nil {
+			return err
+		}
 		if _, _, err := tx.Atoms().Lease(atomLane(), newAtom("reader"), string(l.grant.ID), tx.Now().Add(time.Hour)); err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"events/no reader misses one", testSequenceRace},
 		{"leases/one holder", testLeases},
 		{"leases/one winner", testLeaseRace},
+		{"restores/kept, and settled once", testRestores},
 		{"tenants/none reaches into another", testTenantIsolation},
 		{"requests/transitions", testRequestTransitions},
 		{"requests/lapsing", testLapsing},

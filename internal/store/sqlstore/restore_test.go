@@ -1,0 +1,191 @@
+package sqlstore
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/store/storetest"
+)
+
+// note is what is noted of the restores of these tests.
+func note() store.Restore {
+	return store.Restore{
+		Tenant: "acme", At: time.UnixMicro(7_000_000).UTC(), TakenAt: time.UnixMicro(6_000_000).UTC(),
+		Kept: store.Place{Position: 1, Event: "ev_1"}, VoidTokens: []store.TokenMAC{{1}}, MAC: []byte{1},
+	}
+}
+
+func TestSQLiteRestore(t *testing.T) {
+	testRestores(t, map[string]func(testing.TB) place{"sqlite": sqlitePlace})
+}
+
+func testPostgresRestore(t *testing.T, p *peer) {
+	testRestores(t, map[string]func(testing.TB) place{
+		"sqlite": sqlitePlace, "postgres": func(t testing.TB) place { return postgresPlace(t, p) },
+	})
+}
+
+// testRestores restores from each kind of store into each.
+func testRestores(t *testing.T, kinds map[string]func(testing.TB) place) {
+	for from, source := range kinds {
+		for to, target := range kinds {
+			t.Run(from+" to "+to, func(t *testing.T) { testRestore(t, source(t), target(t)) })
+		}
+	}
+	for to, target := range kinds {
+		t.Run("broken off in "+to, func(t *testing.T) { testRestoreBrokenOff(t, target) })
+		t.Run("not empty in "+to, func(t *testing.T) { testRestoreNotEmpty(t, target(t)) })
+		t.Run("older backup to "+to, func(t *testing.T) { testRestoreOlder(t, target(t)) })
+	}
+}
+
+func open(t testing.TB, path string) *Backup {
+	t.Helper()
+	b, err := OpenBackup(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func testRestore(t *testing.T, source, target place) {
+	before := closing(t, source.open(t))
+	storetest.Fill(t, before)
+	path := filepath.Join(t.TempDir(), "backup")
+	if err := source.backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, path)
+	keys, err := b.Keys(t.Context())
+	if err != nil || string(keys["acme"]) != "wrapped" {
+		t.Errorf("keys %q, %v", keys, err)
+	}
+	if newest, err := b.Newest(t.Context(), "acme"); err != nil || newest.Position != 1 || newest.ID != "ev_1" {
+		t.Errorf("the newest event is %+v, %v", newest, err)
+	}
+	if none, err := b.Newest(t.Context(), "umbrella"); err != nil || none.Position != 0 {
+		t.Errorf("another tenant's newest event is %+v, %v", none, err)
+	}
+	if err := target.restore(t.Context(), b, silent); err != nil {
+		t.Fatal(err)
+	}
+	after := closing(t, target.open(t))
+	storetest.Same(t, before, after)
+	var list []store.Restore
+	err = after.View(t.Context(), func(tx store.Tx) (err error) {
+		list, err = tx.Restores().List("acme")
+		return err
+	})
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d restores are noted, want the earlier one and this: %v", len(list), err)
+	}
+	if diff := cmp.Diff(note(), list[0]); diff != "" {
+		t.Errorf("what is noted (-want +got):\n%s", diff)
+	}
+	// And it goes on from there: backed up again it is what it was, but for the note.
+	again := filepath.Join(t.TempDir(), "again")
+	if err := target.backup(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	const all = `SELECT name || ' ' || rows || ' ' || hex(sha256) FROM backup_tables WHERE name <> 'restores' ORDER BY name`
+	if diff := cmp.Diff(texts(t, openBackupBeside(t, path), all), texts(t, openBackupBeside(t, again), all)); diff != "" {
+		t.Errorf("the first backup and one of what was made of it:\n%s", diff)
+	}
+}
+
+// testRestoreBrokenOff breaks off in every table in turn. What is left is not opened and not backed up, and can be
+// restored into.
+func testRestoreBrokenOff(t *testing.T, fresh func(testing.TB) place) {
+	b := open(t, makeBackup(t))
+	tables, err := sqliteDictionary().bookTables(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := fresh(t)
+	for _, table := range tables {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := target.restore(ctx, b, func(name string, _ int64, _ bool) {
+			if name == table.name {
+				cancel()
+			}
+		})
+		cancel()
+		if err == nil {
+			t.Fatalf("the restore came to its end although it was broken off in %s", table.name)
+		}
+		if err := target.fails(t); access.KindOf(err) != access.KindMisconfigured || !strings.Contains(err.Error(), "run curfewd restore again") {
+			t.Fatalf("broken off in %s, it opens with %v", table.name, err)
+		}
+		if err := target.backup(t.Context(), filepath.Join(t.TempDir(), "b")); err == nil || !strings.Contains(err.Error(), "restore again") {
+			t.Errorf("broken off in %s, its backup ends with %v", table.name, err)
+		}
+	}
+	if err := target.restore(t.Context(), b, silent); err != nil {
+		t.Fatal(err)
+	}
+	closing(t, target.open(t))
+}
+
+// testRestoreNotEmpty leaves what is there as it is. A store that was opened and never written to is empty.
+func testRestoreNotEmpty(t *testing.T, target place) {
+	b := open(t, makeBackup(t))
+	s := target.open(t)
+	if err := s.Update(t.Context(), "key", func(tx store.Tx) error { return tx.Keys().Insert("acme", []byte("another")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := target.restore(t.Context(), b, silent)
+	if access.KindOf(err) != access.KindMisconfigured || !strings.Contains(err.Error(), "not empty") || !strings.Contains(err.Error(), "tenant_keys") {
+		t.Errorf("got %v", err)
+	}
+	err = closing(t, target.open(t)).View(t.Context(), func(tx store.Tx) error {
+		key, err := tx.Keys().Get("acme")
+		if string(key) != "another" {
+			t.Errorf("the key has become %q", key)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// testRestoreOlder restores what an earlier version of this program wrote, without touching the file.
+func testRestoreOlder(t *testing.T, target place) {
+	path := makeBackup(t)
+	db := openBackupBeside(t, path)
+	for _, change := range []string{
+		`DROP TABLE restores`, `DROP TABLE restoring`, `DELETE FROM goose_db_version WHERE version_id >= 20`,
+		`DELETE FROM backup_tables WHERE name = 'restores'`,
+	} {
+		mustExec(t, db, change)
+	}
+	b := open(t, path)
+	if err := target.restore(t.Context(), b, silent); err != nil {
+		t.Fatal(err)
+	}
+	closing(t, target.open(t))
+	if again := texts(t, db, `SELECT max(version_id) || '' FROM goose_db_version`); again[0] >= "20" && len(again[0]) > 1 {
+		t.Errorf("the backup itself was migrated to %s", again[0])
+	}
+}
+
+// Whoever opens the store of a server that runs is refused, the restore too.
+func TestRestoreBesideAServer(t *testing.T) {
+	b := open(t, makeBackup(t))
+	target := sqlitePlace(t)
+	closing(t, target.open(t))
+	if err := target.restore(t.Context(), b, silent); access.KindOf(err) != access.KindUnavailable || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("got %v", err)
+	}
+}
