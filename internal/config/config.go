@@ -33,6 +33,8 @@ type Server struct {
 	URL string
 	// KeyFile is the absolute or caller-relative path of the local key-encryption key.
 	KeyFile string
+	// HeadFile is the path of the file that says how far the audit log has come.
+	HeadFile string
 }
 
 // Principal is an entry of the static directory.

@@ -24,6 +24,7 @@ type serverSchema struct {
 	Listen string `json:"listen"`
 	URL    string `json:"url"`
 	Key    string `json:"key"`
+	Head   string `json:"head"`
 }
 
 type directorySchema struct {

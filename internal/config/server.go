@@ -40,6 +40,12 @@ func (a *assembly) server(store Store) Server {
 		a.complain(key, "server.key is missing: only beside an SQLite file that is named here can the key file lie unsaid; "+
 			"write where it is, as in key: /etc/curfew/key")
 	}
+	switch {
+	case a.written.Server.Head != "":
+		s.HeadFile = a.resolve(keyPath("server", "head"), a.written.Server.Head)
+	case s.KeyFile != "":
+		s.HeadFile = strings.TrimSuffix(s.KeyFile, filepath.Ext(s.KeyFile)) + ".head"
+	}
 	secure := a.checkURL(s.URL)
 	a.checkListen(s.Listen, secure)
 	return s

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,13 +46,10 @@ func (e *Engine) Recover(ctx context.Context) error {
 }
 
 func (e *Engine) recover(ctx context.Context, r store.Restore) error {
-	err := e.pages(ctx, func(c *change, page store.Page) (string, error) { return c.lapseRestored(r, page) })
-	if err != nil {
-		return err
-	}
-	err = e.pages(ctx, func(c *change, page store.Page) (string, error) { return c.takeBackRestored(r, page) })
-	if err != nil {
-		return err
+	for _, step := range []func(*change, store.Restore, store.Page) (string, error){(*change).lapseRestored, (*change).takeBackRestored} {
+		if err := e.pages(ctx, r, step); err != nil {
+			return err
+		}
 	}
 	return lost(e.update(ctx, txRecover, func(c *change) error {
 		if err := c.Restores().Settle(r.Tenant, r.At, c.Now()); err != nil {
@@ -80,13 +78,18 @@ func positionOrNone(p store.Place) string {
 	return strconv.FormatInt(p.Position, 10)
 }
 
-// pages goes through a list, each page in a transaction of its own.
-func (e *Engine) pages(ctx context.Context, do func(*change, store.Page) (next string, err error)) error {
+// pages goes through a list, each page in a transaction of its own. It ends early when another node has settled the
+// restore: from then on that one serves, and what it makes is none of this.
+func (e *Engine) pages(ctx context.Context, r store.Restore, step func(*change, store.Restore, store.Page) (next string, err error)) error {
 	page := store.Page{Limit: recoverPage}
 	for tries := 0; ; {
 		var next string
 		err := e.update(ctx, txRecover, func(c *change) (err error) {
-			next, err = do(c, page)
+			next = ""
+			if settled, err := c.settled(r); err != nil || settled {
+				return err
+			}
+			next, err = step(c, r, page)
 			return err
 		})
 		switch {
@@ -100,6 +103,12 @@ func (e *Engine) pages(ctx context.Context, do func(*change, store.Page) (next s
 		}
 		page.After, tries = next, 0
 	}
+}
+
+// settled reports whether all was done that follows from a restore.
+func (c *change) settled(r store.Restore) (bool, error) {
+	list, err := c.Restores().List(r.Tenant)
+	return slices.ContainsFunc(list, func(o store.Restore) bool { return o.At.Equal(r.At) && !o.SettledAt.IsZero() }), err
 }
 
 // whyRestored is what the entries of a recovery say.
@@ -117,9 +126,6 @@ func (c *change) lapseRestored(restored store.Restore, page store.Page) (next st
 		return "", err
 	}
 	for _, r := range requests {
-		if r.CreatedAt.After(restored.At) {
-			continue
-		}
 		ev := access.Event{Detail: map[string]string{"why": whyRestored(restored)}}
 		if err := c.settleRequest(&r, access.RequestLapsed, ev); err != nil {
 			return "", err
@@ -135,9 +141,6 @@ func (c *change) takeBackRestored(restored store.Restore, page store.Page) (next
 		return "", err
 	}
 	for _, g := range grants {
-		if g.CreatedAt.After(restored.At) {
-			continue
-		}
 		if err := c.takeBackOne(restored, g); err != nil {
 			return "", err
 		}

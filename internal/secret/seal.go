@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -57,6 +58,7 @@ type Sealer struct {
 	tenant access.TenantID
 	seal   []byte
 	mac    []byte
+	sign   []byte
 }
 
 // sealedV1 is the first byte of everything that Seal returns.
@@ -83,7 +85,11 @@ func OpenSealer(ctx context.Context, w KeyWrapper, tenant access.TenantID, wrapp
 	if err != nil {
 		return nil, err
 	}
-	return &Sealer{tenant: tenant, seal: seal, mac: mac}, nil
+	sign, err := hkdf.Expand(sha256.New, key, "curfew sign v1", keyBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &Sealer{tenant: tenant, seal: seal, mac: mac, sign: sign}, nil
 }
 
 // Seal encrypts plaintext for the place.
@@ -130,4 +136,13 @@ func (s *Sealer) MAC(purpose string, parts ...string) []byte {
 	h := hmac.New(sha256.New, s.mac)
 	h.Write(lengthPrefixed(append([]string{purpose, string(s.tenant)}, parts...)...))
 	return h.Sum(nil)[:16]
+}
+
+// SigningKey is the tenant's Ed25519 key for one purpose. It is derived, so that it is kept and rotated with the data key.
+func (s *Sealer) SigningKey(purpose string) (ed25519.PrivateKey, error) {
+	seed, err := hkdf.Expand(sha256.New, s.sign, string(lengthPrefixed(purpose, string(s.tenant))), ed25519.SeedSize)
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
 }

@@ -2,12 +2,10 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"log/slog"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -30,8 +28,12 @@ func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = b.Close() }()
+	defer func() { err = errors.Join(err, b.Close()) }()
 	sealer, err := openBackupKeys(ctx, b, c.Server.KeyFile)
+	if err != nil {
+		return err
+	}
+	installation, err := b.Installation(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,34 +41,110 @@ func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	note := store.Restore{
-		Tenant: access.DefaultTenant, At: time.Now().UTC().Truncate(time.Microsecond), TakenAt: b.TakenAt(),
-		Kept: store.Place{Position: newest.Position, Event: newest.ID},
-	}
-	if note.VoidTokens, err = tokenMACs(c, sealer); err != nil {
+	r, err := newRestoration(c, installation, sealer, newest, store.Restore{At: time.Now(), TakenAt: b.TakenAt()})
+	if err != nil {
 		return err
 	}
-	note.MAC = restoreMAC(sealer, note)
 	if at.URL != "" {
-		err = b.RestorePostgres(ctx, at.URL, note, saying(out))
+		err = b.RestorePostgres(ctx, at.URL, r.note, saying(out))
 	} else {
-		err = b.RestoreSQLite(ctx, at.Path, note, saying(out))
+		err = b.RestoreSQLite(ctx, at.Path, r.note, saying(out))
 	}
 	if err != nil {
 		return err
 	}
-	return sayRestored(out, note)
+	return r.finish(out)
 }
 
-func sayRestored(out io.Writer, note store.Restore) error {
-	taken := ""
-	if !note.TakenAt.IsZero() {
-		taken = " as of " + note.TakenAt.Format(time.RFC3339)
+// AcceptStore accepts the store as it is, after somebody has set it back by other means than Restore: with the tools of
+// its database, say. What follows is the same.
+func AcceptStore(ctx context.Context, c *config.Config, out io.Writer) (err error) {
+	st, err := openStore(ctx, c.Store, access.SystemClock{})
+	if err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(out, "The store is restored%s, up to position %d of the audit log.\n"+
-		"%d bearer tokens are void: give everybody a new one in the configuration before the server starts.\n"+
-		"When it starts, it takes back every grant that was live, and lets the requests lapse that waited.\n",
-		taken, note.Kept.Position, len(note.VoidTokens))
+	defer func() { err = errors.Join(err, st.Close()) }()
+	installation, wrapped, err := readKeys(ctx, st)
+	if err != nil {
+		return err
+	}
+	if wrapped == nil {
+		return access.Errorf(access.KindMisconfigured, "the store is new and empty: there is nothing in it to accept, so fill it from a backup with --from")
+	}
+	sealer, _, err := openKeys(ctx, st, c.Server)
+	if err != nil {
+		return err
+	}
+	newest, _, err := readLog(ctx, st, 0)
+	if err != nil {
+		return err
+	}
+	now, err := st.Now(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := newRestoration(c, installation, sealer, newest, store.Restore{At: now})
+	if err != nil {
+		return err
+	}
+	err = st.Update(ctx, "restored", func(tx store.Tx) error { return tx.Restores().Insert(r.note) })
+	if err != nil {
+		return err
+	}
+	return r.finish(out)
+}
+
+// restoration is a restore on its way.
+type restoration struct {
+	note   store.Restore
+	head   *headFile
+	newest store.EventRow
+}
+
+// newRestoration makes the note of a restore to a log that ends with newest. It refuses a head of another store.
+func newRestoration(c *config.Config, installation string, sealer *secret.Sealer, newest store.EventRow, note store.Restore) (*restoration, error) {
+	head, err := openHeadFile(c.Server.HeadFile, installation, sealer, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	known, there, err := head.read()
+	if err != nil {
+		return nil, err
+	}
+	note.Tenant, note.At = access.DefaultTenant, note.At.UTC().Truncate(time.Microsecond)
+	note.Kept = store.Place{Position: newest.Position, Event: newest.ID}
+	if there && known.Position > newest.Position {
+		note.Lost = store.Place{Position: known.Position, Event: known.Event}
+	}
+	// The restore explains heads from before it. A clock that is behind must not make this one look later.
+	if there && !note.At.After(known.At) {
+		note.At = known.At.Add(time.Microsecond)
+	}
+	if note.VoidTokens, err = tokenMACs(c, sealer); err != nil {
+		return nil, err
+	}
+	note.MAC = restoreMAC(sealer, note)
+	return &restoration{note: note, head: head, newest: newest}, nil
+}
+
+// finish moves the head, which a start would do as well, and says what has happened.
+func (r *restoration) finish(out io.Writer) error {
+	if r.newest.Position > 0 {
+		if err := r.head.write(r.newest, r.note.At.Add(time.Microsecond)); err != nil {
+			return err
+		}
+	}
+	text := "The store is restored"
+	if !r.note.TakenAt.IsZero() {
+		text += " as of " + r.note.TakenAt.Format(time.RFC3339)
+	}
+	text += fmt.Sprintf(": its audit log ends at position %d.\n", r.note.Kept.Position)
+	if r.note.Lost.Position > 0 {
+		text += fmt.Sprintf("The events at %d to %d are lost, as far as this machine knows.\n", r.note.Kept.Position+1, r.note.Lost.Position)
+	}
+	text += fmt.Sprintf("%d bearer tokens are void: give everybody a new one in the configuration before the server starts.\n"+
+		"When it starts, it takes back every grant that was live, and lets the requests lapse that waited.\n", len(r.note.VoidTokens))
+	_, err := io.WriteString(out, text)
 	return err
 }
 
@@ -92,88 +170,4 @@ func openBackupKeys(ctx context.Context, b *sqlstore.Backup, keyFile string) (*s
 		return nil, access.Errorf(access.KindMisconfigured, "the backup is of a store that no server has ever used: there is nothing to restore")
 	}
 	return sealer, nil
-}
-
-// restoreMAC binds what is noted of a restore to the tenant's key.
-func restoreMAC(s *secret.Sealer, r store.Restore) []byte {
-	parts := []string{
-		strconv.FormatInt(access.Micros(r.At), 10), strconv.FormatInt(access.Micros(r.TakenAt), 10),
-		strconv.FormatInt(r.Kept.Position, 10), string(r.Kept.Event), strconv.FormatInt(r.Lost.Position, 10), string(r.Lost.Event),
-	}
-	for _, token := range r.VoidTokens {
-		parts = append(parts, hex.EncodeToString(token[:]))
-	}
-	return s.MAC("restore", parts...)
-}
-
-// tokenMAC is how the store remembers a token: who has the store and not the key cannot try guesses on it.
-func tokenMAC(s *secret.Sealer, token string) store.TokenMAC {
-	sum := sha256.Sum256([]byte(token))
-	return store.TokenMAC(s.MAC("bearer token", string(sum[:])))
-}
-
-// tokenMACs are those of every token in the configuration.
-func tokenMACs(c *config.Config, s *secret.Sealer) (list []store.TokenMAC, err error) {
-	for _, p := range c.Principals {
-		if p.Token == "" {
-			continue
-		}
-		token, err := p.Token.Resolve()
-		if err != nil {
-			return nil, fmt.Errorf("the token of %s: %w", p.ID, err)
-		}
-		list = append(list, tokenMAC(s, token))
-	}
-	return list, nil
-}
-
-// readRestores reads what is noted of the restores of the store, and refuses what was not noted by a holder of the key.
-func readRestores(ctx context.Context, st store.Store, s *secret.Sealer) (list []store.Restore, err error) {
-	err = st.View(ctx, func(tx store.Tx) error {
-		list, err = tx.Restores().List(access.DefaultTenant)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range list {
-		if subtle.ConstantTimeCompare(r.MAC, restoreMAC(s, r)) != 1 {
-			return nil, access.Errorf(access.KindMisconfigured,
-				"what the store says of its restore at %s was not written by curfewd: somebody has changed the store", r.At.Format(time.RFC3339))
-		}
-	}
-	return list, nil
-}
-
-// voidTokens reports of a token whether a restore has made it void. What is looked up is a MAC, so the time that it takes
-// tells nothing about a token.
-func voidTokens(s *secret.Sealer, restores []store.Restore) func(token string) bool {
-	void := map[store.TokenMAC]bool{}
-	for _, r := range restores {
-		for _, token := range r.VoidTokens {
-			void[token] = true
-		}
-	}
-	return func(token string) bool { return void[tokenMAC(s, token)] }
-}
-
-// recover draws the consequences of a restore, and says what the operator must still do.
-func (s *Server) recover(ctx context.Context, restores []store.Restore) error {
-	if len(restores) == 0 {
-		return nil
-	}
-	last, void := restores[len(restores)-1], s.opened.Load().directory.VoidTokens()
-	s.telemetry.Restored(last.At, void)
-	if last.SettledAt.IsZero() {
-		s.log.WarnContext(ctx, "the store was restored from a backup: what was live is taken back, what waited lapses", "restored_at", last.At,
-			"taken_at", last.TakenAt, "position", last.Kept.Position)
-	}
-	if void > 0 {
-		s.log.WarnContext(ctx, "tokens in the configuration are void since the store was restored: give their holders new ones", "tokens", void,
-			"restored_at", last.At)
-	}
-	if err := s.engine.Recover(ctx); err != nil {
-		return fmt.Errorf("taking back what was live when the backup was taken: %w", err)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -139,6 +140,21 @@ func (in *installation) connect() *pgx.Conn {
 		in.Fatal(err)
 	}
 	return conn
+}
+
+// beside changes a store in a file past the server, which is stopped.
+func (in *installation) beside(text string) {
+	in.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(in.folder, "curfew.db"))
+	if err != nil {
+		in.Fatal(err)
+	}
+	if _, err := db.ExecContext(in.Context(), text); err != nil {
+		in.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		in.Fatal(err)
+	}
 }
 
 func (in *installation) write(name, content string) {
@@ -291,8 +307,17 @@ func testRestore(t *testing.T, in *installation) {
 			t.Fatalf("the role is there, and the grant is not being taken back: %s", body)
 		}
 	}
+	// What was made after the backup is not in the books, and found at the target by its mark.
 	if status, _ := in.call("carol-2", "GET", "/v1/requests/"+later.ID, ""); status != 404 {
 		t.Errorf("a request from after the backup: %d", status)
+	}
+	for in.roles(later) > 0 {
+		if status, body := in.call("carol-2", "GET", "/readyz", ""); status != 200 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if _, body := in.call("carol-2", "GET", "/v1/findings?all=true", ""); !strings.Contains(body, later.Grants[0].ID) {
+		t.Errorf("what was found there is not among the findings: %s", body)
 	}
 	in.stop()
 

@@ -52,6 +52,7 @@ type Server struct {
 	// clock is the store's, for connectors.
 	clock    access.Clock
 	journal  *journal.Journal
+	head     *headFile
 	engine   *engine.Engine
 	runner   *engine.Runner
 	listener net.Listener
@@ -93,7 +94,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 	s.store = s.telemetry.Store(s.store)
 	s.telemetry.WatchCommits(books.Stats)
-	sealer, installation, err := openKeys(ctx, s.store, c.Server.KeyFile)
+	sealer, installation, err := openKeys(ctx, s.store, c.Server)
 	if err != nil {
 		return s, err
 	}
@@ -102,6 +103,12 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 	restores, err := readRestores(ctx, s.store, sealer)
 	if err != nil {
+		return s, err
+	}
+	if s.head, err = openHeadFile(c.Server.HeadFile, installation, sealer, s.log); err != nil {
+		return s, err
+	}
+	if err := s.head.check(ctx, s.store, restores); err != nil {
 		return s, err
 	}
 	s.void = voidTokens(sealer, restores)
@@ -136,7 +143,10 @@ func (s *Server) takeOver(ctx context.Context, alone bool, restores []store.Rest
 			return fmt.Errorf("taking back what an earlier process had in hand: %w", err)
 		}
 	}
-	return s.recover(ctx, restores)
+	if err := s.recover(ctx, restores); err != nil {
+		return err
+	}
+	return s.head.begin(ctx, s.store)
 }
 
 // serve starts to act on what is due and to answer.
@@ -220,6 +230,9 @@ func (s *Server) close() error {
 	}
 	if o := s.opened.Load(); o != nil {
 		errs = append(errs, o.close())
+	}
+	if s.head != nil {
+		s.head.close()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -51,12 +51,16 @@ func openStore(ctx context.Context, c config.Store, clock access.Clock) (books, 
 
 // openKeys makes the key file and the tenant's data key at the first start, and opens them at every other. A key file
 // is made only for a store that has no keys: for any other store a missing file is an error.
-func openKeys(ctx context.Context, st store.Store, path string) (*secret.Sealer, string, error) {
+func openKeys(ctx context.Context, st store.Store, c config.Server) (*secret.Sealer, string, error) {
+	path := c.KeyFile
 	installation, wrapped, err := readKeys(ctx, st)
 	if err != nil {
 		return nil, "", err
 	}
 	if wrapped == nil {
+		if err := refuseNewStore(c.HeadFile); err != nil {
+			return nil, "", err
+		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, "", fmt.Errorf("the folder of the key file: %w", err)
 		}

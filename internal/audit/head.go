@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// Head says how far the log of a tenant has come. Signed, and kept apart from the log, it shows when the end of the log is
+// lost, or is another one than it was.
+type Head struct {
+	Installation string
+	Tenant       access.TenantID
+	// Position and Event are the newest entry's, and Leaf is the SHA-256 of its leaf.
+	Position int64
+	Event    access.EventID
+	Leaf     []byte
+	At       time.Time
+}
+
+// HashLeaf is what a Head has of a leaf.
+func HashLeaf(leaf []byte) []byte {
+	sum := sha256.Sum256(leaf)
+	return sum[:]
+}
+
+// headText fixes the names and types of a head's members. Times are microseconds since the Unix epoch.
+type headText struct {
+	Version      int             `json:"v"`
+	Installation string          `json:"installation"`
+	Tenant       access.TenantID `json:"tenant"`
+	Position     int64           `json:"position"`
+	Event        access.EventID  `json:"event"`
+	Leaf         []byte          `json:"leaf"`
+	At           int64           `json:"at"`
+	Signature    []byte          `json:"signature,omitempty"`
+}
+
+// signed is what the signature is over.
+func (t headText) signed() ([]byte, error) {
+	t.Signature = nil
+	text, err := json.Marshal(t)
+	return append([]byte("curfew head v1\x00"), text...), err
+}
+
+// SignHead is the head as a line of JSON with its signature.
+func SignHead(h Head, key ed25519.PrivateKey) ([]byte, error) {
+	t := headText{
+		Version: 1, Installation: h.Installation, Tenant: h.Tenant, Position: h.Position, Event: h.Event, Leaf: h.Leaf,
+		At: access.Micros(h.At),
+	}
+	message, err := t.signed()
+	if err != nil {
+		return nil, err
+	}
+	t.Signature = ed25519.Sign(key, message)
+	text, err := json.Marshal(t)
+	return append(text, '\n'), err
+}
+
+// ErrSignature is the error of OpenHead for a head that the key has not signed.
+var ErrSignature = errors.New("the signature is not this key's")
+
+// OpenHead reads what SignHead wrote. With ErrSignature comes what the text says nevertheless, to be shown and not
+// believed.
+func OpenHead(text []byte, key ed25519.PublicKey) (Head, error) {
+	var t headText
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&t); err != nil || t.Version != 1 {
+		return Head{}, fmt.Errorf("this is no head of an audit log, version 1: %w", err)
+	}
+	h := Head{
+		Installation: t.Installation, Tenant: t.Tenant, Position: t.Position, Event: t.Event, Leaf: t.Leaf, At: access.FromMicros(t.At),
+	}
+	message, err := t.signed()
+	if err == nil && !ed25519.Verify(key, message, t.Signature) {
+		err = ErrSignature
+	}
+	return h, err
+}
