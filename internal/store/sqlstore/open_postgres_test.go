@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -176,6 +177,10 @@ func testAccount(t *testing.T, p *peer) {
 		if _, err := backup.Exec(t.Context(), `DELETE FROM curfew.`+table); err == nil {
 			t.Errorf("the backup can write to %s", table)
 		}
+	}
+	to := filepath.Join(t.TempDir(), "backup")
+	if err := BackupPostgres(t.Context(), p.DSN("curfew", "curfew_backup", "choose another password"), to, silent); err != nil {
+		t.Errorf("a backup by the account that cannot write: %v", err)
 	}
 	rows, err := own.Query(t.Context(), `
 		SELECT c.relname || '.' || a.attname FROM pg_index AS i
