@@ -129,6 +129,26 @@ func TestFollowersMissNothing(t *testing.T) {
 	})
 }
 
+// What this node enters is seen at once.
+func TestOwnEventsAreSeenAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		time.Sleep(time.Minute + time.Millisecond) // not when somebody looks anyway
+		began := time.Now()
+		seen := make(chan time.Duration, 1)
+		go func() {
+			if _, err := w.Engine.WaitEvents(t.Context(), w.Who(Olga), 0, 10); err != nil {
+				t.Error(err)
+			}
+			seen <- time.Since(began)
+		}()
+		synctest.Wait()
+		ask(t, w, Alice, Read, time.Hour)
+		if d := <-seen; d != 0 {
+			t.Errorf("it took %s, not the signal", d)
+		}
+	})
+}
+
 // What another node has entered wakes nobody here, and is seen all the same.
 func TestAnotherNodesEventsAreSeen(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
