@@ -47,7 +47,9 @@ var floors = []struct {
 	{5, "internal/localpeer"},
 	{6, "internal/server"},
 	{7, "internal/dev"},
+	{7, "internal/curfewdtest"},
 	{7, "internal/crash"},
+	{7, "internal/faults"},
 	{7, "model"},
 	{7, "internal/simulation"},
 	{8, "internal/ci"},
@@ -70,7 +72,7 @@ var onlyThese = map[string][]string{
 // testOnly are packages that no program may link.
 var testOnly = []string{
 	"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/store/memstore",
-	"internal/connector/memory", "internal/simulation", "bench",
+	"internal/connector/memory", "internal/simulation", "internal/curfewdtest", "bench",
 }
 
 func TestImportsGoDown(t *testing.T) {

@@ -67,13 +67,13 @@ type phase struct {
 // slowUnderRace are the packages that spend their time in the pure-Go SQLite, which the race detector slows 29 times.
 // Their concurrency is that of the packages below them, which run with the detector. In the simulation one goroutine goes
 // on at a time.
-var slowUnderRace = []string{"internal/crash", "internal/dev", simulation}
+var slowUnderRace = []string{"internal/crash", "internal/faults", "internal/dev", simulation}
 
 // simulation has tests that run for as long as they are told.
 const simulation = "internal/simulation"
 
 // needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
-var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/store/sqlstore", "internal/server", "internal/crash", "internal/dev", "cmd/curfewd", "/model"}
+var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/store/sqlstore", "internal/server", "internal/crash", "internal/faults", "internal/dev", "cmd/curfewd", "/model"}
 
 func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	all, err := packages(ctx)

@@ -2,104 +2,57 @@ package crash
 
 import (
 	"encoding/json"
-	"strings"
-	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
-	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/curfewdtest"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
 // books reads the store's file. Only while no child runs.
-func (l *life) books() (installation string, grants map[access.GrantID]access.Grant) {
+func (l *life) books() curfewdtest.Books {
 	l.Helper()
 	s, err := sqlstore.OpenSQLite(l.ctx, l.storeAt, sqlstore.Options{})
 	if err != nil {
 		l.Fatal(err)
 	}
 	defer s.Close()
-	grants = map[access.GrantID]access.Grant{}
-	err = s.View(l.ctx, func(tx store.Tx) error {
-		if installation, err = tx.Installation().ID(); err != nil {
-			return err
-		}
-		all, _, err := tx.Grants().List(access.DefaultTenant, store.GrantFilter{}, store.Page{Limit: 1000})
-		for _, g := range all {
-			grants[g.ID] = g
-		}
-		return err
-	})
+	books, err := curfewdtest.ReadBooks(l.ctx, s)
 	if err != nil {
 		l.Fatal(err)
 	}
-	return installation, grants
+	return books
 }
 
-// role is one of ours at PostgreSQL.
-type role struct {
-	name  string
-	grant access.GrantID
-	login bool
-	until time.Time
-}
-
-// roles lists what bears the mark of an installation at PostgreSQL, with a superuser's eyes; empty is any installation.
-func (l *life) roles(installation string) []role {
+// roles lists what bears the mark of an installation at PostgreSQL; empty is any installation.
+func (l *life) roles(installation string) []curfewdtest.Role {
 	l.Helper()
-	prefix := "curfew1:"
-	if installation != "" {
-		prefix += installation + ":"
-	}
-	rows, err := connect(l.T, l.pg.SuperuserDSN("postgres")).Query(l.ctx, `
-		SELECT r.rolname, shobj_description(r.oid, 'pg_authid'), r.rolcanlogin,
-		       CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil ELSE 'epoch' END
-		FROM pg_roles r WHERE starts_with(shobj_description(r.oid, 'pg_authid'), $1)`, prefix)
+	roles, err := l.pg.Roles(l.ctx, installation)
 	if err != nil {
 		l.Fatal(err)
 	}
-	defer rows.Close()
-	var out []role
-	for rows.Next() {
-		var r role
-		var mark string
-		var until *time.Time
-		if err := rows.Scan(&r.name, &mark, &r.login, &until); err != nil {
-			l.Fatal(err)
-		}
-		if parts := strings.Split(mark, ":"); len(parts) == 6 {
-			r.grant = access.GrantID(parts[4])
-		}
-		if until != nil {
-			r.until = *until
-		}
-		out = append(out, r)
-	}
-	if rows.Err() != nil {
-		l.Fatal(rows.Err())
-	}
-	return out
+	return roles
 }
 
 // holdAgainstTheBooks checks, while no Curfew runs, that there is no access which the books do not know of, and none
 // that would outlive its deadline if Curfew never came back.
 func (l *life) holdAgainstTheBooks() {
 	l.Helper()
-	installation, grants := l.books()
-	for _, r := range l.roles(installation) {
-		g, known := grants[r.grant]
+	books := l.books()
+	for _, r := range l.roles(books.Installation) {
+		g, known := books.Grants[r.Grant]
 		switch {
 		case !known:
-			l.Errorf("the role %s is in nobody's books", r.name)
-		case !g.State.Live() && r.login:
-			l.Errorf("the role %s can log in, and its grant is %s", r.name, g.State)
+			l.Errorf("the role %s is in nobody's books", r.Name)
+		case !g.State.Live() && r.Login:
+			l.Errorf("the role %s can log in, and its grant is %s", r.Name, g.State)
 		case !g.State.Live() && g.State != access.GrantEnded:
-			l.Errorf("the role %s is there, and its grant is %s", r.name, g.State)
-		case r.login && (r.until.IsZero() || (r.until.After(g.Deadline) && r.until.After(g.ExtendTo))):
-			l.Errorf("the role %s is valid until %s, and its grant until %s, promised %s", r.name, r.until, g.Deadline, g.ExtendTo)
+			l.Errorf("the role %s is there, and its grant is %s", r.Name, g.State)
+		case r.Login && (r.Until.IsZero() || (r.Until.After(g.Deadline) && r.Until.After(g.ExtendTo))):
+			l.Errorf("the role %s is valid until %s, and its grant until %s, promised %s", r.Name, r.Until, g.Deadline, g.ExtendTo)
 		}
 	}
-	l.holdMembershipAgainstTheBooks(grants)
+	l.holdMembershipAgainstTheBooks(books.Grants)
 }
 
 // nothingLeft waits until every grant has ended and nothing of any is at PostgreSQL, not even something to tidy.
@@ -122,15 +75,14 @@ func (l *life) nothingLeft() {
 			ours[access.GrantID(g.ID)] = true
 		}
 		for _, role := range l.roles("") {
-			if ours[role.grant] {
+			if ours[role.Grant] {
 				return errTryAgain
 			}
 		}
 		return nil
 	})
-	l.child.stop()
-	_, grants := l.books()
-	for _, g := range grants {
+	l.child.Stop()
+	for _, g := range l.books().Grants {
 		if g.State != access.GrantEnded || g.Housekeeping != "" || !g.DueAt.IsZero() {
 			l.Errorf("at the end of everything grant %s is %s, with %q to tidy, due %s", g.ID, g.State, g.Housekeeping, g.DueAt)
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/curfewhq/curfew/internal/curfewdtest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 )
 
@@ -11,16 +12,7 @@ import (
 // books before anything else runs, and curfewd is started again and brings everything to its end. A point that the life
 // does not pass fails.
 func TestCrash(t *testing.T) {
-	pg, err := localpeer.StartPostgres(t.Context(), localpeer.PostgresOptions{Settings: map[string]string{"max_connections": "300"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := pg.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	setUp(t, pg)
+	pg := curfewdtest.StartTarget(t, localpeer.PostgresOptions{Settings: map[string]string{"max_connections": "300"}})
 	all := points()
 	killed := make(chan point, len(all))
 	t.Run("points", func(t *testing.T) {

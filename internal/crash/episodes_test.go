@@ -13,13 +13,14 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/curfewdtest"
 )
 
 // returnDuringActivation gives a grant back while the target is being asked, so that the activation comes too late and
 // undoes itself.
 func (l *life) returnDuringActivation() {
 	l.Helper()
-	hold := filepath.Join(filepath.Dir(l.config), holdFile)
+	hold := filepath.Join(l.company.Folder, holdFile)
 	if err := os.WriteFile(hold, nil, 0o600); err != nil {
 		l.Fatal(err)
 	}
@@ -54,13 +55,13 @@ func (l *life) returnDuringActivation() {
 // died meanwhile has nothing at hand any more.
 func (l *life) expireWithoutTheStore() {
 	l.Helper()
-	folder := filepath.Dir(l.config)
+	folder := l.company.Folder
 	grant := l.active(l.submit("read"))
 	away := filepath.Join(folder, awayFile)
 	if err := os.WriteFile(away, nil, 0o600); err != nil {
 		l.Fatal(err)
 	}
-	for waited, child := 0, l.child; waited < 500 && child.alive(); waited++ {
+	for waited, child := 0, l.child; waited < 500 && child.Alive(); waited++ {
 		if info, err := os.Stat(filepath.Join(folder, "curfew.journal")); err == nil && info.Size() > 0 {
 			break
 		}
@@ -76,8 +77,8 @@ func (l *life) expireWithoutTheStore() {
 func (l *life) attest(grant string) {
 	l.Helper()
 	for _, r := range l.roles("") {
-		if string(r.grant) == grant {
-			if _, err := connect(l.T, l.pg.SuperuserDSN("postgres")).Exec(l.ctx, "DROP ROLE "+pgx.Identifier{r.name}.Sanitize()); err != nil {
+		if string(r.Grant) == grant {
+			if _, err := curfewdtest.Connect(l.T, l.pg.SuperuserDSN("postgres")).Exec(l.ctx, "DROP ROLE "+pgx.Identifier{r.Name}.Sanitize()); err != nil {
 				l.Fatal(err)
 			}
 		}

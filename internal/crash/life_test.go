@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
-	"github.com/curfewhq/curfew/internal/localpeer"
+	"github.com/curfewhq/curfew/internal/curfewdtest"
 	"github.com/curfewhq/curfew/internal/secret"
 )
 
@@ -25,13 +24,13 @@ import (
 type life struct {
 	*testing.T
 	ctx     context.Context
-	pg      *localpeer.Postgres
+	pg      curfewdtest.Target
 	at      point
-	config  string
+	company *curfewdtest.Company
 	storeAt string
 	// logIn is the role that Alice has at PostgreSQL without Curfew.
 	logIn string
-	child *process
+	child *curfewdtest.Process
 	// died is set once the child was killed and what it left was looked at.
 	died bool
 }
@@ -76,80 +75,25 @@ policies:
   - {name: slow, who: ["group:engineering"], what: ["db/orders:slow"], max_duration: 1h, approve: [{from: ["group:leads"], within: 1s}]}
 `
 
-const dsnPassword = "crash-test-account"
-
-// setUp makes the database, the group roles and Curfew's account, once for all lives.
-func setUp(t *testing.T, pg *localpeer.Postgres) {
-	t.Helper()
-	ctx := t.Context()
-	for _, step := range []struct{ database, sql string }{
-		{"postgres", "CREATE DATABASE orders"},
-		{"orders", `CREATE ROLE orders_read NOLOGIN; CREATE ROLE orders_write NOLOGIN; GRANT CREATE ON SCHEMA public TO orders_write`},
-		{"orders", `CREATE ROLE curfew LOGIN CREATEROLE PASSWORD '` + dsnPassword + `'`},
-	} {
-		conn := connect(t, pg.SuperuserDSN(step.database))
-		if _, err := conn.Exec(ctx, step.sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if pg.Version() >= 16 {
-		if _, err := connect(t, pg.SuperuserDSN("orders")).Exec(ctx, "GRANT orders_read, orders_write TO curfew WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// connect opens a connection that is closed with the test.
-func connect(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = conn.Close(ctx)
-	})
-	return conn
-}
-
-func newLife(t *testing.T, pg *localpeer.Postgres, at point) *life {
+func newLife(t *testing.T, pg curfewdtest.Target, at point) *life {
 	t.Helper()
 	folder := t.TempDir()
 	logIn := fmt.Sprintf("alice_%d", slices.Index(points(), at))
-	files := map[string]string{"dsn": pg.DSN("postgres", "curfew", dsnPassword), "curfew.yaml": fmt.Sprintf(configText, folder, logIn)}
-	for _, who := range []string{"alice", "bob", "carol", "dave"} {
-		files[who] = who + "-token-" + filepath.Base(folder)
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	company := curfewdtest.NewCompany(t, folder, map[string]string{
+		"dsn": pg.AccountDSN(), "curfew.yaml": fmt.Sprintf(configText, folder, logIn),
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), lifeLimit)
 	t.Cleanup(cancel)
-	l := &life{T: t, ctx: ctx, pg: pg, at: at, config: filepath.Join(folder, "curfew.yaml"), storeAt: filepath.Join(folder, "curfew.db"), logIn: logIn}
+	l := &life{T: t, ctx: ctx, pg: pg, at: at, company: company, storeAt: filepath.Join(folder, "curfew.db"), logIn: logIn}
 	l.makeLogIn()
-	l.child = start(t, l.config, at)
+	l.child = start(t, company.Config(), at)
 	return l
 }
 
 // as is the API as one of the people see it.
 func (l *life) as(who string) *client.ClientWithResponses {
 	l.Helper()
-	token, err := os.ReadFile(filepath.Join(filepath.Dir(l.config), who))
-	if err != nil {
-		l.Fatal(err)
-	}
-	c, err := client.NewClientWithResponses("http://"+l.child.addr, client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
-		r.Header.Set("Authorization", "Bearer "+string(token))
-		return nil
-	}))
-	if err != nil {
-		l.Fatal(err)
-	}
-	return c
+	return l.company.As(l.T, who, l.child.Addr(), nil)
 }
 
 // errTryAgain means that it is too early.
@@ -159,19 +103,19 @@ var errTryAgain = errors.New("try again")
 func (l *life) step(name string, do func() error) {
 	l.Helper()
 	for l.ctx.Err() == nil {
-		if !l.child.alive() {
+		if !l.child.Alive() {
 			l.resurrect()
 		}
 		err := do()
 		if err == nil {
 			return
 		}
-		if l.child.alive() && !errors.Is(err, errTryAgain) {
+		if l.child.Alive() && !errors.Is(err, errTryAgain) {
 			// A connection that breaks is the first sign of a death.
 			select {
-			case <-l.child.ended:
+			case <-l.child.Ended():
 			case <-time.After(500 * time.Millisecond):
-				l.Fatalf("%s: %v\n%s", name, err, l.child.log)
+				l.Fatalf("%s: %v\n%s", name, err, l.child.Log())
 			}
 		}
 		select {
@@ -179,19 +123,18 @@ func (l *life) step(name string, do func() error) {
 		case <-l.ctx.Done():
 		}
 	}
-	l.Fatalf("%s did not come to its end in %s; the child says:\n%s", name, lifeLimit, l.child.log)
+	l.Fatalf("%s did not come to its end in %s; the child says:\n%s", name, lifeLimit, l.child.Log())
 }
 
 // resurrect looks at what the killed child left, and starts another that lives.
 func (l *life) resurrect() {
 	l.Helper()
-	<-l.child.ended
-	if l.died || !l.child.killed {
-		l.Fatalf("the child ended by itself:\n%s", l.child.log)
+	if !l.child.Killed() || l.died {
+		l.Fatalf("the child ended by itself:\n%s", l.child.Log())
 	}
 	l.died = true
 	l.holdAgainstTheBooks()
-	l.child = start(l.T, l.config, "")
+	l.child = start(l.T, l.company.Config(), "")
 }
 
 // lead passes every point: a request that lapses, one that is withdrawn, a grant that is reviewed, used and given back
@@ -382,7 +325,7 @@ func (l *life) leaveSomething(c access.Credential) (unlock func()) {
 	if _, err := session.Exec(l.ctx, "CREATE TABLE "+table+" ()"); err != nil {
 		l.Fatal(err)
 	}
-	other := connect(l.T, l.pg.SuperuserDSN("orders"))
+	other := curfewdtest.Connect(l.T, l.pg.SuperuserDSN("orders"))
 	lock, err := other.Begin(l.ctx)
 	if err != nil {
 		l.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/curfewdtest"
 )
 
 // makeLogIn makes the log-in that Alice has at PostgreSQL, for this life alone: what is shared by several grants is not
@@ -37,7 +38,7 @@ func (l *life) super(sql string) {
 // isMember reads whether Alice has the right that her grants of memberships share.
 func (l *life) isMember() (is bool) {
 	l.Helper()
-	err := connect(l.T, l.pg.SuperuserDSN("postgres")).QueryRow(l.ctx, `
+	err := curfewdtest.Connect(l.T, l.pg.SuperuserDSN("postgres")).QueryRow(l.ctx, `
 		SELECT EXISTS (SELECT FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.member WHERE r.rolname = $1)`, l.logIn).Scan(&is)
 	if err != nil {
 		l.Fatal(err)
@@ -70,7 +71,7 @@ func (l *life) shareARight() {
 	})
 	l.ended(first, access.EndReturned)
 
-	hold := filepath.Join(filepath.Dir(l.config), holdFile)
+	hold := filepath.Join(l.company.Folder, holdFile)
 	if err := os.WriteFile(hold, nil, 0o600); err != nil {
 		l.Fatal(err)
 	}
