@@ -2,6 +2,7 @@ package curfewdtest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -38,7 +39,8 @@ type ProcessOptions struct {
 // Start starts a child and waits until it says where it listens, or has died. It is stopped at the end of the test.
 func Start(t testing.TB, configPath string, o ProcessOptions) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(os.Args[0]), ended: make(chan struct{})} //nolint:gosec // this very program
+	// It outlives the test's context, to be stopped in peace.
+	p := &Process{cmd: exec.CommandContext(context.Background(), os.Args[0]), ended: make(chan struct{})} //nolint:gosec // this very program
 	p.cmd.Env = append(append(os.Environ(), envConfig+"="+configPath), o.Env...)
 	p.cmd.Stderr = &p.log
 	stdin, err := p.cmd.StdinPipe()

@@ -27,6 +27,8 @@ type world struct {
 	ctx     context.Context
 	company *curfewdtest.Company
 	target  curfewdtest.Target
+	// storeDSN is the address of the books on PostgreSQL.
+	storeDSN string
 	// books opens the store beside the nodes, or after them.
 	books func(context.Context) (store.Store, error)
 	nodes []*node
@@ -91,8 +93,9 @@ func newWorld(t *testing.T, p plan) *world {
 	}
 	if p.store != nil {
 		dsn = newStore(t, p.store)
+		w.storeDSN = dsn
 		w.books = func(ctx context.Context) (store.Store, error) {
-			return sqlstore.OpenPostgres(ctx, dsn, sqlstore.Options{})
+			return sqlstore.OpenPostgres(ctx, w.storeDSN, sqlstore.Options{})
 		}
 		address = "file:%[1]s/store"
 	}
