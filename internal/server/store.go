@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/secret/localfile"
 	"github.com/curfewhq/curfew/internal/store"
@@ -28,13 +29,18 @@ func alone(b books) bool {
 	return ok
 }
 
+// ballastBytes is kept free on the disk of a store on SQLite. A thousand grants are taken back in it.
+const ballastBytes = 8 << 20
+
 // openStore opens the books where the configuration says they are.
-func openStore(ctx context.Context, c config.Store, clock access.Clock) (books, error) {
+func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 	at, err := c.Resolve()
 	if err != nil {
 		return nil, fmt.Errorf("the store: %w", err)
 	}
-	options := sqlstore.Options{Clock: clock}
+	options := sqlstore.Options{
+		Clock: o.Clock, Log: o.Log, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: engine.CanWait},
+	}
 	if at.URL != "" {
 		s, err := sqlstore.OpenPostgres(ctx, at.URL, options)
 		if err != nil {

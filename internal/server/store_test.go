@@ -13,7 +13,7 @@ import (
 // TestKeyOfAnotherNode makes the tenant's key twice, as two nodes do that find none at the same moment.
 func TestKeyOfAnotherNode(t *testing.T) {
 	folder := t.TempDir()
-	st, err := openStore(t.Context(), config.Store{Path: filepath.Join(folder, "curfew.db")}, access.SystemClock{})
+	st, err := openStore(t.Context(), config.Store{Path: filepath.Join(folder, "curfew.db")}, Options{Clock: access.SystemClock{}})
 	if err != nil {
 		t.Fatal(err)
 	}

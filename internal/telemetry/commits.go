@@ -19,5 +19,14 @@ func (t *Telemetry) WatchCommits(stats func() sqlstore.Stats) {
 			func(s sqlstore.Stats) int64 { return s.Commits }),
 		count("store_replays_total", "Transactions that ran again because of others.",
 			func(s sqlstore.Stats) int64 { return s.Replays }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "store_ballast_given_up",
+			Help: "1 while the disk of a store on SQLite is full: its ballast is given up, and only what takes access back is written.",
+		}, func() float64 {
+			if stats().BallastUp {
+				return 1
+			}
+			return 0
+		}),
 	)
 }

@@ -1,9 +1,17 @@
 package sqlstore
 
-import "github.com/curfewhq/curfew/internal/access"
+import (
+	"log/slog"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
 
 // Options are what a store is handed from outside.
 type Options struct {
 	// Clock is the machine's clock where it is nil. A store on PostgreSQL goes by the server's clock instead.
 	Clock access.Clock
+	// Ballast is for a store on SQLite.
+	Ballast Ballast
+	// Log is told what becomes of the ballast. Nil is nobody.
+	Log *slog.Logger
 }

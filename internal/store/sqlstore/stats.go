@@ -10,4 +10,6 @@ type Stats struct {
 	// Replays is how many times a transaction ran again: on SQLite alone, because a commit that it shared failed; on
 	// PostgreSQL because another one was at the same rows.
 	Replays int64
+	// BallastUp is true while a store on SQLite has given its ballast up, because its disk is full.
+	BallastUp bool
 }

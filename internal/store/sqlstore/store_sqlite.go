@@ -86,7 +86,7 @@ func (s *SQLite) Check(ctx context.Context) error { return s.check(ctx) }
 // Stats is safe for concurrent use.
 func (s *SQLite) Stats() Stats {
 	w := s.writer
-	return Stats{Transactions: w.transactions.Load(), Commits: w.commits.Load(), Replays: w.replays.Load()}
+	return Stats{Transactions: w.transactions.Load(), Commits: w.commits.Load(), Replays: w.replays.Load(), BallastUp: w.ballast.up.Load()}
 }
 
 // Close implements store.Store. Closing again is harmless and answers the same.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,7 @@ type writer struct {
 	dialect *dialect
 	session *sqliteSession
 	clock   *clock
+	ballast *ballast
 
 	queue chan *member
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
@@ -38,9 +40,9 @@ type writer struct {
 }
 
 // startWriter takes the session over until close has returned.
-func startWriter(d *dialect, s *sqliteSession, c *clock) *writer {
+func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast) *writer {
 	w := &writer{
-		dialect: d, session: s, clock: c,
+		dialect: d, session: s, clock: c, ballast: b,
 		queue: make(chan *member, queueLength), stopped: make(chan struct{}),
 	}
 	go func() {
@@ -114,11 +116,14 @@ func (w *writer) next() *member {
 
 // settle commits the members and gives each its answer.
 func (w *writer) settle(batch []*member) {
+	batch = w.admit(batch)
 	answers, err := w.attempt(batch, w.run)
 	if errors.Is(err, errHalfWritten) {
 		answers, err = w.attempt(batch, w.runSaved)
 	}
 	switch {
+	case full(err) && w.ballast.giveUp(err):
+		w.settle(batch)
 	case err == nil:
 		w.transactions.Add(int64(len(batch)))
 		for i, m := range batch {
@@ -136,6 +141,17 @@ func (w *writer) settle(batch []*member) {
 
 // errHalfWritten is the end of an attempt in which a member failed after it had written.
 var errHalfWritten = errors.New("a member failed after it had written")
+
+// admit answers those that can wait while there is little room, and returns the others.
+func (w *writer) admit(batch []*member) []*member {
+	return slices.DeleteFunc(batch, func(m *member) bool {
+		refused := w.ballast.refuses(m.name)
+		if refused {
+			m.answer <- errNoRoom()
+		}
+		return refused
+	})
+}
 
 // attempt runs the members in one transaction. After an error nothing of any of them is written.
 func (w *writer) attempt(batch []*member, run runner) ([]error, error) {
