@@ -85,14 +85,7 @@ func (t *told) take(r answer, err error, body func() []byte, into any) error {
 	if !slices.Contains(explained, status) {
 		t.surprises = append(t.surprises, fmt.Sprintf("%d %s", status, body()))
 	}
-	return fmt.Errorf("%w: %d", errRefused, status)
-}
-
-// count is how often a status was answered.
-func (t *told) count(status int) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.answers[status]
+	return fmt.Errorf("%w: %d %s", errRefused, status, body())
 }
 
 // accepted is how many requests were.

@@ -40,9 +40,9 @@ type world struct {
 // plan is what a world is made of. Empty addresses are those of the servers.
 type plan struct {
 	target curfewdtest.Target
-	// store is the PostgreSQL of the books; nil is a file in folder, which is a temporary one when it is empty.
-	store  *localpeer.Postgres
-	folder string
+	// store is the PostgreSQL of the books; nil is a file in the folder data, or in that of the configuration.
+	store *localpeer.Postgres
+	data  string
 	// server and connectors replace those of the configuration.
 	server, connectors string
 	// dsn and storeDSN replace the addresses by which a node reaches target and store.
@@ -75,8 +75,9 @@ func newWorld(t *testing.T, p plan) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), worldLimit)
 	t.Cleanup(cancel)
 	w := &world{T: t, ctx: ctx, target: p.target, told: newTold(), doer: p.doer}
-	if p.folder == "" {
-		p.folder = t.TempDir()
+	folder := t.TempDir()
+	if p.data == "" {
+		p.data = folder
 	}
 	if p.server == "" {
 		p.server = `{listen: "127.0.0.1:0", key: key}`
@@ -87,9 +88,10 @@ func newWorld(t *testing.T, p plan) *world {
 	if p.dsn == "" {
 		p.dsn = p.target.AccountDSN()
 	}
-	address, dsn := "sqlite:"+filepath.Join(p.folder, "curfew.db"), ""
+	file := filepath.Join(p.data, "curfew.db")
+	address, dsn := "sqlite:"+file, ""
 	w.books = func(ctx context.Context) (store.Store, error) {
-		return sqlstore.OpenSQLite(ctx, filepath.Join(p.folder, "curfew.db"), sqlstore.Options{})
+		return sqlstore.OpenSQLite(ctx, file, sqlstore.Options{})
 	}
 	if p.store != nil {
 		dsn = newStore(t, p.store)
@@ -102,8 +104,8 @@ func newWorld(t *testing.T, p plan) *world {
 	if p.storeDSN != "" {
 		dsn = strings.Replace(dsn, p.store.Addr(), p.storeDSN, 1)
 	}
-	text := fmt.Sprintf("server: "+p.server+"\nstore: \""+address+"\"\n"+curfewdtest.Directory+"connectors:\n"+p.connectors+policyText, p.folder)
-	w.company = curfewdtest.NewCompany(t, p.folder, map[string]string{"curfew.yaml": text, "dsn": p.dsn, "store": dsn})
+	text := fmt.Sprintf("server: "+p.server+"\nstore: \""+address+"\"\n"+curfewdtest.Directory+"connectors:\n"+p.connectors+policyText, folder)
+	w.company = curfewdtest.NewCompany(t, folder, map[string]string{"curfew.yaml": text, "dsn": p.dsn, "store": dsn})
 	return w
 }
 
