@@ -36,7 +36,7 @@ func TestDiskFull(t *testing.T) {
 	l.finish()
 
 	// What waits for its activation ends too: the time for that runs out. What lives is taken back at once.
-	left, err := w.unended(n)
+	left, err := w.listUnended(n)
 	if err != nil || len(left) == 0 {
 		t.Fatalf("%d grants to take back: %v", len(left), err)
 	}
@@ -114,7 +114,7 @@ func TestDiskReadOnly(t *testing.T) {
 	if !n.process().Alive() {
 		t.Fatalf("curfewd is gone:\n%s", n.process().Log())
 	}
-	if left, err := w.unended(n); err != nil || len(left) == 0 {
+	if left, err := w.listUnended(n); err != nil || len(left) == 0 {
 		t.Errorf("on a disk that is read-only %d grants are left: %v", len(left), err)
 	}
 	n.process().Stop()

@@ -39,8 +39,9 @@ func TestStoreRestarts(t *testing.T) {
 	}
 }
 
-// holdTransactions locks the log, so that transactions stand still before their commit, and returns when some do.
-func (w *world) holdTransactions() {
+// holdTransactions locks the log, so that transactions stand still before their commit, and returns when some do. They
+// go on with release, or with the end of the server.
+func (w *world) holdTransactions() (release func()) {
 	w.Helper()
 	conn := curfewdtest.Connect(w.T, w.storeDSN)
 	if _, err := conn.Exec(w.ctx, "BEGIN; LOCK TABLE curfew.events IN ACCESS EXCLUSIVE MODE"); err != nil {
@@ -58,4 +59,9 @@ func (w *world) holdTransactions() {
 		}
 		return nil
 	})
+	return func() {
+		if _, err := conn.Exec(w.ctx, "ROLLBACK"); err != nil {
+			w.Fatal(err)
+		}
+	}
 }

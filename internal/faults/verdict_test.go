@@ -46,7 +46,7 @@ func (w *world) settle() {
 	w.Helper()
 	last := w.nodes[len(w.nodes)-1]
 	w.until("everything comes to its end", func() error {
-		grants, err := w.unended(last)
+		grants, err := w.listUnended(last)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (w *world) settle() {
 	})
 }
 
-func (w *world) unended(n *node) ([]client.Grant, error) {
+func (w *world) listUnended(n *node) ([]client.Grant, error) {
 	ctx, cancel := contextFor(w)
 	defer cancel()
 	r, err := n.as(curfewdtest.Carol).ListGrantsWithResponse(ctx, &client.ListGrantsParams{Scope: "all", Limit: 100})

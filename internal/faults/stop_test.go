@@ -1,0 +1,60 @@
+package faults
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/curfewdtest"
+	"github.com/curfewhq/curfew/internal/localpeer"
+)
+
+// TestStopped stops one of two nodes where it stands, in the middle of its transactions and of its orders, until the
+// other has brought everything to its end that was there; then it wakes up, and believes that no time has passed.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	target := curfewdtest.StartTarget(t, localpeer.PostgresOptions{Version: 18})
+	w := newWorld(t, plan{target: target, store: curfewdtest.StartPostgres(t, localpeer.PostgresOptions{Version: 15})})
+	sleeper, other := w.addNode(curfewdtest.ProcessOptions{}), w.addNode(curfewdtest.ProcessOptions{})
+	l := w.startLoad()
+	l.more(24)
+	release := w.holdTransactions()
+	p := sleeper.process()
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Signal(syscall.SIGCONT) }) // or it could not be stopped in peace
+	release()
+	before, err := w.listUnended(other)
+	if err != nil || len(before) == 0 {
+		t.Fatalf("%d grants were there when the node stopped: %v", len(before), err)
+	}
+	l.more(12)
+	w.until("the other node takes over", func() error {
+		for _, g := range before {
+			if g.Duration == "1h0m0s" && g.EndReason == "" {
+				_ = person{w: w, node: other}.giveBack(access.GrantID(g.ID))
+			}
+		}
+		now, err := w.listUnended(other)
+		if err != nil {
+			return err
+		}
+		for _, g := range now {
+			for _, old := range before {
+				if g.ID == old.ID {
+					return fmt.Errorf("%s is %s since %s: %s", g.ID, g.State, g.Deadline, g.LastError)
+				}
+			}
+		}
+		return nil
+	})
+	w.holdAgainstTheBooks()
+	if err := p.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	l.more(24)
+	l.finish()
+	w.verdict()
+}
