@@ -2,6 +2,8 @@ package curfewdtest
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -66,13 +68,40 @@ func (c *Company) As(t testing.TB, who, addr string, doer client.HttpRequestDoer
 	if doer == nil {
 		doer = http.DefaultClient
 	}
-	api, err := client.NewClientWithResponses("http://"+addr, client.WithHTTPClient(doer),
-		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
-			r.Header.Set("Authorization", "Bearer "+c.tokens[who])
-			return nil
-		}))
+	api, err := client.NewClientWithResponses("http://"+addr, client.WithHTTPClient(doer), client.WithRequestEditorFn(c.authorize(who)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return api
+}
+
+func (c *Company) authorize(who string) client.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Authorization", "Bearer "+c.tokens[who])
+		return nil
+	}
+}
+
+// Get reads a page that is no part of the API, such as /metrics.
+func (c *Company) Get(ctx context.Context, who, addr, path string, doer client.HttpRequestDoer) (string, error) {
+	if doer == nil {
+		doer = http.DefaultClient
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	if err != nil {
+		return "", err
+	}
+	if err := c.authorize(who)(ctx, r); err != nil {
+		return "", err
+	}
+	answer, err := doer.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %s", path, answer.Status, body)
+	}
+	return string(body), err
 }

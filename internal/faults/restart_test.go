@@ -48,7 +48,7 @@ func (w *world) holdTransactions() (release func()) {
 		w.Fatal(err)
 	}
 	const waiting = `SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
-		WHERE NOT l.granted AND a.application_name = 'curfew' AND a.backend_xid IS NOT NULL`
+		WHERE NOT l.granted AND a.application_name = 'curfew' AND l.relation = 'curfew.events'::regclass`
 	w.until("transactions wait", func() error {
 		var n int
 		if err := conn.QueryRow(w.ctx, waiting).Scan(&n); err != nil {

@@ -51,10 +51,30 @@ func TestStopped(t *testing.T) {
 		return nil
 	})
 	w.holdAgainstTheBooks()
+	w.silentTransactionsEnd()
 	if err := p.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	l.more(24)
 	l.finish()
 	w.verdict()
+}
+
+// silentTransactionsEnd waits until the server of the books has given up the transactions of the node that is stopped, so
+// that it wakes up in the middle of what does not exist any more.
+func (w *world) silentTransactionsEnd() {
+	w.Helper()
+	conn := curfewdtest.Connect(w.T, w.storeDSN)
+	const silent = `SELECT count(*) FROM pg_stat_activity
+		WHERE application_name = 'curfew' AND state = 'idle in transaction' AND state_change < now() - interval '5s'`
+	w.until("silent transactions are given up", func() error {
+		var n int
+		if err := conn.QueryRow(w.ctx, silent).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return errNotYet
+		}
+		return nil
+	})
 }

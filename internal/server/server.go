@@ -84,6 +84,9 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Server.Listen); err != nil {
 		return s, fmt.Errorf("listening on %s (server.listen): %w", c.Server.Listen, err)
 	}
+	if s.listener, err = limitCallers(s.listener); err != nil {
+		return s, err
+	}
 	books, err := openStore(ctx, c.Store, Options{Log: log, Clock: o.Clock})
 	if err != nil {
 		return s, err

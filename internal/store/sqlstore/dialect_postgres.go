@@ -51,6 +51,8 @@ const (
 	lockNotAvailable     = "55P03"
 	queryCanceled        = "57014"
 	readOnlyTransaction  = "25006"
+	idleInTransaction    = "25P03"
+	transactionTimeout   = "25P04"
 	noPrivilege          = "42501"
 	undefinedTable       = "42P01"
 	undefinedSchema      = "3F000"
@@ -88,6 +90,8 @@ func classifyPostgres(err error) (access.Kind, string) {
 		return access.KindConflict, "The state of this does not allow the change; read it again."
 	case serializationFailure, deadlockDetected, uniqueViolation:
 		return access.KindUnavailable, "Other changes to the same things kept coming first; try again."
+	case idleInTransaction, transactionTimeout:
+		return access.KindUnavailable, "The store's server gave up a transaction in which nothing happened for too long; try again."
 	case lockNotAvailable, queryCanceled:
 		return access.KindUnavailable, "The store's server took too long; try again."
 	case readOnlyTransaction:

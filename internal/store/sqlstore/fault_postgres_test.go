@@ -274,6 +274,39 @@ func testHanging(t *testing.T, p *peer) {
 	}
 }
 
+// testSilent has the server give up a transaction in which nothing was said for too long, as it does with those of a
+// process that was stopped.
+func testSilent(t *testing.T, p *peer) {
+	s := openPostgres(t, p.empty(t))
+	err := s.View(t.Context(), func(on store.Tx) error {
+		r, err := on.(*tx).session.query(`SELECT pg_backend_pid() FROM set_config('idle_in_transaction_session_timeout', '10ms', true)`)
+		if err != nil {
+			return err
+		}
+		var pid int
+		for r.Next() {
+			if err := r.Scan(&pid); err != nil {
+				return err
+			}
+		}
+		if err := r.Close(); err != nil {
+			return err
+		}
+		super := connect(t, p.SuperuserDSN("curfew"))
+		for there := true; there; {
+			const alive = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`
+			if err := super.QueryRow(t.Context(), alive, pid).Scan(&there); err != nil {
+				return err
+			}
+		}
+		_, err = on.Installation().ID()
+		return err
+	})
+	if access.KindOf(err) != access.KindUnavailable {
+		t.Errorf("got %v, want the kind %q", err, access.KindUnavailable)
+	}
+}
+
 // testNoConnectionFree has a caller leave the queue for the only connection.
 func testNoConnectionFree(t *testing.T, p *peer) {
 	s := openPostgres(t, with(t, p.empty(t), "pool_max_conns", "1"))
