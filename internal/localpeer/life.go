@@ -67,6 +67,7 @@ func (p *Postgres) startOn(ctx context.Context, port int) error {
 	// The context is that of the start; the server lives on.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.programs.path("postgres"), p.arguments(port)...)
 	p.confine(cmd)
+	cmd.Env = append(cmd.Env, p.clockEnvironment()...)
 	cmd.SysProcAttr = sysProcAttr(p.account)
 	cmd.Stdout, cmd.Stderr = log, log
 	proc, err := startProcess(cmd)

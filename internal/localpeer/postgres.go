@@ -35,6 +35,8 @@ type PostgresOptions struct {
 	Fsync bool
 	// Settings are server settings by name, such as max_prepared_transactions.
 	Settings map[string]string
+	// OwnClock gives the server a clock that ShiftClock sets, by Debian's faketime. Every look at it costs more.
+	OwnClock bool
 	// Progress gets a line when something has to be installed. Nil discards it.
 	Progress io.Writer
 }
@@ -47,6 +49,8 @@ type Postgres struct {
 	account  *syscall.Credential
 	folder   *folder
 	password string
+	// fakeTime is the library behind a clock of its own.
+	fakeTime string
 
 	mu      sync.Mutex
 	port    int
@@ -79,7 +83,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 		return nil, err
 	}
 	p := &Postgres{options: o, programs: found, account: account, folder: f}
-	if err := p.initialise(ctx); err != nil {
+	if err := errors.Join(p.makeClock(ctx), p.initialise(ctx)); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := p.start(ctx); err != nil {

@@ -212,6 +212,44 @@ func TestCrashAndRestart(t *testing.T) {
 	}
 }
 
+// TestOwnClock shifts the clock of a server while it runs, and across a restart.
+func TestOwnClock(t *testing.T) {
+	for _, version := range []int{15, 18} {
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			p := start(t, localpeer.PostgresOptions{Version: version, OwnClock: true})
+			offset := func() time.Duration {
+				var at time.Time
+				conn, err := pgx.Connect(t.Context(), p.SuperuserDSN("postgres"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close(t.Context())
+				if err := conn.QueryRow(t.Context(), "SELECT clock_timestamp()").Scan(&at); err != nil {
+					t.Fatal(err)
+				}
+				return time.Until(at).Round(time.Hour)
+			}
+			for _, by := range []time.Duration{0, 24 * time.Hour, -2 * time.Hour, 0} {
+				if err := p.ShiftClock(by); err != nil {
+					t.Fatal(err)
+				}
+				if got := offset(); got != by {
+					t.Errorf("a clock that is shifted by %s is %s away", by, got)
+				}
+			}
+			if err := errors.Join(p.ShiftClock(5*time.Hour), p.Restart(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if got := offset(); got != 5*time.Hour {
+				t.Errorf("after a restart the clock is %s away", got)
+			}
+		})
+	}
+	if err := start(t, localpeer.PostgresOptions{}).ShiftClock(time.Hour); err == nil {
+		t.Error("a server without a clock of its own says that it was shifted")
+	}
+}
+
 func TestPause(t *testing.T) {
 	t.Parallel()
 	p := start(t, localpeer.PostgresOptions{})

@@ -1,0 +1,67 @@
+package localpeer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// clockFile says, in the server's folder, how far its clock is from the machine's.
+const clockFile = "clock"
+
+var errNoClock = errors.New("the server was started without a clock of its own (PostgresOptions.OwnClock)")
+
+// ShiftClock sets the server's clock so far from the machine's: it jumps there while the server runs.
+func (p *Postgres) ShiftClock(by time.Duration) error {
+	if !p.options.OwnClock {
+		return errNoClock
+	}
+	// In one step: the server reads the file each time that it looks at the clock.
+	path := p.folder.join(clockFile)
+	if err := os.WriteFile(path+".new", fmt.Appendf(nil, "%+.3f\n", by.Seconds()), 0o600); err != nil {
+		return err
+	}
+	return errors.Join(give(path+".new", p.account), os.Rename(path+".new", path))
+}
+
+// makeClock gives the server the clock that it was asked for.
+func (p *Postgres) makeClock(ctx context.Context) (err error) {
+	if !p.options.OwnClock {
+		return nil
+	}
+	if p.fakeTime, err = findFakeTime(ctx, p.options.Progress); err != nil {
+		return err
+	}
+	return p.ShiftClock(0)
+}
+
+// clockEnvironment puts libfaketime between the server and the machine's clock. Time that elapses is left alone.
+func (p *Postgres) clockEnvironment() []string {
+	if !p.options.OwnClock {
+		return nil
+	}
+	const yes = "=1"
+	return []string{
+		"LD_PRELOAD=" + p.fakeTime, "FAKETIME_TIMESTAMP_FILE=" + p.folder.join(clockFile),
+		"FAKETIME_NO_CACHE" + yes, "FAKETIME_DONT_FAKE_MONOTONIC" + yes, "DONT_FAKE_MONOTONIC" + yes, "NO_FAKE_STAT" + yes,
+	}
+}
+
+// findFakeTime finds the library, and installs Debian's where it is missing and that can be done.
+func findFakeTime(ctx context.Context, progress io.Writer) (string, error) {
+	if _, err := NeedProgram(ctx, progress, "faketime", "faketime"); err != nil {
+		return "", err
+	}
+	for _, folder := range []string{"lib/*", "lib", "lib" + strconv.Itoa(strconv.IntSize)} {
+		found, _ := filepath.Glob("/usr/" + folder + "/faketime/libfaketime.so.1") // the patterns are constant
+		if len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", errors.New("there is faketime without its library libfaketime.so.1: install it (Debian: apt-get install libfaketime)")
+}
