@@ -129,11 +129,13 @@ func (p *Process) Unforeseen() []string {
 		var entry struct {
 			Msg   string
 			Kind  string
-			Error struct{ Kind string }
+			Error json.RawMessage // an object where it was an error, a text where it was told as one
 		}
+		var e struct{ Kind string }
 		internal := access.KindInternal.String()
 		err := json.Unmarshal([]byte(line), &entry)
-		if err != nil || entry.Kind == internal || entry.Error.Kind == internal || strings.Contains(entry.Msg, "panicked") {
+		_ = json.Unmarshal(entry.Error, &e)
+		if err != nil || entry.Kind == internal || e.Kind == internal || strings.Contains(entry.Msg, "panicked") {
 			out = append(out, strings.TrimSpace(line))
 		}
 	}
