@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"syscall"
 	"testing"
 
@@ -26,30 +25,8 @@ func TestStopped(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Signal(syscall.SIGCONT) }) // or it could not be stopped in peace
 	release()
-	before, err := w.listUnended(other)
-	if err != nil || len(before) == 0 {
-		t.Fatalf("%d grants were there when the node stopped: %v", len(before), err)
-	}
 	l.more(12)
-	w.until("the other node takes over", func() error {
-		for _, g := range before {
-			if g.Duration == "1h0m0s" && g.EndReason == "" {
-				_ = person{w: w, node: other}.giveBack(access.GrantID(g.ID))
-			}
-		}
-		now, err := w.listUnended(other)
-		if err != nil {
-			return err
-		}
-		for _, g := range now {
-			for _, old := range before {
-				if g.ID == old.ID {
-					return fmt.Errorf("%s is %s since %s: %s", g.ID, g.State, g.Deadline, g.LastError)
-				}
-			}
-		}
-		return nil
-	})
+	w.untilTakenOver(other)
 	w.holdAgainstTheBooks()
 	w.silentTransactionsEnd()
 	if err := p.Signal(syscall.SIGCONT); err != nil {
@@ -76,5 +53,26 @@ func (w *world) silentTransactionsEnd() {
 			return errNotYet
 		}
 		return nil
+	})
+}
+
+// untilTakenOver waits until a node has brought to its end what is there now; long access is given back.
+func (w *world) untilTakenOver(by *node) {
+	w.Helper()
+	before, err := w.listUnended(by)
+	if err != nil || len(before) == 0 {
+		w.Fatalf("%d grants are there to take over: %v", len(before), err)
+	}
+	var ids []access.GrantID
+	for _, g := range before {
+		ids = append(ids, access.GrantID(g.ID))
+	}
+	w.until("the other node takes over", func() error {
+		for _, g := range before {
+			if g.Duration == "1h0m0s" && g.EndReason == "" {
+				_ = person{w: w, node: by}.giveBack(access.GrantID(g.ID))
+			}
+		}
+		return w.ended(by, ids)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -56,56 +57,60 @@ func (w *world) settle() {
 				_ = person{w: w, node: last}.giveBack(access.GrantID(g.ID))
 			}
 		}
-		pending, err := w.pending(last)
-		switch {
-		case err != nil:
-			return err
-		case len(grants) > 0:
+		if len(grants) > 0 {
 			g := grants[len(grants)-1]
 			return fmt.Errorf("%d grants have not ended, the oldest is %s, due %s: %s", len(grants), g.State, g.Deadline, g.LastError)
-		case pending > 0:
-			return fmt.Errorf("%d requests are pending", pending)
 		}
-		return nil
+		return w.anyPending(last)
 	})
 }
 
-func (w *world) listUnended(n *node) ([]client.Grant, error) {
+// listUnended reads all grants that have not ended, the newest first.
+func (w *world) listUnended(n *node) (all []client.Grant, err error) {
 	ctx, cancel := contextFor(w)
 	defer cancel()
-	r, err := n.as(curfewdtest.Carol).ListGrantsWithResponse(ctx, &client.ListGrantsParams{Scope: "all", Limit: 100})
-	if err != nil {
-		return nil, err
+	params := client.ListGrantsParams{Scope: "all", Limit: 100}
+	for {
+		r, err := n.as(curfewdtest.Carol).ListGrantsWithResponse(ctx, &params)
+		if err != nil {
+			return nil, err
+		}
+		var list client.GrantList
+		if err := read(r.StatusCode(), r.Body, &list); err != nil {
+			return nil, err
+		}
+		all = append(all, list.Items...)
+		if params.After = list.Next; params.After == "" {
+			return all, nil
+		}
 	}
-	if r.StatusCode() != 200 {
-		return nil, fmt.Errorf("%w: %d", errRefused, r.StatusCode())
-	}
-	var list client.GrantList
-	err = json.Unmarshal(r.Body, &list)
-	return list.Items, err
 }
 
-func (w *world) pending(n *node) (int, error) {
+// anyPending reports an error while the newest requests have one that waits.
+func (w *world) anyPending(n *node) error {
 	ctx, cancel := contextFor(w)
 	defer cancel()
 	r, err := n.as(curfewdtest.Carol).ListRequestsWithResponse(ctx, &client.ListRequestsParams{Scope: "all", Limit: 100})
 	if err != nil {
-		return 0, err
-	}
-	if r.StatusCode() != 200 {
-		return 0, fmt.Errorf("%w: %d", errRefused, r.StatusCode())
+		return err
 	}
 	var list client.RequestList
-	if err := json.Unmarshal(r.Body, &list); err != nil {
-		return 0, err
+	if err := read(r.StatusCode(), r.Body, &list); err != nil {
+		return err
 	}
-	n0 := 0
 	for _, r := range list.Items {
 		if access.RequestState(r.State) == access.RequestPending {
-			n0++
+			return fmt.Errorf("%w: the request %s is pending", errNotYet, r.ID)
 		}
 	}
-	return n0, nil
+	return nil
+}
+
+func read(status int, body []byte, into any) error {
+	if status != http.StatusOK {
+		return fmt.Errorf("%w: %d %s", errRefused, status, body)
+	}
+	return json.Unmarshal(body, into)
 }
 
 // numbered stops the nodes and reads the books. A node that is stopped may leave its last events to the next one, which
@@ -131,7 +136,7 @@ func (w *world) numbered() curfewdtest.Books {
 func (w *world) measured(n *node, text string) error {
 	ctx, cancel := contextFor(w)
 	defer cancel()
-	page, err := w.company.Get(ctx, curfewdtest.Carol, n.process().Addr(), "/metrics", w.doer)
+	page, err := w.company.Get(ctx, curfewdtest.Carol, n.process().Addr(), "/metrics", n.doer)
 	if err == nil && !strings.Contains(page, text) {
 		err = errNotYet
 	}
@@ -198,6 +203,9 @@ func (w *world) everythingEnded(books curfewdtest.Books) {
 		}
 	}
 	for id, r := range books.Requests {
+		if r.State == access.RequestPending {
+			w.Errorf("the request %s is pending", id)
+		}
 		if want := map[access.RequestState]int{access.RequestApproved: 1}[r.State]; granted[id] != want {
 			w.Errorf("the request %s is %s, with %d grants", id, r.State, granted[id])
 		}

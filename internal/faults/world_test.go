@@ -33,8 +33,6 @@ type world struct {
 	books func(context.Context) (store.Store, error)
 	nodes []*node
 	told  *told
-	// doer makes calls where the nodes are; nil is this machine.
-	doer client.HttpRequestDoer
 }
 
 // plan is what a world is made of. Empty addresses are those of the servers.
@@ -43,18 +41,15 @@ type plan struct {
 	// store is the PostgreSQL of the books; nil is a file in the folder data, or in that of the configuration.
 	store *localpeer.Postgres
 	data  string
-	// server and connectors replace those of the configuration.
-	server, connectors string
-	// dsn and storeDSN replace the addresses by which a node reaches target and store.
-	dsn, storeDSN string
-	doer          client.HttpRequestDoer
+	// connectors replaces those of the configuration.
+	connectors string
 }
 
 // Short timeouts make short leases: what a dead node has claimed comes up again after twice the timeout.
 const connectorText = `
   db:
     type: postgres
-    dsn: "file:%[1]s/dsn"
+    dsn: "env:CURFEW_FAULTS_TARGET"
     timeout: 2s
     databases: [orders]
     scram_iterations: 1
@@ -69,43 +64,40 @@ policies:
   - {name: write, who: ["group:engineering"], what: ["*/orders:write"], max_duration: 1h, approve: [{from: ["group:leads"], within: 10s}]}
 `
 
+// The addresses of store and target are in the environment of each node, since not every node reaches them on the same
+// way.
+const (
+	envStore  = "CURFEW_FAULTS_STORE"
+	envTarget = "CURFEW_FAULTS_TARGET"
+)
+
 // newWorld writes the configuration. No node runs yet.
 func newWorld(t *testing.T, p plan) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), worldLimit)
 	t.Cleanup(cancel)
-	w := &world{T: t, ctx: ctx, target: p.target, told: newTold(), doer: p.doer}
+	w := &world{T: t, ctx: ctx, target: p.target, told: newTold()}
 	folder := t.TempDir()
 	if p.data == "" {
 		p.data = folder
 	}
-	if p.server == "" {
-		p.server = `{listen: "127.0.0.1:0", key: key}`
-	}
 	if p.connectors == "" {
 		p.connectors = connectorText
 	}
-	if p.dsn == "" {
-		p.dsn = p.target.AccountDSN()
-	}
 	file := filepath.Join(p.data, "curfew.db")
-	address, dsn := "sqlite:"+file, ""
+	address := "sqlite:" + file
 	w.books = func(ctx context.Context) (store.Store, error) {
 		return sqlstore.OpenSQLite(ctx, file, sqlstore.Options{})
 	}
 	if p.store != nil {
-		dsn = newStore(t, p.store)
-		w.storeDSN = dsn
+		w.storeDSN = newStore(t, p.store)
 		w.books = func(ctx context.Context) (store.Store, error) {
 			return sqlstore.OpenPostgres(ctx, w.storeDSN, sqlstore.Options{})
 		}
-		address = "file:%[1]s/store"
+		address = "env:" + envStore
 	}
-	if p.storeDSN != "" {
-		dsn = strings.Replace(dsn, p.store.Addr(), p.storeDSN, 1)
-	}
-	text := fmt.Sprintf("server: "+p.server+"\nstore: \""+address+"\"\n"+curfewdtest.Directory+"connectors:\n"+p.connectors+policyText, folder)
-	w.company = curfewdtest.NewCompany(t, folder, map[string]string{"curfew.yaml": text, "dsn": p.dsn, "store": dsn})
+	text := fmt.Sprintf("server: {listen: \"127.0.0.1:0\", key: key}\nstore: \""+address+"\"\n"+curfewdtest.Directory+"connectors:\n"+p.connectors+policyText, folder)
+	w.company = curfewdtest.NewCompany(t, folder, map[string]string{"curfew.yaml": text})
 	return w
 }
 
@@ -123,6 +115,8 @@ func newStore(t *testing.T, pg *localpeer.Postgres) string {
 type node struct {
 	w       *world
 	options curfewdtest.ProcessOptions
+	// doer makes calls where the node is; nil is here.
+	doer client.HttpRequestDoer
 
 	mu        sync.Mutex
 	processes []*curfewdtest.Process
@@ -131,6 +125,7 @@ type node struct {
 // addNode starts a node.
 func (w *world) addNode(o curfewdtest.ProcessOptions) *node {
 	w.Helper()
+	o.Env = append([]string{envStore + "=" + w.storeDSN, envTarget + "=" + w.target.AccountDSN()}, o.Env...)
 	n := &node{w: w, options: o}
 	n.start()
 	w.nodes = append(w.nodes, n)
@@ -158,7 +153,7 @@ func (n *node) process() *curfewdtest.Process {
 
 // as is a node as somebody sees it.
 func (n *node) as(who string) *client.ClientWithResponses {
-	return n.w.company.As(n.w.T, who, n.process().Addr(), n.w.doer)
+	return n.w.company.As(n.w.T, who, n.process().Addr(), n.doer)
 }
 
 // stopNodes ends all nodes in peace.
