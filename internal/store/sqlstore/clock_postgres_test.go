@@ -7,29 +7,38 @@ import (
 	"pgregory.net/rapid"
 )
 
+// reading is an answer of the server, and what passed on this machine since the one before.
+type reading struct{ server, passed int64 }
+
 func TestServerClock(t *testing.T) {
 	const second, hour = int64(1e6), int64(3600e6)
 	tests := []struct {
 		name     string
 		floor    int64
-		readings []int64
+		readings []reading
 		want     int64
 	}{
-		{"follows the server", 0, []int64{hour, hour + second}, hour + second},
-		{"stands while answers overtake each other", 0, []int64{hour, hour - second}, hour},
-		{"does not count twice what was overtaken", 0, []int64{hour, hour - second, hour + second}, hour + second},
-		{"goes on when the server's clock was set back", 0, []int64{2 * hour, hour, hour + second}, 2*hour + second},
-		{"takes a jump forward for time", 0, []int64{2 * hour, hour, 3 * hour}, 4 * hour},
-		{"starts at the floor", 2 * hour, []int64{hour}, 2 * hour},
-		{"goes on from the floor", 2 * hour, []int64{hour, hour + second}, 2*hour + second},
-		{"passes an old floor", second, []int64{hour}, hour},
+		{"follows the server", 0, []reading{{hour, 0}, {hour + second, second}}, hour + second},
+		{"stands while answers overtake each other", 0, []reading{{hour, 0}, {hour - second, 0}}, hour},
+		{"does not count twice what was overtaken", 0, []reading{{hour, 0}, {hour - second, 0}, {hour + second, second}}, hour + second},
+		{"goes on when the server's clock was set back", 0, []reading{{2 * hour, 0}, {hour, 0}, {hour + second, second}}, 2*hour + second},
+		{"counts what passed while it was set back", 0, []reading{{2 * hour, 0}, {hour, second}}, 2*hour + second},
+		{"goes on for long", 0, []reading{{2 * hour, 0}, {hour, 0}, {3 * hour, 2 * hour}}, 4 * hour},
+		{"takes no jump forward for time", 0, []reading{{2 * hour, 0}, {hour, 0}, {3 * hour, 0}}, 3 * hour},
+		{"takes no late answer for a jump", 0, []reading{{3 * hour, 0}, {hour, 0}, {3 * hour, 0}, {hour, 0}, {3 * hour, second}}, 3*hour + second},
+		{"counts more than passed here, as answers come late", 0, []reading{{2 * hour, 0}, {hour, 0}, {hour + 2*second, second}}, 2*hour + 2*second},
+		{"starts at the floor", 2 * hour, []reading{{hour, 0}}, 2 * hour},
+		{"goes on from the floor", 2 * hour, []reading{{hour, 0}, {hour + second, second}}, 2*hour + second},
+		{"passes an old floor", second, []reading{{hour, 0}}, hour},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := newServerClock(time.UnixMicro(test.floor).UTC())
+			here := time.UnixMicro(0)
 			var got time.Time
-			for _, reading := range test.readings {
-				got = c.follow(reading)
+			for _, r := range test.readings {
+				here = here.Add(time.Duration(r.passed) * time.Microsecond)
+				got = c.follow(r.server, here)
 			}
 			// Not Equal: the zone counts too.
 			if want := time.UnixMicro(test.want).UTC(); got != want {
@@ -41,17 +50,18 @@ func TestServerClock(t *testing.T) {
 
 func TestServerClockNeverGoesBack(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		reading := rapid.Int64Range(1, 1e9).Draw(rt, "first")
+		server, here := rapid.Int64Range(1, 1e9).Draw(rt, "first"), time.UnixMicro(0)
 		c := newServerClock(time.UnixMicro(rapid.Int64Range(1, 1e9).Draw(rt, "floor")))
-		last := c.follow(reading)
+		last := c.follow(server, here)
 		for _, step := range rapid.SliceOf(rapid.Int64Range(-1e7, 1e7)).Draw(rt, "steps") {
-			reading = max(1, reading+step)
-			now := c.follow(reading)
+			server = max(1, server+step)
+			here = here.Add(time.Duration(rapid.Int64Range(0, 1e7).Draw(rt, "passed")) * time.Microsecond)
+			now := c.follow(server, here)
 			switch {
 			case now.Before(last):
 				rt.Fatalf("went back from %v to %v", last, now)
-			case now.Before(time.UnixMicro(reading)):
-				rt.Fatalf("shows %v, behind the server's %v", now, time.UnixMicro(reading))
+			case now.Before(time.UnixMicro(server)):
+				rt.Fatalf("shows %v, behind the server's %v", now, time.UnixMicro(server))
 			}
 			last = now
 		}

@@ -274,6 +274,27 @@ func testHanging(t *testing.T, p *peer) {
 	}
 }
 
+// testNoAnswer asks a server that hangs under a context without an end, as the engine's lanes do.
+func testNoAnswer(t *testing.T, p *peer) {
+	s := openPostgres(t, p.empty(t))
+	s.limit = 100 * time.Millisecond
+	resume, err := p.Pause(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, nowErr := s.Now(context.Background())
+	viewErr := s.View(context.Background(), func(store.Tx) error { return nil })
+	updateErr := s.Update(context.Background(), "put", put("unanswered"))
+	if err := resume(); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{"Now": nowErr, "View": viewErr, "Update": updateErr} {
+		if kind := access.KindOf(err); kind != access.KindUnavailable && kind != access.KindTimeout {
+			t.Errorf("%s: got %v, want that it did not wait for an answer", what, err)
+		}
+	}
+}
+
 // testSilent has the server give up a transaction in which nothing was said for too long, as it does with those of a
 // process that was stopped.
 func testSilent(t *testing.T, p *peer) {

@@ -70,7 +70,7 @@ func OpenPostgres(ctx context.Context, dsn string, _ Options) (_ *Postgres, err 
 	if err := pool.QueryRow(ctx, newestEventOfAll).Scan(timeColumn{&floor}); err != nil {
 		return nil, cannotOpenPostgres(err)
 	}
-	return &Postgres{dialect: d, clock: newServerClock(floor), pool: pool}, nil
+	return &Postgres{dialect: d, clock: newServerClock(floor), pool: pool, limit: attemptLimit}, nil
 }
 
 // newestEventOfAll finds the newest event of each tenant, and of those the newest. It steps from tenant to tenant through

@@ -45,6 +45,7 @@ func TestPostgres(t *testing.T) {
 				{"restarted in a transaction", testRestart},
 				{"away", testAway},
 				{"hanging", testHanging},
+				{"no answer", testNoAnswer},
 				{"silent for too long", testSilent},
 				{"cut at the commit", testCutAtCommit},
 				{"always overtaken", testAlwaysOvertaken},

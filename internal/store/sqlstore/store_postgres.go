@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// acquireLimit bounds the wait for a free connection, attemptLimit the life of one transaction on it.
+	// acquireLimit bounds the wait for a free connection, attemptLimit the life of one transaction on it, or the wait for
+	// the time.
 	acquireLimit = 15 * time.Second
 	attemptLimit = 30 * time.Second
 	// maxAttempts bounds how often a transaction is tried that others overtake, or whose connection breaks.
@@ -35,6 +36,8 @@ type Postgres struct {
 	dialect dialect
 	clock   *serverClock
 	pool    *pgxpool.Pool
+	// limit is attemptLimit.
+	limit time.Duration
 
 	// mu is read-locked to begin and locked to close, so that nothing begins on a closed store.
 	mu     sync.RWMutex
@@ -118,7 +121,7 @@ func (s *Postgres) attempt(ctx context.Context, m *member, first bool) error {
 	if first && !m.take() {
 		return notWritten(ctx.Err())
 	}
-	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptLimit)
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limit)
 	defer cancel()
 	now, err := s.readClock(work, conn.Conn(), s.dialect.beginUpdate)
 	if err != nil {
@@ -172,7 +175,7 @@ func (s *Postgres) readClock(ctx context.Context, conn *pgx.Conn, text string) (
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the server's clock: %w", err)
 	}
-	return s.clock.follow(us), nil
+	return s.clock.follow(us, time.Now()), nil
 }
 
 // classified gives an error its kind, unless it has one.
@@ -235,7 +238,7 @@ func (s *Postgres) View(ctx context.Context, fn func(store.Tx) error) error {
 		return errClosed()
 	}
 	defer s.work.Done()
-	work, cancel := context.WithTimeout(ctx, attemptLimit)
+	work, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	conn, now, err := s.ask(work, s.dialect.beginView)
 	if err != nil {
@@ -254,7 +257,10 @@ func (s *Postgres) Now(ctx context.Context) (time.Time, error) {
 		return time.Time{}, errClosed()
 	}
 	defer s.work.Done()
-	conn, now, err := s.ask(ctx, postgresNow)
+	// A server that does not answer would otherwise hold whoever asks for as long as the connection stands.
+	work, cancel := context.WithTimeout(ctx, s.limit)
+	defer cancel()
+	conn, now, err := s.ask(work, postgresNow)
 	if err != nil {
 		return time.Time{}, err
 	}
