@@ -16,12 +16,13 @@ const clockFile = "clock"
 
 var errNoClock = errors.New("the server was started without a clock of its own (PostgresOptions.OwnClock)")
 
-// ShiftClock sets the server's clock so far from the machine's: it jumps there while the server runs.
+// ShiftClock sets the server's clock so far from the machine's: it jumps there while the server runs, in each of its
+// processes within a second of that process's time.
 func (p *Postgres) ShiftClock(by time.Duration) error {
 	if !p.options.OwnClock {
 		return errNoClock
 	}
-	// In one step: the server reads the file each time that it looks at the clock.
+	// In one step, for the server reads the file again and again.
 	path := p.folder.join(clockFile)
 	if err := os.WriteFile(path+".new", fmt.Appendf(nil, "%+.3f\n", by.Seconds()), 0o600); err != nil {
 		return err
@@ -48,7 +49,7 @@ func (p *Postgres) clockEnvironment() []string {
 	const yes = "=1"
 	return []string{
 		"LD_PRELOAD=" + p.fakeTime, "FAKETIME_TIMESTAMP_FILE=" + p.folder.join(clockFile),
-		"FAKETIME_NO_CACHE" + yes, "FAKETIME_DONT_FAKE_MONOTONIC" + yes, "DONT_FAKE_MONOTONIC" + yes, "NO_FAKE_STAT" + yes,
+		"FAKETIME_CACHE_DURATION" + yes, "FAKETIME_DONT_FAKE_MONOTONIC" + yes, "DONT_FAKE_MONOTONIC" + yes, "NO_FAKE_STAT" + yes,
 	}
 }
 

@@ -35,7 +35,7 @@ type PostgresOptions struct {
 	Fsync bool
 	// Settings are server settings by name, such as max_prepared_transactions.
 	Settings map[string]string
-	// OwnClock gives the server a clock that ShiftClock sets, by Debian's faketime. Every look at it costs more.
+	// OwnClock gives the server a clock that ShiftClock sets, by Debian's faketime.
 	OwnClock bool
 	// Progress gets a line when something has to be installed. Nil discards it.
 	Progress io.Writer

@@ -233,8 +233,7 @@ func TestOwnClock(t *testing.T) {
 				if err := p.ShiftClock(by); err != nil {
 					t.Fatal(err)
 				}
-				if got := offset(); got != by {
-					t.Errorf("a clock that is shifted by %s is %s away", by, got)
+				for offset() != by { // the postmaster, whose child each session is, may have read it just before
 				}
 			}
 			if err := errors.Join(p.ShiftClock(5*time.Hour), p.Restart(t.Context())); err != nil {
