@@ -35,12 +35,12 @@ func TestDiskFull(t *testing.T) {
 	})
 	l.finish()
 
-	// What waits for its activation ends too: the time for that runs out. What lives is taken back at once.
+	// What waits for its activation ends too, when the time for that has run out. What lives is taken back at once.
 	left, err := w.listUnended(n)
 	if err != nil || len(left) == 0 {
 		t.Fatalf("%d grants to take back: %v", len(left), err)
 	}
-	w.settle()
+	w.takenBack(n)
 	t.Logf("%d grants were taken back on the full disk", len(left))
 	if _, err := os.Stat(filepath.Join(folder, "curfew.db.ballast")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the ballast is there on a full disk: %v", err)

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	flag.Parse()
-	// The tests spend their time waiting for leases and deadlines, not computing.
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	// The tests wait for leases and deadlines, but nodes under load compute as well.
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}

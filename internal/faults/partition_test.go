@@ -14,54 +14,52 @@ import (
 func TestPartition(t *testing.T) {
 	t.Parallel()
 	server := curfewdtest.StartTarget(t, localpeer.PostgresOptions{Version: 15, Settings: map[string]string{"max_connections": "300"}})
-	t.Run("cut", func(t *testing.T) {
-		for _, c := range []struct {
-			name       string
-			wire       func(island) *wire
-			cut, mend  func(*wire)
-			storeIsCut bool
-		}{
-			{"store, packets lost", func(i island) *wire { return i.store }, (*wire).drop, (*wire).heal, true},
-			{"target, packets lost", func(i island) *wire { return i.target }, (*wire).drop, (*wire).heal, false},
-			{"store, half open", func(i island) *wire { return i.store }, (*wire).hold, (*wire).letGo, true},
-			{"target, half open", func(i island) *wire { return i.target }, (*wire).hold, (*wire).letGo, false},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t, plan{target: server, store: server.Postgres})
-				i := newIsland(t, server.Addr(), server.Addr())
-				far := w.addNode(i.options(
-					envStore+"="+strings.Replace(w.storeDSN, server.Addr(), i.store.relay.addr(), 1),
-					envTarget+"="+strings.Replace(server.AccountDSN(), server.Addr(), i.target.relay.addr(), 1)))
-				far.doer = i.node.client(t)
-				near := w.addNode(curfewdtest.ProcessOptions{})
-				l := w.startLoad()
-				l.more(24)
-				c.cut(c.wire(i))
-				l.more(24)
-				if c.storeIsCut {
-					w.until("the node that is cut off accepts nothing", func() error {
-						if _, err := (person{w: w, node: far}).submit("db/orders:read", brief); err == nil {
-							return errNotYet
-						}
-						return nil
-					})
-				} else {
-					w.until("the node that is cut off notices", func() error { return w.measured(far, `connector="db",kind="timeout"`) })
-				}
-				w.untilTakenOver(near)
-				w.holdAgainstTheBooks()
-				c.mend(c.wire(i))
-				w.until("the node is back", func() error {
-					_, err := person{w: w, node: far}.submit("db/orders:read", brief)
-					return err
+	for _, c := range []struct {
+		name       string
+		wire       func(island) *wire
+		cut, mend  func(*wire)
+		storeIsCut bool
+	}{
+		{"store, packets lost", func(i island) *wire { return i.store }, (*wire).drop, (*wire).heal, true},
+		{"target, packets lost", func(i island) *wire { return i.target }, (*wire).drop, (*wire).heal, false},
+		{"store, half open", func(i island) *wire { return i.store }, (*wire).hold, (*wire).letGo, true},
+		{"target, half open", func(i island) *wire { return i.target }, (*wire).hold, (*wire).letGo, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, plan{target: server, store: server.Postgres})
+			i := newIsland(t, server.Addr(), server.Addr())
+			far := w.addNode(i.options(
+				envStore+"="+strings.Replace(w.storeDSN, server.Addr(), i.store.relay.addr(), 1),
+				envTarget+"="+strings.Replace(server.AccountDSN(), server.Addr(), i.target.relay.addr(), 1)))
+			far.doer = i.node.client(t)
+			near := w.addNode(curfewdtest.ProcessOptions{})
+			l := w.startLoad()
+			l.more(24)
+			c.cut(c.wire(i))
+			l.more(24)
+			if c.storeIsCut {
+				w.until("the node that is cut off accepts nothing", func() error {
+					if _, err := (person{w: w, node: far}).submit("db/orders:read", brief); err == nil {
+						return errNotYet
+					}
+					return nil
 				})
-				l.more(24)
-				l.finish()
-				w.verdict()
+			} else {
+				w.until("the node that is cut off notices", func() error { return w.measured(far, `connector="db",kind="timeout"`) })
+			}
+			w.untilTakenOver(near)
+			w.holdAgainstTheBooks()
+			c.mend(c.wire(i))
+			w.until("the node is back", func() error {
+				_, err := person{w: w, node: far}.submit("db/orders:read", brief)
+				return err
 			})
-		}
-	})
+			l.more(24)
+			l.finish()
+			w.verdict()
+		})
+	}
 }
 
 func (w *wire) hold()  { w.relay.hold() }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api/client"
 	"github.com/curfewhq/curfew/internal/curfewdtest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 )
@@ -59,10 +60,13 @@ func (w *world) silentTransactionsEnd() {
 // untilTakenOver waits until a node has brought to its end what is there now; long access is given back.
 func (w *world) untilTakenOver(by *node) {
 	w.Helper()
-	before, err := w.listUnended(by)
-	if err != nil || len(before) == 0 {
-		w.Fatalf("%d grants are there to take over: %v", len(before), err)
-	}
+	var before []client.Grant
+	w.until("there is something to take over", func() (err error) {
+		if before, err = w.listUnended(by); err == nil && len(before) == 0 {
+			err = errNotYet
+		}
+		return err
+	})
 	var ids []access.GrantID
 	for _, g := range before {
 		ids = append(ids, access.GrantID(g.ID))

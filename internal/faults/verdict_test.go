@@ -43,10 +43,18 @@ func (w *world) verdict() {
 	}
 }
 
-// settle waits, on the last node, until nothing is pending and no grant is left.
+// settle waits, on the last node, until no grant is left and nothing is pending.
 func (w *world) settle() {
 	w.Helper()
 	last := w.nodes[len(w.nodes)-1]
+	w.takenBack(last)
+	w.until("nothing waits", func() error { return w.anyPending(last) })
+	w.takenBack(last)
+}
+
+// takenBack waits until no grant is left; what lasts long is given back.
+func (w *world) takenBack(last *node) {
+	w.Helper()
 	w.until("everything comes to its end", func() error {
 		grants, err := w.listUnended(last)
 		if err != nil {
@@ -61,7 +69,7 @@ func (w *world) settle() {
 			g := grants[len(grants)-1]
 			return fmt.Errorf("%d grants have not ended, the oldest is %s, due %s: %s", len(grants), g.State, g.Deadline, g.LastError)
 		}
-		return w.anyPending(last)
+		return nil
 	})
 }
 

@@ -59,7 +59,7 @@ func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) 
 // AcceptStore accepts the store as it is, after somebody has set it back by other means than Restore: with the tools of
 // its database, say. What follows is the same.
 func AcceptStore(ctx context.Context, c *config.Config, out io.Writer) (err error) {
-	st, err := openStore(ctx, c.Store, access.SystemClock{})
+	st, err := openStore(ctx, c.Store, Options{Clock: access.SystemClock{}})
 	if err != nil {
 		return err
 	}
