@@ -84,7 +84,8 @@ func (s *Server) recover(ctx context.Context, restores []store.Restore) error {
 		return nil
 	}
 	last, void := restores[len(restores)-1], s.opened.Load().directory.VoidTokens()
-	s.telemetry.Restored(last.At, void)
+	s.telemetry.Restored(last.At)
+	s.telemetry.VoidTokens(void)
 	if last.SettledAt.IsZero() {
 		s.log.WarnContext(ctx, "the store was restored from a backup: what was live is taken back, what waited lapses", "restored_at", last.At,
 			"taken_at", last.TakenAt, "position", last.Kept.Position)

@@ -50,6 +50,7 @@ func (s *Server) Reload(ctx context.Context, c *config.Config) error {
 	}
 	before := s.opened.Swap(next)
 	s.config = c
+	s.telemetry.VoidTokens(next.directory.VoidTokens())
 	s.runner.Sync()
 	// A call that is cut short by this is made again, through the connectors that replace these.
 	if err := before.close(); err != nil {
