@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -63,19 +64,22 @@ func (c *Connector) RevokeAll(ctx context.Context, tasks []Task) []Revocation {
 		return out
 	}
 	for batch := range slices.Chunk(tasks, MaxBatch) {
-		done, err := do(ctx, c, CallRevoke, earliestActBy(batch), func(ctx context.Context) ([]Revocation, error) {
-			done := d.RevokeBatch(ctx, batch)
-			if len(done) != len(batch) {
-				return nil, c.errorf(access.KindInternal, "answered %d of %d tasks; this is a defect of its driver", len(done), len(batch))
+		var done []Revocation
+		_, err := do(ctx, c, CallRevoke, earliestActBy(batch), func(ctx context.Context) (_ struct{}, first error) {
+			answers := d.RevokeBatch(ctx, batch)
+			if len(answers) != len(batch) {
+				return struct{}{}, c.miscounted(len(answers), len(batch))
 			}
-			for i := range done {
-				if done[i].Err != nil {
-					done[i] = Revocation{Err: c.classify(ctx, CallRevoke, done[i].Err)}
+			for i, r := range answers {
+				if r.Err != nil {
+					answers[i] = Revocation{Err: c.classify(ctx, CallRevoke, r.Err)}
+					first = cmp.Or(first, answers[i].Err)
 				}
 			}
-			return done, nil
+			done = answers
+			return struct{}{}, first // for who watches: what came of the call is what came of the first that failed
 		})
-		if err != nil {
+		if done == nil {
 			done = slices.Repeat([]Revocation{{Err: err}}, len(batch))
 		}
 		out = append(out, done...)
@@ -95,19 +99,22 @@ func (c *Connector) ObserveAll(ctx context.Context, tasks []Task) []Observation 
 		return out
 	}
 	for batch := range slices.Chunk(tasks, MaxBatch) {
-		read, err := do(ctx, c, CallObserve, time.Time{}, func(ctx context.Context) ([]Observation, error) {
-			read := d.ObserveBatch(ctx, batch)
-			if len(read) != len(batch) {
-				return nil, c.errorf(access.KindInternal, "answered %d of %d tasks; this is a defect of its driver", len(read), len(batch))
+		var read []Observation
+		_, err := do(ctx, c, CallObserve, time.Time{}, func(ctx context.Context) (_ struct{}, first error) {
+			answers := d.ObserveBatch(ctx, batch)
+			if len(answers) != len(batch) {
+				return struct{}{}, c.miscounted(len(answers), len(batch))
 			}
-			for i := range read {
-				if read[i].Err != nil {
-					read[i] = Observation{Err: c.classify(ctx, CallObserve, read[i].Err)}
+			for i, o := range answers {
+				if o.Err != nil {
+					answers[i] = Observation{Err: c.classify(ctx, CallObserve, o.Err)}
+					first = cmp.Or(first, answers[i].Err)
 				}
 			}
-			return read, nil
+			read = answers
+			return struct{}{}, first
 		})
-		if err != nil {
+		if read == nil {
 			read = slices.Repeat([]Observation{{Err: err}}, len(batch))
 		}
 		for i := range read {
@@ -118,6 +125,10 @@ func (c *Connector) ObserveAll(ctx context.Context, tasks []Task) []Observation 
 		out = append(out, read...)
 	}
 	return out
+}
+
+func (c *Connector) miscounted(answers, tasks int) error {
+	return c.errorf(access.KindInternal, "answered %d of %d tasks; this is a defect of its driver", answers, tasks)
 }
 
 // earliestActBy is the first moment after which one of the tasks must have no effect any more; zero when there is none.
