@@ -38,6 +38,7 @@ func serveChild(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet(childCommand, flag.ContinueOnError)
 	path := flags.String("config", "", "the configuration")
 	idle := flags.Bool("idle-target", false, "never find anything due, so that no target is touched")
+	seeded := flags.Bool("seeded", false, "presume that the target has what the books were seeded with")
 	limit := flags.String("limit", "", "serve the limit of HTTP and disk instead, in this folder")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -52,6 +53,9 @@ func serveChild(ctx context.Context, args []string) error {
 	o := server.Options{Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Clock: access.SystemClock{}}
 	if *idle {
 		o.WrapStore = func(s store.Store) store.Store { return idleStore{s} }
+	}
+	if *seeded {
+		o.WrapDriver = presume
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,20 +68,21 @@ func (c *caller) call(ctx context.Context, method, path string, body []byte, out
 	}
 }
 
-// gauge reads one of the server's metrics, summed up over its labels.
-func (c *caller) gauge(ctx context.Context, name string) (sum float64, err error) {
+// gauge reads one of the server's metrics, summed up over the series that have one of the labels; without labels over all.
+func (c *caller) gauge(ctx context.Context, name string, labels ...string) (sum float64, err error) {
 	var text []byte
 	if err := c.call(ctx, http.MethodGet, "/metrics", nil, &text); err != nil {
 		return 0, err
 	}
 	found := false
 	for line := range strings.Lines(string(text)) {
-		labels, ok := strings.CutPrefix(line, name+"{")
-		if !ok {
+		series, ok := strings.CutPrefix(line, name+"{")
+		wanted := len(labels) == 0 || slices.ContainsFunc(labels, func(l string) bool { return strings.Contains(series, l) })
+		if !ok || !wanted {
 			continue
 		}
 		found = true
-		v, err := strconv.ParseFloat(strings.TrimSpace(labels[strings.LastIndexByte(labels, ' ')+1:]), 64)
+		v, err := strconv.ParseFloat(strings.TrimSpace(series[strings.LastIndexByte(series, ' ')+1:]), 64)
 		if err != nil {
 			return 0, err
 		}

@@ -81,11 +81,7 @@ func measureList(ctx context.Context, s settings) (_ []figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, i.remove()) }()
-	text, err := os.ReadFile(i.config())
-	if err != nil {
-		return nil, err
-	}
-	if err := i.write("curfew.yaml", strings.ReplaceAll(string(text), "db/orders:", "db/*:")); err != nil {
+	if err := i.edit("db/orders:", "db/*:"); err != nil {
 		return nil, err
 	}
 	server, err := i.start(ctx)

@@ -16,17 +16,13 @@ import (
 
 // measureIdle is number 12, with the programs that people run.
 func measureIdle(ctx context.Context, s settings) (_ []figure, err error) {
-	i, err := install(`{type: postgres, dsn: "file:dsn", databases: [orders], permissions: {read: {roles: [r]}, write: {roles: [r]}}}`)
+	i, err := install(`{type: postgres, dsn: ` + relativeDSN + `, databases: [orders], permissions: {read: {roles: [r]}, write: {roles: [r]}}}`)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, i.remove()) }()
 	// Nothing listens there, and nothing is asked for: an idle server does not wait for its targets.
-	text, err := os.ReadFile(i.config())
-	if err != nil {
-		return nil, err
-	}
-	if err := i.write("curfew.yaml", replaceDSN(string(text), filepath.Join(i.folder, "dsn"))); err != nil {
+	if err := i.edit(relativeDSN, i.wholeDSN()); err != nil {
 		return nil, err
 	}
 	if err := i.write("dsn", "postgres://nobody:nothing@127.0.0.1:1/postgres?sslmode=disable"); err != nil {

@@ -21,6 +21,10 @@ const askers = 600
 
 func asker(n int) string { return fmt.Sprintf("asker-%d", n%askers) }
 
+// holder is one of the half of them in whose names books are seeded, and newcomer one of the others.
+func holder(n int) string   { return asker(n % (askers / 2)) }
+func newcomer(n int) string { return asker(askers/2 + n%(askers/2)) }
+
 // configText has one connector of the type that the number needs. Bob reviews, Carol administers, all others ask.
 const configText = `
 server: {listen: "127.0.0.1:0"}
@@ -67,9 +71,26 @@ func (i installation) write(name, content string) error {
 	return os.WriteFile(filepath.Join(i.folder, name), []byte(content), 0o600) //nolint:gosec // both names are ours
 }
 
+// edit changes the configuration.
+func (i installation) edit(old, now string) error {
+	text, err := os.ReadFile(i.config())
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(text), old) {
+		return fmt.Errorf("the configuration has no %q", old)
+	}
+	return i.write("curfew.yaml", strings.ReplaceAll(string(text), old, now))
+}
+
 func (i installation) config() string    { return filepath.Join(i.folder, "curfew.yaml") }
 func (i installation) storePath() string { return filepath.Join(i.folder, "curfew.db") }
 func (i installation) keyPath() string   { return filepath.Join(i.folder, "curfew.key") }
+
+// relativeDSN stands in a connector's configuration for the file dsn, until wholeDSN names it by its whole path.
+const relativeDSN = `"file:dsn"`
+
+func (i installation) wholeDSN() string { return `"file:` + filepath.Join(i.folder, "dsn") + `"` }
 
 // token is guessable: the server listens on loopback, for minutes, with nothing to protect.
 func (i installation) token(who string) string { return who + "-" + filepath.Base(i.folder) }
@@ -88,6 +109,15 @@ func (i installation) books(ctx context.Context, read func(*sqlstore.SQLite) err
 		return err
 	}
 	return errors.Join(read(s), s.Close())
+}
+
+// grants reads every grant of the books; no server may run.
+func (i installation) grants(ctx context.Context) (map[access.GrantID]access.Grant, error) {
+	all := map[access.GrantID]access.Grant{}
+	err := i.books(ctx, func(s *sqlstore.SQLite) error {
+		return eachGrant(ctx, s, func(g access.Grant) { all[g.ID] = g })
+	})
+	return all, err
 }
 
 // eachGrant visits every grant of the books.

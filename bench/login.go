@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/access"
-	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/secret"
-	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
 func measureGrantOnce(ctx context.Context, s settings) ([]figure, error) {
@@ -34,117 +31,65 @@ const limitVerifier = "SCRAM-SHA-256$%d:c2FsdHNhbHRzYWx0c2FsdA==$WG5d8oPm3OtcPnk
 
 // measureLogins is numbers 1 and 2: from the request over HTTP to the opened credential, of which one in thirty-two is
 // tried at PostgreSQL. The limit makes the same role with one statement on an open connection.
-func measureLogins(ctx context.Context, s settings, iterations int, target string) (_ []figure, err error) {
-	pg, err := localpeer.StartPostgres(ctx, localpeer.PostgresOptions{Fsync: true, Progress: os.Stderr})
+func measureLogins(ctx context.Context, s settings, iterations int, goal string) (_ []figure, err error) {
+	t, err := startTarget(ctx, s.workers, iterations)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, pg.Stop()) }()
-	i, err := installBefore(ctx, pg, iterations)
+	defer func() { err = errors.Join(err, t.stop()) }()
+	server, err := t.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, i.remove()) }()
-	pool, err := pgxpool.New(ctx, pg.SuperuserDSN("postgres")+fmt.Sprintf("&pool_max_conns=%d", s.workers))
+	l := newLogins(t.installation, server.url)
+	figures, err := l.compare(ctx, s, t, server, iterations, goal)
+	if err != nil {
+		return nil, errors.Join(err, server.kill())
+	}
+	verdict, err := l.gate(ctx, s, t, server)
 	if err != nil {
 		return nil, err
 	}
-	defer pool.Close()
-	server, err := i.start(ctx)
+	full, err := os.Stat(t.storePath())
 	if err != nil {
 		return nil, err
 	}
-	logins := newLogins(i, server.url)
-	databases := children("postgres")
+	return append(figures, verdict, single("disk until active, with its history", "B/grant", float64(full.Size())/float64(len(l.granted)))), nil
+}
+
+// compare takes turns with PostgreSQL alone, and then measures one worker alone.
+func (l *logins) compare(ctx context.Context, s settings, t *target, server *child, iterations int, goal string) ([]figure, error) {
+	databases := t.processes()
 	measured := append([]int{server.pid()}, databases...)
+	var made atomic.Int64
 	rounds, err := paired(ctx, s,
 		func(ctx context.Context, d time.Duration) (sample, error) {
-			return load(ctx, s.workers, d, measured, logins.one)
+			return load(ctx, s.workers, d, measured, l.one)
 		},
 		func(ctx context.Context, d time.Duration) (sample, error) {
-			var mu sync.Mutex
-			n := time.Now().UnixNano()
 			return load(ctx, s.workers, d, databases, func(ctx context.Context, _ int) error {
-				mu.Lock()
-				n++
-				name := fmt.Sprintf("limit_%d", n)
-				mu.Unlock()
-				_, err := pool.Exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' VALID UNTIL '2100-01-01' IN ROLE orders_read",
-					name, fmt.Sprintf(limitVerifier, iterations)))
+				_, err := t.pool.Exec(ctx, fmt.Sprintf("CREATE ROLE limit_%d LOGIN PASSWORD '%s' VALID UNTIL '2100-01-01' IN ROLE orders_read",
+					made.Add(1), fmt.Sprintf(limitVerifier, iterations)))
 				return err
 			})
 		})
 	if err != nil {
-		return nil, errors.Join(err, server.kill())
+		return nil, err
 	}
 	before := treeCPU(databases...)
-	alone, err := load(ctx, 1, s.block, measured, logins.one)
-	if err != nil {
-		return nil, errors.Join(err, server.kill())
-	}
+	alone, err := load(ctx, 1, s.block, measured, l.one)
 	ofPostgres := sample{ops: alone.ops, cpu: treeCPU(databases...) - before}
-	figures := append(compared(rounds, target),
+	return append(compared(rounds, goal),
 		single("p50 alone", "ms", milliseconds(percentile(alone.latencies, 0.5))),
-		single("CPU alone", "µs/op", alone.cost()), single("of it PostgreSQL", "µs/op", ofPostgres.cost()))
-	verdict, err := logins.gate(ctx, s, server, pool)
-	if err != nil {
-		return nil, err
-	}
-	full, err := os.Stat(i.storePath())
-	if err != nil {
-		return nil, err
-	}
-	return append(figures, verdict, single("disk until active, with its history", "B/grant", float64(full.Size())/float64(len(logins.granted)))), nil
-}
-
-// children are the processes of a name that this one started.
-func children(name string) (pids []int) {
-	for _, p := range processes() {
-		if p.parent == os.Getpid() && p.name == name {
-			pids = append(pids, p.pid)
-		}
-	}
-	return pids
-}
-
-// installBefore makes an installation before a PostgreSQL, with the account of docs/connectors/postgres.md.
-func installBefore(ctx context.Context, pg *localpeer.Postgres, iterations int) (installation, error) {
-	const password = "bench-account"
-	admin, err := pgx.Connect(ctx, pg.SuperuserDSN("postgres"))
-	if err != nil {
-		return installation{}, err
-	}
-	defer admin.Close(ctx)
-	statements := []string{
-		"CREATE DATABASE orders", "CREATE ROLE orders_read NOLOGIN", "CREATE ROLE orders_write NOLOGIN",
-		"CREATE ROLE curfew LOGIN CREATEROLE PASSWORD '" + password + "'",
-	}
-	if pg.Version() >= 16 {
-		statements = append(statements, "GRANT orders_read, orders_write TO curfew WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
-	}
-	for _, statement := range statements {
-		if _, err := admin.Exec(ctx, statement); err != nil {
-			return installation{}, err
-		}
-	}
-	i, err := install(fmt.Sprintf(`{type: postgres, dsn: "file:dsn", databases: [orders], scram_iterations: %d,
-    concurrency: 16, permissions: {read: {roles: [orders_read]}, write: {roles: [orders_write]}}}`, iterations))
-	if err != nil {
-		return i, err
-	}
-	config, err := os.ReadFile(i.config())
-	if err != nil {
-		return i, err
-	}
-	return i, errors.Join(
-		i.write("dsn", pg.DSN("postgres", "curfew", password)),
-		i.write("curfew.yaml", replaceDSN(string(config), filepath.Join(i.folder, "dsn"))))
+		single("CPU alone", "µs/op", alone.cost()), single("of it PostgreSQL", "µs/op", ofPostgres.cost())), err
 }
 
 // logins asks, opens, and tries.
 type logins struct {
 	installation installation
 	anybody      *caller
+	// duration is what is asked for.
+	duration string
 
 	mu      sync.Mutex
 	granted []access.GrantID
@@ -152,46 +97,56 @@ type logins struct {
 }
 
 func newLogins(i installation, url string) *logins {
-	return &logins{installation: i, anybody: newCaller(url, "")}
+	return &logins{installation: i, anybody: newCaller(url, ""), duration: "20m"}
 }
 
 // triedEach is one in how many credentials is tried: a log-in costs PostgreSQL a process, and is no part of the work.
 const triedEach = 32
 
 func (l *logins) one(ctx context.Context, _ int) error {
-	key, err := secret.NewRecipientKey()
-	if err != nil {
-		return err
-	}
-	ask, err := json.Marshal(map[string]any{
-		"entitlements": []string{"db/orders:read"}, "duration": "20m", "reason": "look at order 17", "recipient": key.Public(),
-	})
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	l.asked++
-	name, try := asker(l.asked), l.asked%triedEach == 0
+	n := l.asked
 	l.mu.Unlock()
+	c, err := l.take(ctx, asker(n))
+	if err != nil || n%triedEach != 0 {
+		return err
+	}
+	conn, err := logIn(ctx, c)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// take asks in somebody's name and opens the credential.
+func (l *logins) take(ctx context.Context, name string) (access.Credential, error) {
+	key, err := secret.NewRecipientKey()
+	if err != nil {
+		return access.Credential{}, err
+	}
+	ask, err := json.Marshal(map[string]any{
+		"entitlements": []string{"db/orders:read"}, "duration": l.duration, "reason": "look at order 17", "recipient": key.Public(),
+	})
+	if err != nil {
+		return access.Credential{}, err
+	}
 	who := l.anybody.as(l.installation.token(name))
 	var r answered
 	if err := who.call(ctx, http.MethodPost, "/v1/requests?wait=30s", ask, &r); err != nil {
-		return err
+		return access.Credential{}, err
 	}
 	if len(r.Grants) != 1 || r.Grants[0].State != access.GrantActive {
-		return fmt.Errorf("request %s came to %+v", r.ID, r.Grants)
+		return access.Credential{}, fmt.Errorf("request %s came to %+v", r.ID, r.Grants)
 	}
 	c, err := open(ctx, who, name, r.Grants[0].ID, key)
 	if err != nil {
-		return err
+		return access.Credential{}, err
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.granted = append(l.granted, r.Grants[0].ID)
-	l.mu.Unlock()
-	if try {
-		return tryLogin(ctx, c)
-	}
-	return nil
+	return c, nil
 }
 
 // open fetches a credential in somebody's name and opens it.
@@ -217,21 +172,23 @@ func open(ctx context.Context, who *caller, name string, id access.GrantID, key 
 	return c, json.Unmarshal(plain, &c)
 }
 
-func tryLogin(ctx context.Context, c access.Credential) error {
+// logIn opens a session with a credential.
+func logIn(ctx context.Context, c access.Credential) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(c.URI)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	config.User, config.Password = c.Username, c.Password
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return fmt.Errorf("the credential does not log in: %w", err)
+		return nil, fmt.Errorf("the credential does not log in: %w", err)
 	}
-	return conn.Close(ctx)
+	return conn, nil
 }
 
-// gate kills the server in the middle, starts it again, and compares the roles that can log in with the books.
-func (l *logins) gate(ctx context.Context, s settings, server *child, pool *pgxpool.Pool) (figure, error) {
+// gate kills the server in the middle and compares the roles with the books; then it starts it again, lets it bring to an
+// end what it had begun, and compares anew.
+func (l *logins) gate(ctx context.Context, s settings, t *target, server *child) (figure, error) {
 	killed := make(chan error, 1)
 	time.AfterFunc(s.block/2, func() { killed <- server.kill() })
 	if _, err := load(ctx, s.workers, s.block*10, nil, l.one); err == nil {
@@ -240,12 +197,29 @@ func (l *logins) gate(ctx context.Context, s settings, server *child, pool *pgxp
 	if err := <-killed; err != nil {
 		return figure{}, err
 	}
-	grants := map[access.GrantID]access.Grant{}
-	err := l.installation.books(ctx, func(books *sqlstore.SQLite) error {
-		return eachGrant(ctx, books, func(g access.Grant) { grants[g.ID] = g })
-	})
+	if err := l.holdAgainstBooks(ctx, t); err != nil {
+		return figure{}, fmt.Errorf("after kill -9: %w", err)
+	}
+	again, err := t.start(ctx)
 	if err != nil {
+		return figure{}, fmt.Errorf("starting again after kill -9: %w", err)
+	}
+	_, err = settleDown(ctx, t.installation, again, "curfew_grants", `state="scheduled"`, `state="activating"`)
+	if err = errors.Join(err, again.stop()); err != nil {
 		return figure{}, err
+	}
+	if err := l.holdAgainstBooks(ctx, t); err != nil {
+		return figure{}, fmt.Errorf("after the start that followed kill -9: %w", err)
+	}
+	return single("gate: lost or unknown after kill -9", fmt.Sprintf("of %d", len(l.granted)), 0), nil
+}
+
+// holdAgainstBooks fails when a grant that was answered for is not active in the books, or its role is not at PostgreSQL,
+// or a role is there that the books do not know. No server may run.
+func (l *logins) holdAgainstBooks(ctx context.Context, t *target) error {
+	grants, err := t.grants(ctx)
+	if err != nil {
+		return err
 	}
 	lost := 0
 	for _, id := range l.granted {
@@ -253,9 +227,8 @@ func (l *logins) gate(ctx context.Context, s settings, server *child, pool *pgxp
 			lost++
 		}
 	}
-	strays, err := strayRoles(ctx, pool, grants)
-	if err == nil && lost+strays > 0 {
-		err = fmt.Errorf("after kill -9 the books lack %d of %d grants, and %d roles are in nobody's books", lost, len(l.granted), strays)
+	if lost > 0 {
+		return fmt.Errorf("the books lack %d of %d grants", lost, len(l.granted))
 	}
-	return single("gate: lost or unknown after kill -9", fmt.Sprintf("of %d", len(l.granted)), float64(lost+strays)), err
+	return holdRolesAgainst(ctx, t.pool, grants)
 }

@@ -47,7 +47,8 @@ func numbers() []number {
 		{"2", "the same with 4,096 iterations", measureGrantSlow},
 		{"3", "request, decision, approval; no target", measurePairs},
 		{"5", "expiries at one instant, in-memory target", measureExpiries},
-		{"7", "start with N live grants, some overdue", measureStarts},
+		{"6", "a new grant while number 5 goes on", measureNewcomers},
+		{"7", "start with N live grants, some overdue; a request and the due query among them", measureStarts},
 		{"11", "a decision over 1,000 policies and 10,000 entitlements", measureDecisions},
 		{"12", "idle memory, start to ready, a curfew round trip", measureIdle},
 	}
@@ -74,37 +75,59 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "fewer and shorter rounds, and less of everything: shows that it works, and the rough figure")
 	only := flags.String("only", "", "numbers to measure, as in 3,5; all without it")
-	out := flags.String("out", filepath.Join("bench", "results.json"), "where the figures are written as JSON")
+	out := flags.String("out", filepath.Join("bench", "results.json"), "where the figures are kept as JSON; those of numbers that are not measured stay")
 	profiles := flags.String("profiles", "", "a folder for CPU profiles of the server during 3 and 5")
+	show := flags.Bool("print", false, "measure nothing: print the kept figures as Markdown")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	kept, err := readReport(*out)
+	if err != nil {
+		return err
+	}
+	if *show {
+		return kept.printMarkdown(os.Stdout)
 	}
 	s := settings{quick: *quick, block: 4 * time.Second, rounds: 7, workers: 16, profiles: *profiles, progress: progress}
 	if s.quick {
 		s.block, s.rounds = time.Second, 3
 	}
-	var wanted []string
-	if *only != "" {
-		wanted = strings.Split(*only, ",")
+	plan, err := choose(*only)
+	if err != nil {
+		return err
 	}
-	r, err := measureAll(ctx, s, wanted)
-	return errors.Join(err, r.print(os.Stdout), r.write(*out))
+	r, err := measureAll(ctx, s, plan)
+	all := r.with(kept)
+	return errors.Join(err, r.print(os.Stdout), all.write(*out))
+}
+
+// choose picks numbers from the plan by their names; no names are all numbers.
+func choose(names string) ([]number, error) {
+	if names == "" {
+		return numbers(), nil
+	}
+	var chosen []number
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(numbers(), func(n number) bool { return n.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no number %q", name)
+		}
+		chosen = append(chosen, numbers()[i])
+	}
+	return chosen, nil
 }
 
 // measureAll measures one number after the other. One that fails is reported as failed, and the others go on.
-func measureAll(ctx context.Context, s settings, wanted []string) (report, error) {
-	r := newReport(s)
+func measureAll(ctx context.Context, s settings, plan []number) (report, error) {
+	r := newReport()
 	var errs []error
-	for _, n := range numbers() {
-		if len(wanted) > 0 && !slices.Contains(wanted, n.name) {
-			continue
-		}
+	for _, n := range plan {
 		s.progress("%s: %s", n.name, n.work)
 		figures, err := n.measure(ctx, s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("number %s: %w", n.name, err))
 		}
-		r.add(n, figures)
+		r.Results = append(r.Results, newResult(n, s, figures))
 	}
 	return r, errors.Join(errs...)
 }

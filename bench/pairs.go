@@ -99,23 +99,35 @@ type answered struct {
 }
 
 func (p *pairs) one(ctx context.Context, _ int) error {
+	id, err := p.ask(ctx)
+	if err != nil {
+		return err
+	}
+	return p.approve(ctx, id)
+}
+
+// ask makes a request that waits for a review.
+func (p *pairs) ask(ctx context.Context) (access.RequestID, error) {
 	p.mu.Lock()
 	p.asked++
 	who := p.bob.as(p.installation.token(asker(p.asked)))
 	p.mu.Unlock()
 	var r answered
-	if err := who.call(ctx, http.MethodPost, "/v1/requests", askWrite, &r); err != nil {
-		return err
-	}
-	if err := p.bob.call(ctx, http.MethodPost, "/v1/requests/"+string(r.ID)+"/reviews", approve, &r); err != nil {
+	err := who.call(ctx, http.MethodPost, "/v1/requests", askWrite, &r)
+	return r.ID, err
+}
+
+func (p *pairs) approve(ctx context.Context, id access.RequestID) error {
+	var r answered
+	if err := p.bob.call(ctx, http.MethodPost, "/v1/requests/"+string(id)+"/reviews", approve, &r); err != nil {
 		return err
 	}
 	if r.State != access.RequestApproved {
-		return fmt.Errorf("request %s is %s after its review", r.ID, r.State)
+		return fmt.Errorf("request %s is %s after its review", id, r.State)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.accepted = append(p.accepted, r.ID)
+	p.accepted = append(p.accepted, id)
 	return nil
 }
 

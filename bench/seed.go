@@ -33,13 +33,26 @@ func seed(ctx context.Context, i installation, n int, deadline func(int) time.Ti
 			return err
 		}
 		w := seeder{store: s, sealer: sealer}
-		for from := 0; from < n; from += seedBatch {
-			if err := w.batch(ctx, from, min(n, from+seedBatch), deadline); err != nil {
-				return err
-			}
-		}
-		return nil
+		return w.all(ctx, n, func(tx store.Tx, k int) error { return w.grant(tx, k, deadline(k)) })
 	})
+}
+
+// all writes n things, many with a transaction.
+func (w seeder) all(ctx context.Context, n int, write func(store.Tx, int) error) error {
+	for from := 0; from < n; from += seedBatch {
+		err := w.store.Update(ctx, "seed", func(tx store.Tx) error {
+			for k := from; k < min(n, from+seedBatch); k++ {
+				if err := write(tx, k); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func openSealer(ctx context.Context, i installation, s *sqlstore.SQLite) (*secret.Sealer, error) {
@@ -58,31 +71,38 @@ func openSealer(ctx context.Context, i installation, s *sqlstore.SQLite) (*secre
 	return secret.OpenSealer(ctx, wrapper, access.DefaultTenant, wrapped)
 }
 
-func (w seeder) batch(ctx context.Context, from, to int, deadline func(int) time.Time) error {
-	return w.store.Update(ctx, "seed", func(tx store.Tx) error {
-		for n := from; n < to; n++ {
-			if err := w.grant(tx, n, deadline(n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// entitlement is what all that is seeded is about.
+func entitlement() access.Entitlement {
+	return access.Entitlement{Connector: "db", Resource: "orders", Permission: "read"}
+}
+
+// request is a request of a holder's.
+func request(tx store.Tx, n int, state access.RequestState) access.Request {
+	who := access.PrincipalID{Issuer: access.StaticIssuer, Subject: holder(n)}
+	r := access.Request{
+		ID: access.RequestID(engine.UUIDs{}.New(access.RequestPrefix)), Tenant: access.DefaultTenant, Principal: who, Person: access.PersonID(who.Subject),
+		Entitlements: []access.Entitlement{entitlement()}, Duration: time.Hour, Reason: "look at order 17",
+		State: state, CreatedAt: tx.Now(), LapsesAt: tx.Now().Add(24 * time.Hour),
+	}
+	if state != access.RequestPending {
+		r.SettledAt = tx.Now()
+	}
+	return r
+}
+
+// grantOf is a grant of the request, which has just begun.
+func grantOf(r access.Request) access.Grant {
+	return access.Grant{
+		ID: access.GrantID(engine.UUIDs{}.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal, Person: r.Person,
+		Entitlement: entitlement(), Duration: time.Hour, State: access.GrantActive, CreatedAt: r.CreatedAt, StartAt: r.CreatedAt,
+		ActivatedAt: r.CreatedAt, Attempt: 1,
+	}
 }
 
 func (w seeder) grant(tx store.Tx, n int, deadline time.Time) error {
-	entitlement := access.Entitlement{Connector: "db", Resource: "orders", Permission: "read"}
-	who := access.PrincipalID{Issuer: access.StaticIssuer, Subject: asker(n)}
-	ids := engine.UUIDs{}
-	r := access.Request{
-		ID: access.RequestID(ids.New(access.RequestPrefix)), Tenant: access.DefaultTenant, Principal: who, Person: access.PersonID(who.Subject),
-		Entitlements: []access.Entitlement{entitlement}, Duration: time.Hour, Reason: "look at order 17",
-		State: access.RequestApproved, CreatedAt: tx.Now(), SettledAt: tx.Now(),
-	}
-	g := access.Grant{
-		ID: access.GrantID(ids.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: who, Person: r.Person,
-		Entitlement: entitlement, Duration: time.Hour, State: access.GrantActive, CreatedAt: tx.Now(), StartAt: tx.Now(),
-		ActivatedAt: tx.Now(), Deadline: deadline, DueAt: deadline, Attempt: 1,
-	}
+	r := request(tx, n, access.RequestApproved)
+	g := grantOf(r)
+	g.Deadline, g.DueAt = deadline, deadline
 	sealed, err := w.plan(g)
 	if err != nil {
 		return err
@@ -96,13 +116,19 @@ func (w seeder) grant(tx store.Tx, n int, deadline time.Time) error {
 	return tx.Plans().Put(g.Tenant, g.ID, sealed)
 }
 
-// plan is one of the in-memory target, sealed where the engine looks for it.
-func (w seeder) plan(g access.Grant) ([]byte, error) {
-	account := "curfew-" + strings.ToLower(string(g.ID))
-	plain, err := json.Marshal(access.Plan{
+func seededAccount(g access.GrantID) string { return "curfew-" + strings.ToLower(string(g)) }
+
+// seededPlan is one of the in-memory target.
+func seededPlan(account string) access.Plan {
+	return access.Plan{
 		Atoms: []access.Atom{{Target: "db", Account: account, Right: "orders:read"}},
 		Body:  json.RawMessage(fmt.Sprintf(`{"account":%q}`, account)),
-	})
+	}
+}
+
+// plan is sealed where the engine looks for it.
+func (w seeder) plan(g access.Grant) ([]byte, error) {
+	plain, err := json.Marshal(seededPlan(seededAccount(g.ID)))
 	if err != nil {
 		return nil, err
 	}
