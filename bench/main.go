@@ -46,6 +46,7 @@ func numbers() []number {
 		{"1", "a grant on PostgreSQL, HTTP request to credential, 1 iteration", measureGrantOnce},
 		{"2", "the same with 4,096 iterations", measureGrantSlow},
 		{"3", "request, decision, approval; no target", measurePairs},
+		{"4", "PostgreSQL grants that end at one instant, role gone and sessions ended", measureRevocations},
 		{"5", "expiries at one instant, in-memory target", measureExpiries},
 		{"6", "a new grant while number 5 goes on", measureNewcomers},
 		{"7", "start with N live grants, some overdue; a request and the due query among them", measureStarts},
