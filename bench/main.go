@@ -79,6 +79,7 @@ func run(ctx context.Context, args []string) error {
 	only := flags.String("only", "", "numbers to measure, as in 3,5; all without it")
 	out := flags.String("out", filepath.Join("bench", "results.json"), "where the figures are kept as JSON; those of numbers that are not measured stay")
 	profiles := flags.String("profiles", "", "a folder for CPU profiles of the server during 3 and 5")
+	scale := flags.String("scale", "", "draw the cost over live grants, which is number 7, into this SVG")
 	show := flags.Bool("print", false, "measure nothing: print the kept figures as Markdown")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -88,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *show {
-		return kept.printMarkdown(os.Stdout)
+		return errors.Join(kept.printMarkdown(os.Stdout), drawScale(*scale, kept))
 	}
 	s := settings{quick: *quick, block: 4 * time.Second, rounds: 7, workers: 16, profiles: *profiles, progress: progress}
 	if s.quick {
@@ -100,7 +101,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	r, err := measureAll(ctx, s, plan)
 	all := r.with(kept)
-	return errors.Join(err, r.print(os.Stdout), all.write(*out))
+	return errors.Join(err, r.print(os.Stdout), all.write(*out), drawScale(*scale, all))
 }
 
 // choose picks numbers from the plan by their names; no names are all numbers.
