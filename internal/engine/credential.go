@@ -124,7 +124,8 @@ func (e *Engine) reissue(ctx context.Context, actor access.Principal, id access.
 	return e.issue(ctx, g, r, recipient)
 }
 
-// issue carries out a committed order for a new credential.
+// issue carries out a committed order for a new credential, unless the access is not there: an order to grant would make
+// again what somebody has removed at the target.
 func (e *Engine) issue(ctx context.Context, g access.Grant, r access.Request, recipient []byte) error {
 	conn, err := e.connector(g.Entitlement.Connector)
 	if err != nil {
@@ -136,6 +137,17 @@ func (e *Engine) issue(ctx context.Context, g access.Grant, r access.Request, re
 	}
 	order := e.order(g, r)
 	order.ActBy, order.Recipient = g.ActBy, recipient
+	presence, err := conn.Observe(ctx, order, plan)
+	if err != nil {
+		return err
+	}
+	switch presence.State() {
+	case connector.Present:
+	case connector.Absent:
+		return access.Errorf(access.KindConflict, "The access of grant %s is not at the target any more, and is not made again; ask for it anew.", g.ID)
+	default:
+		return access.Errorf(access.KindUnavailable, "It cannot be read whether the access of grant %s is still at the target, so no credential is issued yet.", g.ID)
+	}
 	out, err := conn.Grant(ctx, order, plan)
 	if err != nil {
 		return err

@@ -75,3 +75,25 @@ func TestNoCredentialBeforeOrAfter(t *testing.T) {
 		wantKind(t, err, access.KindConflict)
 	})
 }
+
+// A new credential is no way to get back what somebody has removed at the target.
+func TestNoCredentialForWhatWasRemovedAtTheTarget(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		v := ask(t, w, Alice, Read, time.Hour)
+		id := grantOf(t, w, v).ID
+		open(t, w, Alice, id, newKey(t))
+		w.Target.SetBlind(true)
+		_, err := w.Engine.Credential(t.Context(), w.Who(Alice), id, newKey(t).Public())
+		wantKind(t, err, access.KindUnavailable)
+		w.Target.SetBlind(false)
+		pass(30 * time.Second) // in which an order, had there been one, could have arrived
+		w.Target.RemoveAccount(ownAccount(t, w).Name)
+		_, err = w.Engine.Credential(t.Context(), w.Who(Alice), id, newKey(t).Public())
+		wantKind(t, err, access.KindConflict)
+		if n := len(w.Target.Accounts()); n != 1 {
+			t.Errorf("the target has %d accounts, want Curfew's own alone", n)
+		}
+		pass(10 * time.Minute)
+		wantEnded(t, grantOf(t, w, v), access.EndRemovedAtTarget)
+	})
+}
