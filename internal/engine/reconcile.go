@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -262,10 +264,16 @@ func (s *survey) unread(ctx context.Context, about thing, err error) error {
 	return nil
 }
 
+// inOrder lists the findings that are known in the order in which they were found, so that the same comparison does the
+// same in the same order.
+func (s *survey) inOrder() []access.Finding {
+	return slices.SortedFunc(maps.Values(s.known), func(a, b access.Finding) int { return cmp.Compare(a.ID, b.ID) })
+}
+
 // closeGone closes what is not there any more, whoever removed it.
 func (s *survey) closeGone(ctx context.Context) error {
-	for about, f := range s.known {
-		if s.there[about] || f.State != access.FindingOpen {
+	for _, f := range s.inOrder() {
+		if s.there[thingOf(f)] || f.State != access.FindingOpen {
 			continue
 		}
 		if err := s.goneFinding(ctx, f); err != nil {

@@ -94,9 +94,9 @@ func (s *survey) lookAgain(ctx context.Context) error {
 	}
 	var found []store.Dropped
 	// First what was found already, so that a later grant of the same right does not hide it.
-	for about, f := range s.known {
-		if f.Kind == access.FindingAfterEnd && f.State == access.FindingOpen && about.mark == "" {
-			found = append(found, store.Dropped{Grant: about.grant, Atom: about.atom})
+	for _, f := range s.inOrder() {
+		if f.Kind == access.FindingAfterEnd && f.State == access.FindingOpen && f.Mark == "" {
+			found = append(found, store.Dropped{Grant: f.Grant, Atom: f.Atom})
 		}
 	}
 	var dropped []store.Dropped

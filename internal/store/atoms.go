@@ -58,6 +58,7 @@ type Atoms interface {
 	Drop(tenant access.TenantID, grant access.GrantID) error
 	// Holders lists the grants that hold a right and have not ended, in order of their IDs.
 	Holders(lane Lane, a access.Atom) ([]access.Grant, error)
-	// Dropped lists what was dropped at or after since, latest first, at most limit.
+	// Dropped lists what was dropped at or after since, at most limit: latest first, and of the same moment in falling order of grants
+	// and rights.
 	Dropped(lane Lane, since time.Time, limit int) ([]Dropped, error)
 }

@@ -139,7 +139,10 @@ func (t atoms) Dropped(lane store.Lane, since time.Time, limit int) ([]store.Dro
 			drops = append(drops, drop{store.Dropped{Grant: access.GrantID(k.id), Atom: a}, h.dropped})
 		}
 	}
-	slices.SortStableFunc(drops, func(a, b drop) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.Grant, b.Grant)) })
+	slices.SortFunc(drops, func(a, b drop) int {
+		return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.Grant, a.Grant), cmp.Compare(b.Target, a.Target), cmp.Compare(b.Account, a.Account),
+			cmp.Compare(b.Right, a.Right))
+	})
 	var items []store.Dropped
 	for _, d := range drops[:min(len(drops), clampLimit(limit))] {
 		items = append(items, d.Dropped)

@@ -109,7 +109,7 @@ func (t atoms) Dropped(lane store.Lane, since time.Time, limit int) ([]store.Dro
 	return queryAll(t.tx, scanDropped, `
 		SELECT grant_id, target, account, native_right FROM grant_atoms
 		WHERE tenant = $1 AND connector = $2 AND dropped_at IS NOT NULL AND dropped_at >= $3
-		ORDER BY dropped_at DESC`+limitTo("$4"), lane.Tenant, lane.Connector, access.Micros(since), clampLimit(limit))
+		ORDER BY dropped_at DESC, grant_id DESC, target DESC, account DESC, native_right DESC`+limitTo("$4"), lane.Tenant, lane.Connector, access.Micros(since), clampLimit(limit))
 }
 
 func scanAtom(r row) (a store.Atom, err error) {

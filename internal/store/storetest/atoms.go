@@ -186,8 +186,8 @@ func testAtomHolders(t *testing.T, s store.Store) {
 
 	view(t, s, func(tx store.Tx) error {
 		dropped, err := tx.Atoms().Dropped(atomLane(), since, 10)
-		if err != nil || len(dropped) != 2 || dropped[0].Grant != "gr_000002" {
-			t.Errorf("dropped: %+v, %v; want both rights of gr_000002", dropped, err)
+		if err != nil || len(dropped) != 2 || dropped[0].Grant != "gr_000002" || dropped[0].Right <= dropped[1].Right {
+			t.Errorf("dropped: %+v, %v; want both rights of gr_000002, the last in order first", dropped, err)
 		}
 		later, err := tx.Atoms().Dropped(atomLane(), since.Add(time.Hour), 10)
 		if err != nil || len(later) != 0 {

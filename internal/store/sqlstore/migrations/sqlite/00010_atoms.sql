@@ -45,4 +45,4 @@ CREATE TABLE grant_atoms (
 
 CREATE INDEX grant_atoms_held ON grant_atoms (tenant, connector, target, account, native_right, grant_id)
     WHERE dropped_at IS NULL;
-CREATE INDEX grant_atoms_dropped ON grant_atoms (tenant, connector, dropped_at) WHERE dropped_at IS NOT NULL;
+CREATE INDEX grant_atoms_dropped ON grant_atoms (tenant, connector, dropped_at, grant_id, target, account, native_right) WHERE dropped_at IS NOT NULL;
