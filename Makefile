@@ -23,7 +23,7 @@ nightly: ## What is too long for make test: fuzzing, 100,000 runs of the simulat
 crash: ## Kill curfewd around every commit and every driver call of a grant's life
 	$(GO) test -count=1 -v -run '^TestCrash$$' ./internal/crash
 
-planted-bugs: ## Break ten rules of the engine in turn; the simulation must notice each
+planted-bugs: ## Break thirteen rules of the engine in turn; the simulation must notice each
 	$(GO) test -count=1 -v -tags plantedbugs -run '^TestPlantedBugs$$' ./internal/simulation
 
 lessons: ## What has gone wrong elsewhere, and the tests that keep it from going wrong here

@@ -132,10 +132,13 @@ func (e *Engine) takeAway(ctx context.Context, conn *connector.Connector, o conn
 // keptBy says what else holds the right: standing access, or another grant that is not on its way out; empty when
 // nothing does.
 func (r heldRight) keptBy() string {
-	if r.Standing {
+	if r.Standing && !planted.Active(planted.PreImageIgnored) {
 		return access.KeptByStanding
 	}
 	for _, g := range r.others {
+		if planted.Active(planted.ReferenceCountSkipped) {
+			break
+		}
 		if g.State == access.GrantActivating || g.State == access.GrantActive {
 			return string(g.ID)
 		}

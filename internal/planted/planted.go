@@ -11,7 +11,7 @@ const Variable = "CURFEW_PLANTED_BUG"
 // Bug is a rule broken.
 type Bug string
 
-// The bugs. Those of what is not built yet (the reference count and the pre-image of shared rights, orphans) come with it.
+// The bugs.
 const (
 	// EffectBeforeCommit touches the target before the plan is committed.
 	EffectBeforeCommit Bug = "effect-before-commit"
@@ -23,10 +23,16 @@ const (
 	DeadlineMovedOnRetry Bug = "deadline-moved-on-retry"
 	// LeaseNotFenced writes over what others wrote after a lease had passed.
 	LeaseNotFenced Bug = "lease-not-fenced"
+	// ReferenceCountSkipped takes a shared right away that other grants still hold.
+	ReferenceCountSkipped Bug = "reference-count-skipped"
+	// PreImageIgnored takes a shared right away that was there before any grant.
+	PreImageIgnored Bug = "pre-image-ignored"
 	// AuditOutsideTransaction writes the audit entry after the commit of its change.
 	AuditOutsideTransaction Bug = "audit-outside-transaction"
 	// AccountsForPersons lets somebody review their own request under another account.
 	AccountsForPersons Bug = "accounts-for-persons"
+	// OrphanIgnored leaves what bears our mark at the target when the books do not have its grant.
+	OrphanIgnored Bug = "orphan-ignored"
 	// LateOrderForgotten ends a grant while an order to grant may still arrive.
 	LateOrderForgotten Bug = "late-order-forgotten"
 	// CredentialKept leaves the credential in the store when the access is taken back.
@@ -38,7 +44,7 @@ const (
 // Bugs lists them all.
 func Bugs() []Bug {
 	return []Bug{
-		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced,
-		AuditOutsideTransaction, AccountsForPersons, LateOrderForgotten, CredentialKept, UndoSkipped,
+		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced, ReferenceCountSkipped,
+		PreImageIgnored, AuditOutsideTransaction, AccountsForPersons, OrphanIgnored, LateOrderForgotten, CredentialKept, UndoSkipped,
 	}
 }

@@ -57,6 +57,20 @@ func (w *World) step(n *node, queue store.Queue) {
 	})
 }
 
+// compare has a node compare the target with the books.
+func (w *World) compare(n *node) {
+	missing, changes := w.missing(&w.seen), w.owner.changes
+	w.call(n, "reconcile", "compares the target with the books", func(ctx context.Context, e *engine.Engine) error {
+		t := taskOf(ctx)
+		c, err := e.Reconcile(ctx, store.Lane{Tenant: access.DefaultTenant, Connector: connectorName})
+		w.compared = err == nil && c.Unread == 0
+		if w.compared && t.troubles == 0 && !t.refused && w.owner.changes == changes {
+			w.checkCompared(missing)
+		}
+		return err
+	})
+}
+
 func (w *World) lapse(n *node) {
 	w.call(n, "lapse", "lets requests lapse", func(ctx context.Context, e *engine.Engine) error {
 		_, err := e.Lapse(ctx)

@@ -27,6 +27,7 @@ func audited(_ *World, before, now *state) string {
 	for _, id := range sortedKeys(now.grants) {
 		want = append(want, changesOf(id, before, now)...)
 	}
+	want = append(want, findingsOpenedAndClosed(before, now)...)
 	left := append(want, freezesBegunAndLifted(before, now)...)
 	for _, e := range now.entries {
 		if !changesState(e) {
@@ -77,6 +78,21 @@ func freezesBegunAndLifted(before, now *state) (want []entry) {
 	for _, f := range before.freezes {
 		if !has(now, f) {
 			want = append(want, entry{Kind: access.EventFreezeLifted})
+		}
+	}
+	return want
+}
+
+// findingsOpenedAndClosed are the entries of findings that came, and of those that are closed.
+func findingsOpenedAndClosed(before, now *state) (want []entry) {
+	for _, id := range sortedKeys(now.findings) {
+		f, was := now.findings[id], before.findings[id].State
+		if was == "" {
+			want = append(want, entry{Kind: access.EventFindingOpened, Grant: f.Grant, To: string(access.FindingOpen)})
+			was = access.FindingOpen
+		}
+		if was != f.State {
+			want = append(want, entry{Kind: access.EventKind("finding." + string(f.State)), Grant: f.Grant, To: string(f.State)})
 		}
 	}
 	return want

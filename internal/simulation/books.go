@@ -74,6 +74,10 @@ func (b *books) Now(ctx context.Context) (time.Time, error) {
 
 // refused notes what the store said no to, and who thereby lost the race for a grant after having acted on it.
 func (w *World) refused(t *task, name store.TxName, err error) {
+	t.refused = true
+	if name == "turn" {
+		w.reached["turn of another"]++
+	}
 	w.trace.add(t.name, "is refused %s: %s", name, access.KindOf(err))
 	if (name == "activated" || name == "issued") && access.KindOf(err) == access.KindConflict && len(t.granted) > 0 {
 		w.reached["lost race"]++

@@ -33,6 +33,11 @@ func promises() []promise {
 		{"what is frozen does not begin", frozenStaysOut},
 		{"a freeze that was carried out has left nothing live", frozenIsOver},
 		{"a bundle that cannot begin as a whole is undone", undoneTogether},
+		{"what an ended grant shared is gone or kept by something", endedIsExplained},
+		{"what others have at the target stays as it is", othersStay},
+		{"what somebody removed at the target is not made again", takenStays},
+		{"access goes to the account of who asked", ownAccountOnly},
+		{"what is found to be too much is no live grant's", foundIsOver},
 	}
 }
 
@@ -56,24 +61,12 @@ func (w *World) check() {
 		w.entered[id] = true
 	}
 	w.tally(&before, &now)
+	w.learnOwner(&before, &now)
 	w.seen = now
 	for _, p := range promises() {
 		if wrong := p.holds(w, &before, &now); wrong != "" {
 			w.breaks(p.name, "%s", wrong)
 			return
-		}
-	}
-}
-
-// tally notes what became of grants.
-func (w *World) tally(before, now *state) {
-	for id, g := range now.grants {
-		was := before.grants[id]
-		if was.State != access.GrantEnded && g.State == access.GrantEnded {
-			w.reached["end: "+string(g.EndReason)]++
-		}
-		if was.Lease != "" && g.Lease != "" && was.Lease != g.Lease {
-			w.reached["lease lost"]++
 		}
 	}
 }
@@ -92,7 +85,7 @@ func (w *World) leftBehind(t *task) {
 		}
 		g := now.grants[made.grant]
 		over := g.State == access.GrantRevoking || g.State == access.GrantEnded
-		if _, there := now.accounts[g.ID]; there && over && !isAttested(g) && !w.mayStillAct(g.ID) {
+		if _, there := now.accounts[g.ID]; there && over && !isAttested(g) && w.strays[g.ID] == nil && !w.mayStillAct(g.ID) {
 			w.breaks("who loses the race undoes what it did", "%s is %s, and its access is at the target", g.ID, g.State)
 		}
 	}

@@ -24,6 +24,9 @@ type habits struct {
 	// leaves is the weight of somebody leaving the directory, or coming back; reloads that of a configuration read again, and
 	// freezes that of an administrator's panic.
 	leaves, reloads, freezes int
+	// owner is the weight of the target's owner giving or taking something there, and strays of something of ours being
+	// there that should not.
+	owner, strays int
 	// nodes is how many engines there are.
 	nodes int
 }
@@ -37,5 +40,6 @@ func drawHabits(c *choices) habits {
 		hasty: level(0, 0, 20), targetFails: level(0, 0, 0, 3, 10, 50), invalid: level(0, 1), storeFails: level(0, 0, 1, 4),
 		answerLost: level(0, 0, 2, 6), lateCommit: level(0, 0, 0, 3), crash: level(0, 0, 2, 5), weather: level(0, 0, 3, 8), clocks: level(0, 0, 3), leaves: level(0, 1),
 		reloads: level(0, 0, 1), freezes: level(0, 0, 0, 1, 3),
+		owner: level(0, 0, 2, 6), strays: level(0, 0, 1, 3),
 	}
 }

@@ -88,14 +88,17 @@ func oneGrantEach(_ *World, _, now *state) string {
 }
 
 // planned: the undo is written before the do.
-func planned(_ *World, _, now *state) string {
+func planned(w *World, _, now *state) string {
 	for _, id := range sortedKeys(now.accounts) {
+		if w.strays[id] != nil {
+			continue
+		}
 		g, there := now.grants[id]
 		if !there || g.ActivatedAt.IsZero() || !now.planned[id] {
 			return fmt.Sprintf("the account %s is at the target; its grant %q is %q, with a plan: %t", now.accounts[id].Name, id, g.State, now.planned[id])
 		}
 	}
-	return ""
+	return rightsHeld(w, now)
 }
 
 func statesFollow(_ *World, before, now *state) string {
@@ -136,11 +139,11 @@ func deadlineStays(_ *World, before, now *state) string {
 	})
 }
 
-func nativeExpiry(_ *World, _, now *state) string {
+func nativeExpiry(w *World, _, now *state) string {
 	for _, id := range sortedKeys(now.accounts) {
 		a, g := now.accounts[id], now.grants[id]
 		late := a.Expiry.After(g.Deadline) && a.Expiry.After(g.ExtendTo)
-		if !isAttested(g) && (a.Expiry.IsZero() || late) {
+		if !isAttested(g) && w.strays[id] == nil && (a.Expiry.IsZero() || late) {
 			return fmt.Sprintf("the account of %s expires at %s, and its deadline is %s", id, a.Expiry, g.Deadline)
 		}
 	}
@@ -153,11 +156,19 @@ func credentialGone(_ *World, _, now *state) string {
 	})
 }
 
-// liveStays: nobody but the engine takes access away here, and the engine does so only in revoking.
-func liveStays(_ *World, _, now *state) string {
+// liveStays: but for the owner nobody takes access away, other than the engine in revoking.
+func liveStays(w *World, _, now *state) string {
 	return each(now, func(g access.Grant) string {
+		if g.State != access.GrantActive {
+			return ""
+		}
+		for _, r := range w.rightsOf(g) {
+			if _, there := now.members[r]; !there && !w.owner.missing[r] {
+				return fmt.Sprintf("%s is active, and %s is not at the target", g.ID, r)
+			}
+		}
 		_, there := now.accounts[g.ID]
-		return wrongf(g.State == access.GrantActive && !there, "%s is active, and its access is not at the target", g.ID)
+		return wrongf(!w.shared() && !there && !w.owner.robbed[g.ID], "%s is active, and its access is not at the target", g.ID)
 	})
 }
 
@@ -168,7 +179,7 @@ func endedIsGone(w *World, before, now *state) string {
 		if g.State != access.GrantEnded || isAttested(g) {
 			return ""
 		}
-		if _, there := now.accounts[g.ID]; there {
+		if _, there := now.accounts[g.ID]; there && w.strays[g.ID] == nil {
 			return fmt.Sprintf("%s has ended, and its access is at the target", g.ID)
 		}
 		if w.mayStillAct(g.ID) {

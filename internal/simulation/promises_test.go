@@ -40,13 +40,32 @@ func kept(w *World) (before, now state) {
 		sealed:    map[access.GrantID]bool{g.ID: true},
 		entries:   []entry{{access.EventGrantActive, r.ID, g.ID, string(access.GrantActivating), string(access.GrantActive)}},
 		accounts:  map[access.GrantID]memory.Account{g.ID: {Expiry: g.Deadline}},
+		others:    map[string]memory.Account{"guest": {Name: "guest"}},
+		members:   map[right]access.Mark{},
+		findings:  map[access.FindingID]access.Finding{},
 	}
+	w.owner.accounts["guest"] = now.others["guest"]
 	g.State = access.GrantActivating
 	before = now
 	before.grants = map[access.GrantID]access.Grant{g.ID: g}
 	w.accepted = []access.RequestID{r.ID}
 	return before, now
 }
+
+// share makes the grant one of memberships, beside another's.
+func share(w *World, now *state) {
+	w.shape = connector.BareRight
+	clear(now.accounts)
+	clear(now.sealed)
+	alter(now.grants, theGrant, func(g *access.Grant) { g.Account = g.Principal.Subject })
+	for _, r := range w.rightsOf(now.grants[theGrant]) {
+		now.members[r] = ""
+	}
+	w.owner.members[bobReads], now.members[bobReads] = "", ""
+}
+
+// bobReads is a membership that has nothing to do with Curfew.
+var bobReads = right{enginetest.Bob, "orders:read"}
 
 // end ends the grant as it should be.
 func end(before, now *state) {
@@ -58,6 +77,11 @@ func end(before, now *state) {
 	now.entries = []entry{{access.EventGrantEnded, theRequest, theGrant, string(access.GrantRevoking), string(access.GrantEnded)}}
 	clear(now.accounts)
 	clear(now.sealed)
+	for r := range now.members {
+		if r != bobReads {
+			delete(now.members, r)
+		}
+	}
 }
 
 // extended has the grant's deadline moved from ten minutes to so long from its start, as was promised.
@@ -107,6 +131,21 @@ func breaches() map[string][]func(w *World, before, now *state) {
 	ended := func(f breach) breach {
 		return func(w *World, before, now *state) { end(before, now); f(w, before, now) }
 	}
+	shared := func(f breach) breach {
+		return func(w *World, before, now *state) { share(w, now); f(w, before, now) }
+	}
+	stays := func(by string) breach {
+		return shared(ended(func(w *World, _, now *state) {
+			alter(now.grants, theGrant, func(g *access.Grant) { g.KeptBy = by })
+			now.members[w.rightsOf(now.grants[theGrant])[0]] = ""
+		}))
+	}
+	finds := func(kind access.FindingKind) breach {
+		return func(_ *World, before, now *state) {
+			before.findings = nil
+			now.findings["fd_1"] = access.Finding{ID: "fd_1", Kind: kind, Grant: theGrant}
+		}
+	}
 	return map[string][]breach{
 		"what was accepted is not lost": {
 			func(w *World, _, _ *state) { w.accepted = append(w.accepted, "req_2") },
@@ -134,6 +173,10 @@ func breaches() map[string][]func(w *World, before, now *state) {
 			func(_ *World, _, now *state) { clear(now.planned) },
 			func(_ *World, _, now *state) { now.accounts["gr_2"] = memory.Account{} },
 			grant(func(g *access.Grant) { g.ActivatedAt = time.Time{} }),
+			shared(func(_ *World, _, now *state) { clear(now.planned) }),
+			shared(func(_ *World, _, now *state) { now.members[right{enginetest.Bob, "orders:drop"}] = "" }),
+			shared(grant(func(g *access.Grant) { g.State = access.GrantScheduled })),
+			stays(""),
 		},
 		"states follow the table": {
 			func(_ *World, before, _ *state) {
@@ -148,6 +191,7 @@ func breaches() map[string][]func(w *World, before, now *state) {
 			func(_ *World, _, now *state) { now.entries = nil },
 			func(_ *World, _, now *state) { now.entries = append(now.entries, now.entries[0]) },
 			func(_ *World, _, now *state) { now.entries[0].From = string(access.GrantScheduled) },
+			finds(access.FindingForeign),
 		},
 		"the deadline moves as was promised, and not else": {
 			grant(func(g *access.Grant) { g.Deadline = g.Deadline.Add(-time.Second) }),
@@ -216,7 +260,26 @@ func breaches() map[string][]func(w *World, before, now *state) {
 		},
 		"what is live stays": {
 			func(_ *World, _, now *state) { clear(now.accounts) },
+			shared(func(_ *World, _, now *state) { delete(now.members, right{enginetest.Alice, "orders:write"}) }),
 		},
+		"what an ended grant shared is gone or kept by something": {stays(""), stays("gr_2"), stays(string(theGrant)), stays(access.KeptByStanding)},
+		"what others have at the target stays as it is": {
+			func(_ *World, _, now *state) { clear(now.others) },
+			func(_ *World, _, now *state) { alter(now.others, "guest", func(a *memory.Account) { a.Mark = "ours" }) },
+			func(_ *World, _, now *state) { now.others["nobody's"] = memory.Account{} },
+			shared(func(_ *World, _, now *state) { delete(now.members, bobReads) }),
+			shared(func(_ *World, _, now *state) { now.members[bobReads] = "ours" }),
+		},
+		"what somebody removed at the target is not made again": {
+			func(w *World, _, _ *state) { w.owner.final[theGrant] = true },
+			grant(func(g *access.Grant) { g.EndReason = access.EndRemovedAtTarget }),
+			shared(grant(func(g *access.Grant) { g.EndReason = access.EndRemovedAtTarget })),
+		},
+		"access goes to the account of who asked": {
+			shared(grant(func(g *access.Grant) { g.Account = enginetest.Bob })),
+			shared(grant(func(g *access.Grant) { g.Principal = id(enginetest.AliceAgent) })),
+		},
+		"what is found to be too much is no live grant's": {finds(access.FindingOrphan), finds(access.FindingAfterEnd)},
 		"ended is gone, read back, and final": {
 			ended(func(_ *World, _, now *state) { now.accounts[theGrant] = memory.Account{} }),
 			ended(func(w *World, _, _ *state) {
@@ -256,14 +319,19 @@ func TestPromisesCanBeBroken(t *testing.T) {
 			return newWorld(setup, replayed(nil), func(c *clock) store.Store { return memstore.New(c) })
 		}
 		for _, p := range promises() {
-			w := fresh()
-			before, now := kept(w)
-			if wrong := p.holds(w, &before, &now); wrong != "" {
-				t.Errorf("%q is broken by a grant that was made active: %s", p.name, wrong)
-			}
-			end(&before, &now)
-			if wrong := p.holds(w, &before, &now); wrong != "" {
-				t.Errorf("%q is broken by a grant that has ended: %s", p.name, wrong)
+			for _, sharing := range []bool{false, true} {
+				w := fresh()
+				before, now := kept(w)
+				if sharing {
+					share(w, &now)
+				}
+				if wrong := p.holds(w, &before, &now); wrong != "" {
+					t.Errorf("%q is broken by a grant that was made active (sharing: %t): %s", p.name, sharing, wrong)
+				}
+				end(&before, &now)
+				if wrong := p.holds(w, &before, &now); wrong != "" {
+					t.Errorf("%q is broken by a grant that has ended (sharing: %t): %s", p.name, sharing, wrong)
+				}
 			}
 			ways := breaches()[p.name]
 			if len(ways) == 0 {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -67,6 +68,10 @@ func (w *World) turn() {
 	unended := count(w.seen.grants, isUnended)
 	live := count(w.seen.grants, func(g access.Grant) bool { return g.State.Live() })
 	active := count(w.seen.grants, isActive)
+	crowd, issuing := 7, 6
+	if w.shared() {
+		crowd, issuing = 4, 0 // grants that share rights shall meet, and nobody needs a credential
+	}
 	due := func(queue store.Queue) int { return flag(count(w.seen.grants, w.isDueIn(queue)) > 0) }
 	acts := []struct {
 		weight int
@@ -76,11 +81,11 @@ func (w *World) turn() {
 		{30 * runnable, w.goOn},
 		{1 + 30*due(store.QueueLive), func() { w.step(n, store.QueueLive) }},
 		{1 + 30*due(store.QueueNew), func() { w.step(n, store.QueueNew) }},
-		{max(0, 20-7*(pending+unended)), func() { w.submit(n) }},
+		{max(0, 20-crowd*(pending+unended)), func() { w.submit(n) }},
 		{10 * flag(pending > 0), func() { w.review(n) }},
 		{flag(pending > 0), func() { w.withdraw(n) }},
 		{flag(live > 0) + 4*flag(active > 0), func() { w.giveBack(n) }},
-		{6 * flag(active > 0), func() { w.fetch(n) }},
+		{issuing * flag(active > 0), func() { w.fetch(n) }},
 		{4 * flag(active > 0), func() { w.extend(n) }},
 		{w.habits.freezes, func() { w.freeze(n) }},
 		{8 * flag(len(w.seen.freezes) > 0), func() { w.unfreeze(n) }},
@@ -90,11 +95,15 @@ func (w *World) turn() {
 		{1, func() { w.reconsider(n) }},
 		{1, func() { w.lapse(n) }},
 		{6, func() { w.sequence(n) }},
+		{2, func() { w.compare(n) }},
 		{8 + 40*(waiting-runnable), w.wait},
 		{w.habits.weather, w.changeWeather},
 		{w.habits.crash, func() { w.crash(n) }},
 		{w.habits.clocks, func() { w.jump(n) }},
 		{w.habits.leaves, w.leave},
+		{w.habits.owner, w.tend},
+		{w.habits.strays, w.putBack},
+		{w.habits.strays * flag(w.shape != connector.BareRight), w.forget},
 	}
 	weights := make([]int, len(acts))
 	for i, a := range acts {

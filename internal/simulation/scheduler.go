@@ -33,6 +33,8 @@ type task struct {
 
 	// troubles counts the accidents that this task has met with.
 	troubles int
+	// refused: the store has said no to it.
+	refused bool
 	// granted is the access that it has made at the target.
 	granted []*granted
 }
@@ -69,6 +71,12 @@ func (s *scheduler) start(name string, n *node, run func(context.Context)) {
 // await waits for the baton. A task that was killed goes no further.
 func (t *task) await() {
 	<-t.turn
+	t.stopIfKilled()
+}
+
+// stopIfKilled ends a task that was killed. What it has deferred runs all the same, and stops here: the dead end nothing
+// that they have begun.
+func (t *task) stopIfKilled() {
 	if t.killed {
 		runtime.Goexit()
 	}

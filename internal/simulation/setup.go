@@ -10,17 +10,19 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
-	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
-// connectorName is the one connector; callTimeout bounds its calls, and half of a lease.
+// connectorName is the one connector, to the one target, and installation is this one; callTimeout bounds its calls, and half of a lease.
 const (
 	connectorName = "orders-db"
+	targetName    = "memory"
+	installation  = "simulation"
 	callTimeout   = 5 * time.Second
 )
 
@@ -30,6 +32,10 @@ type Setup struct {
 	directory *directory.Directory
 	sealer    *secret.Sealer
 	keys      []*secret.RecipientKey
+	account   *policy.AccountRule
+	// groups are what each permission stands for where there are groups; groupNames lists them.
+	groups     map[string][]string
+	groupNames []string
 }
 
 // NewSetup compiles the policies and makes the keys.
@@ -49,7 +55,11 @@ func NewSetup() (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Setup{policies: set, directory: dir, sealer: sealer}
+	rule, err := policy.CompileAccountRule(accountRule)
+	if err != nil {
+		return nil, err
+	}
+	s := &Setup{policies: set, directory: dir, sealer: sealer, account: rule, groups: groups(), groupNames: groupNames()}
 	for i := range 2 {
 		// A scalar that is the same every time, so that fingerprints of the key are as well.
 		seed := sha256.Sum256(fmt.Appendf(nil, "recipient %d", i))
@@ -105,19 +115,29 @@ func (n *node) Now() time.Time {
 // boot starts a node: whatever one before it had in memory is gone.
 func (w *World) boot(n *node) {
 	w.trace.add(n.name, "starts")
-	conn := connector.New(&wire{Driver: w.target.Driver(n), world: w}, connector.Options{
-		Name: connectorName, Type: memory.Type(), Timeout: callTimeout, Clock: n,
+	n.rules = w.rulesOver(&wire{Driver: w.driver(n), world: w}, n)
+	n.engine = w.engineOn(&books{Store: w.books, world: w}, n.rules)
+}
+
+// rulesOver are the configuration of this installation, with a way to the target.
+func (w *World) rulesOver(way connector.Driver, clock access.Clock) engine.Rules {
+	conn := connector.New(way, connector.Options{
+		Name: connectorName, Type: w.connectorType(), Timeout: callTimeout, Clock: clock, Account: w.setup.account,
 	})
-	n.rules = engine.Rules{
+	return engine.Rules{
 		Directory: w.people, Policies: w.setup.policies,
 		Connectors: map[access.ConnectorName]*connector.Connector{connectorName: conn},
 		Bundles: map[string]access.Bundle{"incident": {UndoPartial: true, Entitlements: []access.Entitlement{
 			enginetest.Entitlement(enginetest.Read), enginetest.Entitlement(enginetest.Write),
 		}}},
 	}
-	n.engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: "simulation", Store: &books{Store: w.books, world: w}, Sealer: w.setup.sealer,
-		Rules: n.rules, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
+}
+
+// engineOn makes an engine of this installation on some books.
+func (w *World) engineOn(books store.Store, rules engine.Rules) *engine.Engine {
+	return engine.New(engine.Config{
+		Tenant: access.DefaultTenant, Installation: installation, Store: books, Sealer: w.setup.sealer,
+		Rules: rules, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
 	})
 }
 

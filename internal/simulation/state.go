@@ -30,8 +30,12 @@ type state struct {
 	// freezes are those in force, and attestations are by grant.
 	freezes      []access.Freeze
 	attestations map[access.GrantID][]access.Attestation
-	// accounts are what Curfew made at the target, by the grant that their mark names.
+	findings     map[access.FindingID]access.Finding
+	// accounts are what Curfew made at the target, by the grant that their mark names, and others what it did not make.
 	accounts map[access.GrantID]memory.Account
+	others   map[string]memory.Account
+	// members are the memberships at the target, whoever gave them, with their marks.
+	members map[right]access.Mark
 }
 
 // entry is what the promises want to know of an audit entry. Its commitments are the business of package audit.
@@ -52,7 +56,8 @@ func (w *World) look() (state, error) {
 		requests: map[access.RequestID]access.Request{}, grants: map[access.GrantID]access.Grant{},
 		reviews: map[access.RequestID][]access.Review{}, decisions: map[access.RequestID]int{},
 		planned: map[access.GrantID]bool{}, sealed: map[access.GrantID]bool{}, position: w.seen.position,
-		accounts: map[access.GrantID]memory.Account{}, attestations: map[access.GrantID][]access.Attestation{},
+		accounts: map[access.GrantID]memory.Account{}, others: map[string]memory.Account{}, members: map[right]access.Mark{},
+		findings: map[access.FindingID]access.Finding{}, attestations: map[access.GrantID][]access.Attestation{},
 	}
 	err := w.books.View(context.Background(), func(tx store.Tx) error {
 		s.now = tx.Now()
@@ -62,14 +67,36 @@ func (w *World) look() (state, error) {
 		if err := s.readGrants(tx); err != nil {
 			return err
 		}
+		if err := s.readFindings(tx); err != nil {
+			return err
+		}
 		return s.readEntries(tx, w.entered)
 	})
+	w.readTarget(&s)
+	return s, err
+}
+
+// readTarget reads what is there. What the owner has not put there, Curfew has.
+func (w *World) readTarget(s *state) {
 	for _, a := range w.target.Accounts() {
-		if a.Mark != "" {
+		switch _, theirs := w.owner.accounts[a.Name]; {
+		case theirs || a.Mark == "" && a.Name != memory.OwnAccount:
+			s.others[a.Name] = a
+		case a.Name != memory.OwnAccount:
 			s.accounts[grantOf(a.Mark)] = a
 		}
 	}
-	return s, err
+	for _, m := range w.target.Members() {
+		s.members[right{m.Account, m.Group}] = m.Mark
+	}
+}
+
+func (s *state) readFindings(tx store.Tx) error {
+	findings, _, err := tx.Findings().List(access.DefaultTenant, store.FindingFilter{}, store.Page{Limit: maxRows})
+	for _, f := range findings {
+		s.findings[f.ID] = f
+	}
+	return err
 }
 
 func (s *state) readRequests(tx store.Tx) error {

@@ -109,9 +109,17 @@ func send[T any](
 ) (T, error) {
 	t := taskOf(ctx)
 	w.moment(t, "calls %s for %s, attempt %d", call, o.Grant, o.Attempt)
+	if call == connector.CallPrepare { // the others may carry the mark of whom a shared right was made for
+		w.marks[o.Grant] = o.Mark
+	}
 	var answer, none T
 	var err error
-	run := func(ctx context.Context) { answer, err = carryOut(ctx) }
+	run := func(ctx context.Context) {
+		if call == connector.CallRevoke {
+			w.strayRevoked(o)
+		}
+		answer, err = carryOut(ctx)
+	}
 	if w.choose.chance(w.habits.detached) {
 		// What befalls the caller comes before what the target says, which may say it later.
 		switch befell := w.sendAway(ctx, t, call, o, run); {
@@ -198,7 +206,7 @@ func (w *World) atTarget(ctx context.Context, call connector.Call, m memory.Mome
 	if w.targetDown && !away {
 		return w.trouble(t, "target does not answer", access.Errorf(access.KindUnavailable, "The target does not answer."))
 	}
-	if call == connector.CallCheck || call == connector.CallDiscover || call == connector.CallList {
+	if call == connector.CallCheck || call == connector.CallDiscover {
 		return nil
 	}
 	if m != memory.BeforeEffect {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -25,12 +26,17 @@ type World struct {
 	storeClock *clock
 	storeDown  bool
 
+	shape       connector.Provenance
 	target      *memory.Target
 	targetClock *clock
 	targetDown  bool
 	blind       bool
 	locked      bool
 	underWay    []*order
+	// marks are those that orders have carried, and strays what bears one without a live grant.
+	marks  map[access.GrantID]access.Mark
+	strays map[access.GrantID]*stray
+	owner  owner
 
 	nodes    []*node
 	people   *people
@@ -42,6 +48,8 @@ type World struct {
 	entered map[access.EventID]bool
 	changed bool
 	broken  *Broken
+	// compared: the last comparison has read everything.
+	compared bool
 	// reached counts what happened, so that a simulation that no longer gets anywhere is noticed.
 	reached map[string]int
 }
@@ -60,18 +68,21 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 	w := &World{
 		setup: setup, choose: c, ids: &counter{}, random: salts(), storeClock: &clock{}, targetClock: &clock{},
 		people: &people{Directory: setup.directory, missing: map[access.PrincipalID]bool{}}, reached: map[string]int{},
-		entered: map[access.EventID]bool{},
+		entered: map[access.EventID]bool{}, marks: map[access.GrantID]access.Mark{}, strays: map[access.GrantID]*stray{}, owner: newOwner(),
 	}
 	w.trace.begin = time.Now()
 	w.sched = scheduler{baton: make(chan struct{}), panicked: func(t *task, value any, stack []byte) {
 		w.breaks("nothing panics", "%s: %v\n%s", t.name, value, stack)
 	}}
 	w.books = open(w.storeClock)
-	w.target = memory.NewTarget(memory.Options{
-		Clock: w.targetClock, Random: w.random, Pass: w.atTarget,
-		Resources: []access.Resource{{Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"}}},
-	})
+	w.shape = drawShape(c)
+	w.reached["shape: "+string(w.shape)]++
+	w.trace.add("target", "gives rights that are %s", w.shape)
+	w.openTarget()
 	w.habits = drawHabits(c)
+	if w.habits.owner > 0 {
+		w.endow()
+	}
 	for i := range w.habits.nodes {
 		n := &node{name: fmt.Sprintf("node-%d", i+1), world: w}
 		w.nodes = append(w.nodes, n)
@@ -82,6 +93,7 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 
 // moment is a point that a task passes: it is noted, the promises are checked, and the task may be held up.
 func (w *World) moment(t *task, format string, args ...any) {
+	t.stopIfKilled()
 	w.trace.add(t.name, format, args...)
 	w.pause(t)
 }
