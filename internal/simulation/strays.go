@@ -83,7 +83,7 @@ func (w *World) addStray(id access.GrantID, s *stray) {
 // is restored. Where rights bear no mark they are the owner's own from then on.
 func (w *World) putBack() {
 	g, ok := pickOf(w.choose, w.seen.grants, func(g access.Grant) bool {
-		return g.State == access.GrantEnded && !g.ActivatedAt.IsZero() && w.strays[g.ID] == nil
+		return g.State == access.GrantEnded && !isAttested(g) && !g.ActivatedAt.IsZero() && w.strays[g.ID] == nil
 	})
 	if !ok {
 		return
