@@ -150,9 +150,16 @@ func testBackupUnderLoad(t *testing.T, at place) {
 	ctx, stop := context.WithCancel(t.Context())
 	var writers sync.WaitGroup
 	written := make(chan struct{}, 1)
+	// allowed bounds what is written in the time of one backup.
+	allowed := make(chan struct{}, 1000)
 	for w := range 4 {
 		writers.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
+			for n := 0; ; n++ {
+				select {
+				case <-allowed:
+				case <-ctx.Done():
+					return
+				}
 				err := s.Update(t.Context(), "two", func(tx store.Tx) error {
 					id := fmt.Sprintf("%d-%06d", w, n)
 					if err := tx.Policies().Put("acme", id, []byte(id)); err != nil {
@@ -173,6 +180,9 @@ func testBackupUnderLoad(t *testing.T, at place) {
 	}
 	last := 0
 	for i := range 5 {
+		for len(allowed) < cap(allowed) {
+			allowed <- struct{}{}
+		}
 		<-written
 		<-written
 		to := filepath.Join(t.TempDir(), fmt.Sprintf("backup-%d", i))

@@ -12,11 +12,12 @@ import (
 	"strings"
 )
 
-// Bounds of one INSERT of a copy: what is held in memory, and what databases take as parameters (SQLite 32,766).
+// Bounds of one INSERT of a copy: what is held in memory, and the parameters, of which SQLite looks for each by its name
+// among those before it.
 const (
 	copyRows       = 500
 	copyBytes      = 4 << 20
-	copyParameters = 30_000
+	copyParameters = 1_000
 )
 
 // Copied is told while a table is copied, how many rows of it there are so far, and once more when it is done.
