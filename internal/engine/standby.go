@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ const (
 type standby struct {
 	mu     sync.Mutex
 	atHand map[access.GrantID]*handy
+	// kept is what keep was told while the store is read, which what was read may not know; nil is one that is not to be
+	// at hand.
+	kept map[access.GrantID]*handy
 	// said is what the store's clock said when this machine's monotonic clock stood at heard.
 	said, heard time.Time
 	// unsettled are removals that the store has not been told of. loaded says that those of an earlier process are among
@@ -62,9 +66,37 @@ func (s *standby) keep(g access.Grant, plan access.Plan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.atHand, g.ID)
+	var h *handy
 	if len(s.atHand) < standbyLimit && g.Deadline.Before(s.clock().Add(standbyAhead)) {
-		s.atHand[g.ID] = &handy{grant: g, plan: plan}
+		h = &handy{grant: g, plan: plan}
+		s.atHand[g.ID] = h
 	}
+	if s.kept != nil {
+		s.kept[g.ID] = h
+	}
+}
+
+// refresh puts what read finds in the store at hand, and what keep was told meanwhile.
+func (s *standby) refresh(said time.Time, read func() (map[access.GrantID]*handy, error)) error {
+	s.mu.Lock()
+	s.said, s.heard, s.kept = said, time.Now(), map[access.GrantID]*handy{}
+	s.mu.Unlock()
+	soon, err := read()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.kept
+	s.kept = nil
+	if err != nil {
+		return err
+	}
+	for id, h := range kept {
+		delete(soon, id)
+		if h != nil {
+			soon[id] = h
+		}
+	}
+	s.atHand = soon
+	return nil
 }
 
 // due lists what is at hand behind a connector, is over, and is in nobody's hands.
@@ -105,50 +137,57 @@ func (e *Engine) keepAtHand(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	heard := time.Now()
-	soon := map[access.GrantID]*handy{}
-	for name := range e.rules.Load().Connectors {
-		if e.shares(name) {
-			continue // who else holds a right, and whose turn it is, only the store knows
-		}
-		if err := e.readUpcoming(ctx, name, said.Add(standbyAhead), soon); err != nil {
-			return err
-		}
-	}
-	s := e.standby
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.said, s.heard, s.atHand = said, heard, soon
-	return nil
+	return e.standby.refresh(said, func() (map[access.GrantID]*handy, error) { return e.upcoming(ctx, said.Add(standbyAhead)) })
 }
 
-// readUpcoming adds the grants of a connector that are due before until, with their plans.
-func (e *Engine) readUpcoming(ctx context.Context, name access.ConnectorName, until time.Time, soon map[access.GrantID]*handy) error {
-	lane := store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: store.QueueLive}
-	var from store.Due
-	for len(soon) < standbyLimit {
-		var page []access.Grant
-		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-			page, err = tx.Grants().Upcoming(lane, from, until, standbyPage)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, g := range page {
-			from = store.Due{At: g.DueAt, ID: g.ID}
-			if g.State == access.GrantEnded {
-				continue // only something to tidy is left
-			}
-			if soon[g.ID], err = e.handy(ctx, g); err != nil {
-				return err
-			}
-		}
-		if len(page) < standbyPage {
-			return nil
+// upcoming reads what is due before until. The connectors take turns, so that none uses up the limit of all.
+func (e *Engine) upcoming(ctx context.Context, until time.Time) (map[access.GrantID]*handy, error) {
+	soon := map[access.GrantID]*handy{}
+	var lists []*upcomingGrants
+	for name := range e.rules.Load().Connectors {
+		if !e.shares(name) { // who else holds a right, and whose turn it is, only the store knows
+			lists = append(lists, &upcomingGrants{lane: store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: store.QueueLive}, until: until})
 		}
 	}
-	return nil
+	for len(lists) > 0 && len(soon) < standbyLimit {
+		for _, list := range lists {
+			page, err := list.next(ctx, e.cfg.Store)
+			if err != nil {
+				return nil, err
+			}
+			for _, g := range page {
+				if soon[g.ID], err = e.handy(ctx, g); err != nil {
+					return nil, err
+				}
+			}
+		}
+		lists = slices.DeleteFunc(lists, func(l *upcomingGrants) bool { return l.done })
+	}
+	return soon, nil
+}
+
+// upcomingGrants lists the live grants of a lane that are due before until, page by page.
+type upcomingGrants struct {
+	lane  store.Lane
+	until time.Time
+	from  store.Due
+	done  bool
+}
+
+func (u *upcomingGrants) next(ctx context.Context, s store.Store) (live []access.Grant, err error) {
+	err = s.View(ctx, func(tx store.Tx) (err error) {
+		live, err = tx.Grants().Upcoming(u.lane, u.from, u.until, standbyPage)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if u.done = len(live) < standbyPage; !u.done {
+		last := live[len(live)-1]
+		u.from = store.Due{At: last.DueAt, ID: last.ID}
+	}
+	// Of an ended one, only something to tidy is left.
+	return slices.DeleteFunc(live, func(g access.Grant) bool { return g.State == access.GrantEnded }), nil
 }
 
 // handy is the grant with its plan, which is not read again while it is at hand.
