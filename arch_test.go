@@ -24,6 +24,7 @@ var floors = []struct {
 	{0, "internal/access"},
 	{0, "internal/nearmiss"},
 	{0, "internal/planted"},
+	{0, "internal/syncbuf"},
 	{1, "internal/policy"},
 	{1, "internal/audit"},
 	{1, "internal/secret"},
@@ -66,6 +67,7 @@ var onlyThese = map[string][]string{
 	"internal/access":   {},
 	"internal/nearmiss": {},
 	"internal/planted":  {},
+	"internal/syncbuf":  {},
 	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/secret"},
 }
 

@@ -11,13 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 func ring(t *testing.T) *keyring {
@@ -209,25 +209,13 @@ func TestInterruptedWaitingSaysThatTheRequestStays(t *testing.T) {
 	}
 }
 
-// shared is a terminal that two goroutines look at.
-type shared struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
 func TestProgressOnATerminalLeavesNothing(t *testing.T) {
-	terminal := &shared{}
+	terminal := &syncbuf.Buffer{}
 	show := &progress{out: terminal, quit: make(chan struct{})}
 	show.set("waiting for \x1b[31mred\n" + strings.Repeat("x", 200))
 	show.done.Go(show.animate)
 	show.stop()
-	got := terminal.b.String()
+	got := terminal.String()
 	if !strings.HasPrefix(got, clearLine+`waiting for \x1b[31mred\nxxx`) || !strings.HasSuffix(got, clearLine) {
 		t.Errorf("%q", got)
 	}

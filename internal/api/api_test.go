@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,12 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // server is the API over a company of its own.
@@ -23,31 +22,13 @@ type server struct {
 	*enginetest.World
 	t     testing.TB
 	url   string
-	log   *buffer
+	log   *syncbuf.Buffer
 	ready error
-}
-
-// buffer is what the API logs.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func serve(t testing.TB) *server {
 	t.Helper()
-	s := &server{World: enginetest.New(t), t: t, log: &buffer{}}
+	s := &server{World: enginetest.New(t), t: t, log: &syncbuf.Buffer{}}
 	s.Run()
 	handler := api.New(api.Config{
 		Engine: s.Engine, Authenticator: s.Directory, Tenant: access.DefaultTenant,

@@ -16,6 +16,7 @@ import (
 	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // canary is a secret that somebody sent where it does not belong. No answer and no log may repeat it.
@@ -202,7 +203,7 @@ func TestDetailOfFailuresGoesToTheLogAlone(t *testing.T) {
 		"a panic":                 {func() error { panic(canary) }, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := &buffer{}
+			log := &syncbuf.Buffer{}
 			handler := api.New(api.Config{
 				Engine: broken{fail: c.fail}, Authenticator: anybody{}, Log: slog.New(slog.NewTextHandler(log, nil)),
 			})

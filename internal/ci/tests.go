@@ -8,7 +8,8 @@ import (
 	"io"
 	"os/exec"
 	"strings"
-	"sync"
+
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // counts are the results of tests, subtests included.
@@ -50,7 +51,7 @@ func goTest(ctx context.Context, out io.Writer, argv []string) (counts, error) {
 	if err != nil {
 		return counts{}, err
 	}
-	var complaints lockedWriter
+	var complaints syncbuf.Buffer
 	cmd.Stderr = &complaints
 	if err := cmd.Start(); err != nil {
 		return counts{}, err
@@ -127,22 +128,4 @@ func (r *report) skip(e event, output string) {
 	if e.Test != "" {
 		r.skips = append(r.skips, strings.TrimSpace(e.Package+" "+e.Test+": "+output))
 	}
-}
-
-// lockedWriter collects what several goroutines write.
-type lockedWriter struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *lockedWriter) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
 }

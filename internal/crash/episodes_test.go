@@ -25,22 +25,7 @@ func (l *life) returnDuringActivation() {
 		l.Fatal(err)
 	}
 	request := l.submit("read")
-	var grant string
-	l.step("wait for the activation", func() error {
-		r, err := l.as("alice").GetRequestWithResponse(l.ctx, request, nil)
-		if err := done(err, r); err != nil {
-			return err
-		}
-		var got client.Request
-		if err := json.Unmarshal(r.Body, &got); err != nil {
-			return err
-		}
-		if len(got.Grants) != 1 || access.GrantState(got.Grants[0].State) == access.GrantScheduled {
-			return errTryAgain
-		}
-		grant = got.Grants[0].ID
-		return nil
-	})
+	grant := l.grantOf(request, "wait for the activation", access.GrantScheduled)
 	l.step("return during activation", func() error {
 		r, err := l.as("alice").ReturnGrantWithResponse(l.ctx, grant)
 		return done(err, r)

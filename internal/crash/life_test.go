@@ -253,7 +253,13 @@ func (l *life) waitRequest(id string, state client.RequestState) {
 // active waits until the request's grant is active, or over, and returns its id.
 func (l *life) active(request string) (id string) {
 	l.Helper()
-	l.step("wait for the grant", func() error {
+	return l.grantOf(request, "wait for the grant", access.GrantScheduled, access.GrantActivating)
+}
+
+// grantOf waits until the request's grant is in none of the states, and returns its id.
+func (l *life) grantOf(request, step string, not ...access.GrantState) (id string) {
+	l.Helper()
+	l.step(step, func() error {
 		r, err := l.as("alice").GetRequestWithResponse(l.ctx, request, nil)
 		if err := done(err, r); err != nil {
 			return err
@@ -262,16 +268,11 @@ func (l *life) active(request string) (id string) {
 		if err := json.Unmarshal(r.Body, &got); err != nil {
 			return err
 		}
-		if len(got.Grants) != 1 {
+		if len(got.Grants) != 1 || slices.Contains(not, access.GrantState(got.Grants[0].State)) {
 			return errTryAgain
 		}
-		switch access.GrantState(got.Grants[0].State) {
-		case access.GrantScheduled, access.GrantActivating:
-			return errTryAgain
-		default:
-			id = got.Grants[0].ID
-			return nil
-		}
+		id = got.Grants[0].ID
+		return nil
 	})
 	return id
 }

@@ -8,19 +8,19 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // Process is curfewd as a child of a test. Its methods are safe for concurrent use.
 type Process struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	log   lockedBuffer
+	log   syncbuf.Buffer
 	addr  string
 	// ended is closed when it has, killed says how.
 	ended  chan struct{}
@@ -140,22 +140,4 @@ func (p *Process) Unforeseen() []string {
 		}
 	}
 	return out
-}
-
-// lockedBuffer is written by one goroutine and read by others.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

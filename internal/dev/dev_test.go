@@ -18,6 +18,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // running is a demo that was started as `curfewd dev -o json`.
@@ -25,25 +26,7 @@ type running struct {
 	*demo
 	// interrupt is Ctrl-C; it returns what Run returned.
 	interrupt func() error
-	stderr    *output
-}
-
-// output collects what several goroutines write.
-type output struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+	stderr    *syncbuf.Buffer
 }
 
 // run starts a demo and waits for its one line of JSON.
@@ -51,7 +34,7 @@ func run(t *testing.T, o Options) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	read, write := io.Pipe()
-	stderr := &output{}
+	stderr := &syncbuf.Buffer{}
 	o.Listen, o.JSON, o.Stdout, o.Stderr = "127.0.0.1:0", true, write, stderr
 	ended := make(chan error, 1)
 	go func() {
@@ -188,7 +171,7 @@ func TestDataIsKept(t *testing.T) {
 
 func TestTour(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr output
+	var stdout, stderr syncbuf.Buffer
 	if err := Run(t.Context(), Options{Tour: true, Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
 	}

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/server"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
 // installation is a configuration in a folder, with a store and a real target, of which the server comes and goes.
@@ -35,25 +34,7 @@ type installation struct {
 	lose func()
 
 	server *server.Server
-	log    *log
-}
-
-// log is what a server says.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log    *syncbuf.Buffer
 }
 
 const restoreConfig = `
@@ -80,7 +61,7 @@ policies:
 // newInstallation makes one whose store is of the kind, with a target of its own on the server.
 func newInstallation(t *testing.T, pg *localpeer.Postgres, kind string) *installation {
 	t.Helper()
-	in := &installation{T: t, pg: pg, folder: t.TempDir(), log: &log{}}
+	in := &installation{T: t, pg: pg, folder: t.TempDir(), log: &syncbuf.Buffer{}}
 	at := "sqlite:" + filepath.Join(in.folder, "curfew.db")
 	in.lose = func() {
 		for _, suffix := range []string{"", "-wal", "-shm"} {

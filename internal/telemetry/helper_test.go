@@ -1,14 +1,12 @@
 package telemetry_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/store"
+	"github.com/curfewhq/curfew/internal/syncbuf"
 	"github.com/curfewhq/curfew/internal/telemetry"
 )
 
@@ -27,7 +26,7 @@ type watched struct {
 	*World
 	*telemetry.Telemetry
 	spans kept
-	log   *bytes.Buffer
+	log   *syncbuf.Buffer
 }
 
 // kept keeps its spans when it is shut down.
@@ -39,8 +38,8 @@ func (kept) Shutdown(context.Context) error { return nil }
 func bubble(t *testing.T, test func(t *testing.T, w *watched)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &watched{spans: kept{tracetest.NewInMemoryExporter()}, log: &bytes.Buffer{}}
-		log := slog.New(telemetry.LogHandler(slog.NewJSONHandler(&lockedWriter{w: w.log}, nil)))
+		w := &watched{spans: kept{tracetest.NewInMemoryExporter()}, log: &syncbuf.Buffer{}}
+		log := slog.New(telemetry.LogHandler(slog.NewJSONHandler(w.log, nil)))
 		w.Telemetry = telemetry.New(telemetry.Options{Log: log, Exporter: w.spans})
 		t.Cleanup(func() {
 			if err := w.Close(context.Background()); err != nil {
@@ -54,18 +53,6 @@ func bubble(t *testing.T, test func(t *testing.T, w *watched)) {
 		w.Run()
 		test(t, w)
 	})
-}
-
-// lockedWriter is written to by many.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  *bytes.Buffer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 // ask submits in the name of somebody, and waits until everybody waits.

@@ -2,10 +2,10 @@ package telemetry_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,7 +58,7 @@ func TestWorkIsOneTrace(t *testing.T) {
 			}
 		}
 		lines := map[string]string{}
-		for scan := bufio.NewScanner(bytes.NewReader(w.log.Bytes())); scan.Scan(); {
+		for scan := bufio.NewScanner(strings.NewReader(w.log.String())); scan.Scan(); {
 			var line struct {
 				Msg   string `json:"msg"`
 				Trace string `json:"trace_id"`

@@ -177,26 +177,31 @@ func refinedPlanLost(l *law) {
 	}
 }
 
-func lateOrder(l *law) {
+// grantedLate has an order come too late, which must change nothing, and then in time. It returns the late order as
+// well, and what the target has now.
+func (l *law) grantedLate() (g granted, late connector.Order, held string) {
+	l.Helper()
 	before := l.h.Snapshot(l.TB)
 	o := l.order(l.h.Entitlement)
 	p := l.prepare(o)
 	l.takeBackAtEnd(o, p)
-	late := o
+	late = o
 	late.ActBy = l.now().Add(-actWithin)
 	_, err := l.d.Grant(l.ctx(), late, p)
 	l.wantUnchanged(before, "after a Grant past its ActBy")
 	l.wantKind(err, "Grant past its ActBy", access.KindTimeout)
+	return l.grant(o, p), late, l.h.Snapshot(l.TB)
+}
 
-	g := l.grant(o, p)
-	held := l.h.Snapshot(l.TB)
-	late.Deadline = o.Deadline.Add(life)
-	err = l.d.Extend(l.ctx(), late, p)
+func lateOrder(l *law) {
+	g, late, held := l.grantedLate()
+	late.Deadline = g.order.Deadline.Add(life)
+	err := l.d.Extend(l.ctx(), late, g.plan)
 	l.wantUnchanged(held, "after an Extend past its ActBy")
 	l.wantKind(err, "Extend past its ActBy", access.KindTimeout)
 
-	late.Deadline = o.Deadline
-	_, err = l.d.Grant(l.ctx(), late, p)
+	late.Deadline = g.order.Deadline
+	_, err = l.d.Grant(l.ctx(), late, g.plan)
 	l.wantKind(err, "second Grant past its ActBy", access.KindTimeout)
 	l.login(g, "after a second Grant that came past its ActBy")
 }

@@ -109,22 +109,10 @@ func oneRightForTwo(l *law) {
 }
 
 func lateSharedOrder(l *law) {
-	before := l.h.Snapshot(l.TB)
-	o := l.order(l.h.Entitlement)
-	p := l.prepare(o)
-	l.takeBackAtEnd(o, p)
-	late := o
-	late.ActBy = l.now().Add(-actWithin)
-	_, err := l.d.Grant(l.ctx(), late, p)
-	l.wantUnchanged(before, "after a Grant past its ActBy")
-	l.wantKind(err, "Grant past its ActBy", access.KindTimeout)
-
-	g := l.grant(o, p)
-	held := l.h.Snapshot(l.TB)
-	_, err = l.d.Revoke(l.ctx(), late, p)
+	g, late, held := l.grantedLate()
+	_, err := l.d.Revoke(l.ctx(), late, g.plan)
 	l.wantUnchanged(held, "after a Revoke past its ActBy")
 	l.wantKind(err, "Revoke past its ActBy", access.KindTimeout)
-	late.ActBy = o.ActBy
 	l.revoke(g)
 	l.wantGone(g, "after a Revoke in time")
 }
