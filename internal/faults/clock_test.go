@@ -78,7 +78,8 @@ func TestStoreClock(t *testing.T) {
 	shift(t, books, 10*time.Minute)
 	w.until("what is due by the clock ends", func() error {
 		left, err := w.listUnended(n)
-		if err == nil && slices.ContainsFunc(left, func(g client.Grant) bool { return !slices.Contains(there, access.GrantID(g.ID)) }) {
+		// Somebody whose answer was lost may not have given back what lasts long.
+		if err == nil && slices.ContainsFunc(left, func(g client.Grant) bool { return !lastsLong(g) }) {
 			err = errNotYet
 		}
 		return err
