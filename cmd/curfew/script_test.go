@@ -85,6 +85,8 @@ func setup(env *testscript.Env) error {
 	env.Setenv("REASON", "\x1b]0;owned\x07\u202egnp.exe\n<b>")
 	env.Setenv("SOON", time.Now().Add(24*time.Hour).Format(time.RFC3339))
 	env.Setenv("LONG", strings.Repeat("a", 5000))
+	// Under the race detector a process sleeps for a second before it exits, and a script is many of them.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	return nil
 }
 
