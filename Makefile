@@ -3,7 +3,7 @@ GO   ?= go
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GEN  := $(GO) tool -modfile=tools/gen/go.mod
 
-.PHONY: help check test nightly crash planted-bugs lessons bench fuzz lint generate build
+.PHONY: help check test nightly crash planted-bugs lessons bench lint generate build
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
