@@ -230,7 +230,10 @@ func (e *Engine) undoActivation(ctx context.Context, conn *connector.Connector, 
 // grant's own may be late; a shared right is left alone once the turn is over.
 func (e *Engine) undo(ctx context.Context, conn *connector.Connector, order connector.Order, plan access.Plan, t *turn) error {
 	order.ActBy = time.Time{}
-	_, err := e.takeAway(ctx, conn, order, plan, t)
+	if _, err := e.takeAway(ctx, conn, order, plan, t); err != nil || t == nil {
+		return err
+	}
+	_, err := e.readBack(ctx, conn, order, plan, t) // others wait for the turn until that is done
 	return err
 }
 

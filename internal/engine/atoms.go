@@ -110,7 +110,8 @@ func (e *Engine) give(ctx context.Context, conn *connector.Connector, o connecto
 	})
 }
 
-// takeAway removes the access: the grant's own object, or those of its rights that nothing else explains.
+// takeAway removes the access: the grant's own object, or those of its rights that nothing else explains. An answer is
+// no proof: some targets give it before they have done what they were told. So a turn is unsettled until readBack.
 func (e *Engine) takeAway(ctx context.Context, conn *connector.Connector, o connector.Order, p access.Plan, t *turn) (connector.Removal, error) {
 	if t == nil {
 		return conn.Revoke(ctx, o, p)
@@ -118,6 +119,7 @@ func (e *Engine) takeAway(ctx context.Context, conn *connector.Connector, o conn
 	var sum connector.Removal
 	unexplained := func(r heldRight) bool { return r.keptBy() == "" }
 	err := e.eachMaker(o, p, t, unexplained, func(o connector.Order, p access.Plan) error {
+		t.unsettled = true
 		removal, err := conn.Revoke(ctx, o, p)
 		sum.SessionsEnded += removal.SessionsEnded
 		if removal.ResidualUntil.After(sum.ResidualUntil) {
@@ -125,7 +127,6 @@ func (e *Engine) takeAway(ctx context.Context, conn *connector.Connector, o conn
 		}
 		return err
 	})
-	t.unsettled = err != nil
 	return sum, err
 }
 
@@ -181,6 +182,7 @@ func (e *Engine) readBack(ctx context.Context, conn *connector.Connector, o conn
 			return reading{}, err
 		}
 	}
+	t.unsettled = false
 	slices.Sort(kept)
 	return reading{by: seen.readBy, keptBy: strings.Join(slices.Compact(kept), " ")}, nil
 }

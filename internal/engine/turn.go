@@ -32,7 +32,7 @@ type turn struct {
 	rights []heldRight
 	// actBy is when its orders must have taken effect; the turn ends a margin later.
 	actBy time.Time
-	// unsettled means that an order to remove was cut short and may arrive until the turn ends.
+	// unsettled means that an order to remove was given and its effect was not read back: it may arrive until the turn ends.
 	unsettled bool
 }
 
