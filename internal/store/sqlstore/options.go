@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // Options are what a store is handed from outside.
@@ -12,6 +13,9 @@ type Options struct {
 	Clock access.Clock
 	// Ballast is for a store on SQLite.
 	Ballast Ballast
+	// Background says of which transactions nobody notices when they take a little longer: on SQLite, where all transactions
+	// have one writer, the others go first. Nil is none.
+	Background func(store.TxName) bool
 	// Log is told what becomes of the ballast. Nil is nobody.
 	Log *slog.Logger
 }
