@@ -19,6 +19,7 @@ const (
 	txWithdraw  store.TxName = "withdraw"
 	txLapse     store.TxName = "lapse"
 	txClaim     store.TxName = "claim"
+	txClaimLive store.TxName = "claim-live"
 	txActivate  store.TxName = "activate"
 	txActivated store.TxName = "activated"
 	txFailed    store.TxName = "attempt-failed"
@@ -53,8 +54,8 @@ const (
 // is served.
 func Transactions() []store.TxName {
 	return []store.TxName{
-		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
-		txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
+		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txActivate, txActivated, txFailed, txUndone, txReissue,
+		txIssued, txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
 		txFound, txGone, txAccept, txFreeze, txSweep, txUnfreeze, txExtend, txExtended, txAttest,
 	}
 }
