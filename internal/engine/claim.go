@@ -12,7 +12,7 @@ import (
 )
 
 // bite is how many grants one transaction of the background writes at most: what people wait for comes in between.
-const bite = 16
+const bite = 8
 
 // claiming is a Step's claim: one lease for all that it takes.
 type claiming struct {
