@@ -11,6 +11,6 @@ import (
 func Background(name store.TxName) bool {
 	return slices.Contains([]store.TxName{
 		txLapse, txClaimLive, txFailed, txRemoved, txTidied, txSequence, txVoided, txOffline, txMissing, txFound, txGone,
-		txSweep,
+		txSweep, txRules,
 	}, name)
 }

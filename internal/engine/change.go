@@ -47,11 +47,12 @@ const (
 	txExtended  store.TxName = "extended"
 	txAttest    store.TxName = "attest"
 	txRecover   store.TxName = "recover"
+	txRules     store.TxName = "rules-decided"
 )
 
 // Transactions lists every transaction that the engine makes in the life of a grant, so that a test can kill the process
-// around each of them and notice when one was not reached. A recovery is no part of it: that comes once, before anything
-// is served.
+// around each of them and notice when one was not reached. Two are no part of it: a recovery, which comes once, before
+// anything is served, and the note under which rules all grants were decided, without which they are decided again.
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txActivate, txActivated, txFailed, txUndone, txReissue,

@@ -77,6 +77,7 @@ type Tx interface {
 	Events() Events
 	Leases() Leases
 	Restores() Restores
+	Rules() Rules
 }
 
 // Installation is what this store is.

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"leases/one holder", testLeases},
 		{"leases/one winner", testLeaseRace},
 		{"restores/kept, and settled once", testRestores},
+		{"rules/noted and forgotten", testRules},
 		{"tenants/none reaches into another", testTenantIsolation},
 		{"requests/transitions", testRequestTransitions},
 		{"requests/lapsing", testLapsing},
