@@ -57,6 +57,18 @@ func TestDecidedOnceUnderTheSameRules(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "one", false},
+		"was overtaken as it came to its end": {func(t *testing.T, w *World, e *engine.Engine) {
+			w.BeforeTransaction("rules-decided", func() {
+				rules := w.Rules
+				rules.Digest = "two"
+				if err := e.Reload(t.Context(), rules); err != nil {
+					t.Error(err)
+				}
+			})
+			if _, err := e.Reconsider(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}, "two", false},
 		"had decided by others, and then by these": {func(t *testing.T, w *World, e *engine.Engine) {
 			for _, digest := range []string{"two", "one"} {
 				rules := w.Rules

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"requests/transitions", testRequestTransitions},
 		{"requests/lapsing", testLapsing},
 		{"grants/transitions", testGrantTransitions},
+		{"grants/an illegal update ends no transaction", testIllegalUpdateIsNoEnd},
 		{"grants/identity stays", testGrantIdentity},
 		{"grants/ended is frozen", testEndedFrozen},
 		{"grants/the end is verified", testEndVerified},
