@@ -1,5 +1,7 @@
 package sqlstore
 
+import "slices"
+
 const (
 	// maxBatch bounds the members of one commit that somebody waits for, and with it the time for which the first of them waits.
 	maxBatch = 256
@@ -75,9 +77,11 @@ func (q queue) gather(first *member) []*member {
 	return batch
 }
 
-// spare takes one more of the background for a commit under way that has n members, unless somebody waits by now.
-func (q queue) spare(n int) *member {
-	if n >= maxBatch || len(q.urgent) > 0 {
+// spare takes one more of the background for a commit under way, unless somebody waits for its end: one of its members, or
+// one who has come since.
+func (q queue) spare(batch []*member) *member {
+	urgent := func(m *member) bool { return !m.background }
+	if len(batch) >= maxBatch || len(q.urgent) > 0 || slices.ContainsFunc(batch, urgent) {
 		return nil
 	}
 	return nextTaken(q.background)

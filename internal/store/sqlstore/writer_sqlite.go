@@ -85,10 +85,10 @@ func (w *writer) close() {
 	<-w.stopped
 }
 
-// spare is one more member for a commit that has n, or nil.
-func (w *writer) spare(n int) *member {
+// spare is one more member for a commit under way, or nil.
+func (w *writer) spare(batch []*member) *member {
 	for {
-		m := w.queue.spare(n)
+		m := w.queue.spare(batch)
 		if m == nil || len(w.admit([]*member{m})) > 0 {
 			return m
 		}
@@ -96,10 +96,10 @@ func (w *writer) spare(n int) *member {
 }
 
 // alone adds nobody to a commit.
-func alone(int) *member { return nil }
+func alone([]*member) *member { return nil }
 
 // settle commits the members, and whom more adds while it does, and gives each its answer.
-func (w *writer) settle(batch []*member, more func(n int) *member) {
+func (w *writer) settle(batch []*member, more func([]*member) *member) {
 	batch, answers, err := w.attempt(batch, w.run, more)
 	if errors.Is(err, errHalfWritten) {
 		batch, answers, err = w.attempt(batch, w.runSaved, alone)
@@ -138,7 +138,7 @@ func (w *writer) admit(batch []*member) []*member {
 
 // attempt runs the members, and whom more adds, in one transaction, and returns them all. After an error nothing of any of
 // them is written.
-func (w *writer) attempt(batch []*member, run runner, more func(n int) *member) ([]*member, []error, error) {
+func (w *writer) attempt(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	if len(batch) == 0 {
 		return nil, nil, nil
 	}
@@ -162,7 +162,7 @@ func (w *writer) attempt(batch []*member, run runner, more func(n int) *member) 
 // runner runs one member. The answer is the member's own; an error is the end of the whole transaction.
 type runner func(m *member, t *tx) (answer, err error)
 
-func (w *writer) runAll(batch []*member, run runner, more func(n int) *member) ([]*member, []error, error) {
+func (w *writer) runAll(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	now := w.clock.Now()
 	answers := make([]error, 0, len(batch))
 	for i := 0; i < len(batch); i++ {
@@ -176,7 +176,7 @@ func (w *writer) runAll(batch []*member, run runner, more func(n int) *member) (
 		}
 		answers = append(answers, answer)
 		if i == len(batch)-1 {
-			if m := more(len(batch)); m != nil {
+			if m := more(batch); m != nil {
 				batch = append(batch, m)
 			}
 		}
