@@ -46,7 +46,7 @@ func onEach(t *testing.T, f func(t *testing.T, p *peer)) {
 	}
 }
 
-func newPeer(t *testing.T, version int) *peer {
+func newPeer(t testing.TB, version int) *peer {
 	t.Helper()
 	server, err := localpeer.StartPostgres(t.Context(), localpeer.PostgresOptions{Version: version, Settings: map[string]string{
 		"max_prepared_transactions": "20", "max_connections": "200", "log_statement": "ddl", "log_min_error_statement": "panic",
@@ -83,7 +83,7 @@ func newPeer(t *testing.T, version int) *peer {
 }
 
 // statements are the page's statements under a marker, exactly as they stand there.
-func statements(t *testing.T, marker string) string {
+func statements(t testing.TB, marker string) string {
 	t.Helper()
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -97,7 +97,7 @@ func statements(t *testing.T, marker string) string {
 }
 
 // ref keeps a connection string where a configuration would refer to it.
-func (p *peer) ref(t *testing.T, user, password, addr string) secret.Ref {
+func (p *peer) ref(t testing.TB, user, password, addr string) secret.Ref {
 	t.Helper()
 	path := t.TempDir() + "/dsn"
 	dsn := strings.Replace(p.DSN("postgres", user, password), p.Addr(), addr, 1)
