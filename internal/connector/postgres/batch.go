@@ -1,90 +1,74 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
-// The calls of the functions for many roles at once: one round trip, and one commit.
-const (
-	callCloseAll = `SELECT jsonb_agg(pg_temp.curfew_close(o) ORDER BY n) FROM jsonb_array_elements($1) WITH ORDINALITY AS x(o, n)`
-	callEndAll   = `SELECT jsonb_agg(pg_temp.curfew_end(o) ORDER BY n) FROM jsonb_array_elements($1) WITH ORDINALITY AS x(o, n)`
-)
-
-// RevokeBatch implements connector.BatchRevoker. Roles that nothing is in the way of are closed in one transaction, and
-// ended and dropped in another. All others are left to Revoke: what only part of them could do, it repeats to no harm.
+// RevokeBatch implements connector.BatchRevoker. Roles under which nothing goes on are closed in one transaction, and dropped
+// in another. All others are left to Revoke: what only part of them could do, it repeats to no harm.
 func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []connector.Revocation {
 	out := make([]connector.Revocation, len(tasks))
-	gone := d.revokeTogether(ctx, tasks, out)
+	gone := d.dropPlain(ctx, tasks)
 	for i, t := range tasks {
-		if gone[i] {
-			continue
-		}
-		ended := out[i].Removal.SessionsEnded
-		out[i].Removal, out[i].Err = d.Revoke(ctx, t.Order, t.Plan)
-		if out[i].Err == nil {
-			out[i].Removal.SessionsEnded += ended
+		if !gone[i] {
+			out[i].Removal, out[i].Err = d.Revoke(ctx, t.Order, t.Plan)
 		}
 	}
 	return out
 }
 
-// revokeTogether takes back what needs no care of its own, and reports which tasks that were. An error of one is none
-// here: it keeps them all from being done together, and Revoke will meet it.
-func (d *driver) revokeTogether(ctx context.Context, tasks []connector.Task, out []connector.Revocation) (gone []bool) {
+// dropPlain takes back what needs no care of its own, and reports which tasks that were. Each account takes back what it
+// made.
+func (d *driver) dropPlain(ctx context.Context, tasks []connector.Task) (gone []bool) {
 	gone = make([]bool, len(tasks))
-	roles := planned(tasks)
-	var closing []closed
-	if len(roles) < 2 || d.call(ctx, callCloseAll, orders(roles), &closing) != nil || len(closing) != len(roles) {
-		return gone
+	if len(tasks) < 2 {
+		return gone // Revoke does one with no more work
 	}
-	ending := roles[:0:0]
-	for i, c := range closing {
-		if c.Found && !c.Held {
-			ending = append(ending, roles[i])
+	roles := map[*pgxpool.Pool][]order{}
+	of := map[string]int{} // the task of each role
+	for i, t := range tasks {
+		if v, err := decodePlan(t.Plan); err == nil {
+			pool := d.poolOf(v.Account)
+			roles[pool] = append(roles[pool], v.order())
+			of[v.Role] = i
 		}
 	}
-	var left []remains
-	if len(ending) == 0 || d.call(ctx, callEndAll, orders(ending), &left) != nil || len(left) != len(ending) {
-		return gone
+	var accounts sync.WaitGroup
+	for pool, made := range roles {
+		accounts.Go(func() {
+			for _, role := range dropRoles(ctx, pool, made) {
+				gone[of[role]] = true
+			}
+		})
 	}
-	for i, r := range left {
-		task := ending[i].task
-		out[task].Removal.SessionsEnded = r.SessionsEnded
-		gone[task] = r.Dropped
-	}
+	accounts.Wait()
 	return gone
 }
 
-// plannedRole is what one of the tasks is about.
-type plannedRole struct {
-	plan
-	task int
-}
-
-// planned reads the plans of the tasks, in the order of their roles: transactions that take the same locks take them in
-// the same order. What cannot be read is left out.
-func planned(tasks []connector.Task) []plannedRole {
-	var list []plannedRole
-	for i, t := range tasks {
-		if v, err := decodePlan(t.Plan); err == nil {
-			list = append(list, plannedRole{v, i})
+// dropRoles closes and drops those roles under which nothing goes on, and names them. An error is none here: it keeps them all
+// from being done together, and Revoke will meet it.
+func dropRoles(ctx context.Context, pool *pgxpool.Pool, roles []order) (dropped []string) {
+	var closed map[string]uint32
+	if call(ctx, pool, callCloseAll, roles, &closed) != nil || len(closed) == 0 {
+		return nil
+	}
+	var gone []uint32
+	if call(ctx, pool, callDropAll, slices.Collect(maps.Values(closed)), &gone) != nil {
+		return nil
+	}
+	for role, oid := range closed {
+		if slices.Contains(gone, oid) {
+			dropped = append(dropped, role)
 		}
 	}
-	slices.SortFunc(list, func(a, b plannedRole) int { return cmp.Compare(a.Role, b.Role) })
-	return list
-}
-
-func orders(roles []plannedRole) []order {
-	list := make([]order, len(roles))
-	for i, r := range roles {
-		list[i] = r.order()
-		list[i].Drop = true
-	}
-	return list
+	return dropped
 }
 
 // ObserveBatch implements connector.BatchObserver: one statement reads all roles.

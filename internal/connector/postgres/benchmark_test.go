@@ -45,7 +45,9 @@ func BenchmarkRemoval(b *testing.B) {
 //	go test -run ^$ -bench Grant -benchtime 100x ./internal/connector/postgres
 func BenchmarkGrant(b *testing.B) {
 	eachCrowd(b, func(b *testing.B, c *crowd) {
-		give(b, c.driver) // the first statements of a session are planned
+		for range 8 * len(c.accounts) { // the first statements of a session are planned
+			give(b, c.driver)
+		}
 		before := c.cpu(b)
 		for b.Loop() {
 			give(b, c.driver)
@@ -58,34 +60,58 @@ func report(b *testing.B, cpu time.Duration, n int, what string) {
 	b.ReportMetric(float64(cpu.Microseconds())/float64(n), "pg-µs/"+what)
 }
 
+// benchmarkAdmins is how many administrators share a crowd out, where any do.
+const benchmarkAdmins = 16
+
 // crowd is a driver before a server with so many live roles that it might have made.
 type crowd struct {
 	*driver
-	peer *peer
-	next int
+	peer     *peer
+	accounts []string
+	next     int
 }
 
 // eachCrowd runs f for each version and number of live roles.
 func eachCrowd(b *testing.B, f func(*testing.B, *crowd)) {
 	for _, v := range versions() {
 		for _, live := range []int{500, 5000} {
-			b.Run(fmt.Sprintf("%d/live=%d", v, live), func(b *testing.B) {
-				p := newPeer(b, v)
-				c := &crowd{driver: p.open(b, func(c *Config) { c.Iterations = 1 }), peer: p}
-				for range live / connector.MaxBatch {
-					c.grow(b, connector.MaxBatch)
+			for _, admins := range []int{0, benchmarkAdmins} {
+				if admins > 0 && v < 16 {
+					continue
 				}
-				f(b, c)
-			})
+				b.Run(fmt.Sprintf("%d/live=%d/admins=%d", v, live, admins), func(b *testing.B) {
+					f(b, newCrowd(b, v, live, admins))
+				})
+			}
 		}
 	}
 }
 
-// growth makes roles ($1 is their names, $2 their marks) as grant.sql would, with one statement for the memberships of all.
+func newCrowd(b *testing.B, version, live, admins int) *crowd {
+	b.Helper()
+	p := newPeer(b, version)
+	c := &crowd{peer: p, accounts: []string{"curfew"}}
+	if admins > 0 {
+		c.accounts = p.makeAdmins(b, admins)
+	}
+	c.driver = p.open(b, func(config *Config) {
+		config.Iterations = 1
+		if admins > 0 {
+			config.AdminRoles = c.accounts
+		}
+	})
+	for range live / connector.MaxBatch {
+		c.grow(b, connector.MaxBatch)
+	}
+	return c
+}
+
+// growth has an account make roles as grant.sql would, with one statement for the memberships of all.
 const growth = `
 DO $$
 DECLARE
     names text[] := %s;
+    who   text := %s;
     v16   boolean := current_setting('server_version_num')::int >= 160000;
     each  text;
 BEGIN
@@ -94,10 +120,10 @@ BEGIN
         EXECUTE format('COMMENT ON ROLE %%I IS %%L', each, 'curfew:' || each);
     END LOOP;
     IF v16 THEN
-        EXECUTE format('GRANT %%s TO curfew WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', array_to_string(names, ', '));
+        EXECUTE format('GRANT %%s TO %%I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', array_to_string(names, ', '), who);
     END IF;
     EXECUTE format('GRANT orders_read TO %%s', array_to_string(names, ', '))
-            || CASE WHEN v16 THEN ' WITH INHERIT TRUE, SET FALSE GRANTED BY curfew' ELSE '' END;
+            || CASE WHEN v16 THEN ' WITH INHERIT TRUE, SET FALSE GRANTED BY ' || who ELSE '' END;
 END $$`
 
 // grow makes n more roles, and answers with the tasks that are about them. The superuser makes them, for whom the number of the
@@ -105,17 +131,21 @@ END $$`
 func (c *crowd) grow(b *testing.B, n int) []connector.Task {
 	b.Helper()
 	tasks := make([]connector.Task, n)
-	plans, names := make([]plan, n), make([]string, n)
+	plans, names, made := make([]plan, n), make([]string, n), map[string][]string{}
 	system := read[string](b, c.peer, "postgres", `SELECT system_identifier::text FROM pg_control_system()`)
 	for i := range n {
 		names[i] = fmt.Sprintf("curfew_crowd_%d", c.next)
+		account := c.accounts[c.next%len(c.accounts)]
+		made[account] = append(made[account], names[i])
 		plans[i] = plan{
 			Role: names[i], Mark: access.Mark("curfew:" + names[i]), Groups: []string{"orders_read"},
-			Database: "orders", Account: "curfew", System: system,
+			Database: "orders", Account: account, System: system,
 		}
 		c.next++
 	}
-	c.peer.exec(b, "postgres", fmt.Sprintf(growth, "'{"+strings.Join(names, ",")+"}'"))
+	for account, names := range made {
+		c.peer.exec(b, "postgres", fmt.Sprintf(growth, "'{"+strings.Join(names, ",")+"}'", "'"+account+"'"))
+	}
 	for i, oid := range read[[]uint32](b, c.peer, "postgres", `SELECT array_agg(n::regrole::oid ORDER BY o) FROM unnest($1::text[]) WITH ORDINALITY x(n, o)`, names) {
 		plans[i].OID = oid
 		p, err := plans[i].encode()

@@ -47,18 +47,26 @@ func (d *driver) Check(ctx context.Context) (connector.Health, error) {
 	}
 	// The server read its clock somewhere between our two readings.
 	middle := before.Add(d.clock.Now().Sub(before) / 2)
+	if len(d.admins) > 0 {
+		a.CreateRole = true // it is the administrators who need it
+	}
 	if err := d.checkAccount(a); err != nil {
 		return connector.Health{}, err
 	}
-	t, err := d.readTarget(ctx, "", d.config.groups())
-	if err != nil {
-		return connector.Health{}, d.fail(ctx, err, "read its group roles")
-	}
-	if err := d.checkGroups(t.Groups); err != nil {
+	if err := d.checkAdminRoles(ctx, a.VersionNum); err != nil {
 		return connector.Health{}, err
 	}
-	if err := d.checkObserver(ctx, t); err != nil {
-		return connector.Health{}, err
+	for _, pool := range d.makers() {
+		t, err := d.readTarget(ctx, pool, "", d.config.groups())
+		if err != nil {
+			return connector.Health{}, d.fail(ctx, err, "read its group roles")
+		}
+		if err := d.checkGroups(t.Groups); err != nil {
+			return connector.Health{}, err
+		}
+		if err := d.checkObserver(ctx, t); err != nil {
+			return connector.Health{}, err
+		}
 	}
 	return connector.Health{Version: a.Version, Skew: a.Now.Sub(middle)}, nil
 }

@@ -30,6 +30,7 @@ const (
 	maxSCRAMIterations     = 1_000_000
 	defaultMaxConnections  = 16
 	maxMaxConnections      = 1000
+	maxAdminRoles          = 64
 	// maxIdentifier is how long a PostgreSQL identifier can be, in bytes (NAMEDATALEN-1).
 	maxIdentifier = 63
 )
@@ -43,6 +44,7 @@ type Config struct {
 	Objects        Objects               `json:"objects,omitempty" jsonschema:"enum=drop,enum=reassign,default=drop,description=What becomes of the objects that a user left behind"`
 	ObjectsOwner   string                `json:"objects_owner,omitempty" jsonschema:"description=The role that they are reassigned to"`
 	Iterations     int                   `json:"scram_iterations,omitempty" jsonschema:"minimum=1,maximum=1000000,default=4096,description=How often a password is hashed"`
+	AdminRoles     []string              `json:"admin_roles,omitempty" jsonschema:"maxItems=64,description=The roles that Curfew's account acts as to make log-ins\\, each for a part of them. From PostgreSQL 16 on thousands of live log-ins need them. Default: the account makes them itself"`
 	MaxConnections int                   `json:"max_connections,omitempty" jsonschema:"minimum=1,maximum=1000,default=16,description=How many connections Curfew may hold to the server"`
 }
 
@@ -83,6 +85,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := c.validateObjects(); err != nil {
+		return err
+	}
+	if err := c.validateAdminRoles(); err != nil {
 		return err
 	}
 	if c.Iterations < 1 || c.Iterations > maxSCRAMIterations {
@@ -137,6 +142,21 @@ func (c *Config) validateObjects() error {
 		}
 	default:
 		return fieldError(fmt.Sprintf("want drop or reassign, not %q", c.Objects), "objects")
+	}
+	return nil
+}
+
+func (c *Config) validateAdminRoles() error {
+	if n := len(c.AdminRoles); n > maxAdminRoles {
+		return fieldError(fmt.Sprintf("%d roles are more than %d; each takes a connection of its own", n, maxAdminRoles), "admin_roles")
+	}
+	for i, role := range c.AdminRoles {
+		if err := checkIdentifier(role); err != nil {
+			return fieldError(err.Error(), "admin_roles", strconv.Itoa(i))
+		}
+		if slices.Contains(c.AdminRoles[:i], role) {
+			return fieldError(fmt.Sprintf("the role %q stands here twice", role), "admin_roles", strconv.Itoa(i))
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ const (
 	maxIdle = 5 * time.Minute
 	// maxObservers bounds the connections of the observer's account.
 	maxObservers = 4
+	// maxReaders bounds the connections of Curfew's own account when others make the log-ins.
+	maxReaders = 4
 	// maxSide bounds the connections to other databases, where leftovers are tidied.
 	maxSide = 2
 	// maxWaiting bounds the connections that wait for a locked role.
@@ -34,6 +37,8 @@ type driver struct {
 	config Config
 
 	pool *pgxpool.Pool
+	// admins are pools that act as Config.AdminRoles, by role.
+	admins map[string]*pgxpool.Pool
 	// observer is the pool that reads back; the same as pool when there is no account for it.
 	observer *pgxpool.Pool
 	// side is taken while waiting is held, never the other way round.
@@ -53,22 +58,35 @@ func open(c Config, env connector.Env, ready func(context.Context, *pgx.Conn) er
 	}
 	d.config.Permissions = maps.Clone(c.Permissions)
 	d.config.Databases = slices.Clone(c.Databases)
-	var err error
-	if d.pool, err = openPool(c.DSN, "dsn", c.MaxConnections, ready); err != nil {
-		return nil, err
-	}
-	d.observer = d.pool
-	if c.ObserverDSN != "" {
-		if d.observer, err = openPool(c.ObserverDSN, "observer_dsn", min(c.MaxConnections, maxObservers), nil); err != nil {
-			d.pool.Close()
-			return nil, err
-		}
+	d.config.AdminRoles = slices.Clone(c.AdminRoles)
+	if err := d.openPools(ready); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-// openPool makes a pool of at most size connections; ready, if given, is called on each new one.
-func openPool(ref secret.Ref, field string, size int, ready func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+func (d *driver) openPools(ready func(context.Context, *pgx.Conn) error) (err error) {
+	c := d.config
+	size := c.MaxConnections
+	if len(c.AdminRoles) > 0 {
+		size = min(size, maxReaders)
+	}
+	if d.pool, err = openPool(c.DSN, "dsn", "", size, ready); err != nil {
+		return err
+	}
+	if err := d.openAdminPools(ready); err != nil {
+		return err
+	}
+	d.observer = d.pool
+	if c.ObserverDSN != "" {
+		d.observer, err = openPool(c.ObserverDSN, "observer_dsn", "", min(c.MaxConnections, maxObservers), nil)
+	}
+	return err
+}
+
+// openPool makes a pool of at most size connections, which act as the role from their first moment on if one is given; ready,
+// if given, is called on each new one.
+func openPool(ref secret.Ref, field, role string, size int, ready func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	dsn, err := ref.Resolve()
 	if err != nil {
 		return nil, fieldError(err.Error(), field)
@@ -83,6 +101,9 @@ func openPool(ref secret.Ref, field string, size int, ready func(context.Context
 	config.AfterConnect = ready
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	setRuntime(config.ConnConfig)
+	if role != "" {
+		config.ConnConfig.RuntimeParams["role"] = role
+	}
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
 
@@ -101,23 +122,35 @@ func setRuntime(c *pgx.ConnConfig) {
 		"synchronous_commit": "on",
 		// Our statements are few and always the same: planning them anew would cost more than running them.
 		"plan_cache_mode": "force_generic_plan",
-		"timezone":        "UTC",
-		"datestyle":       "ISO",
+		// They ask for a few roles among many, by their names and OIDs. Scanning or hashing the catalogs would cost more the
+		// more roles are live.
+		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+		"timezone":  "UTC",
+		"datestyle": "ISO",
 	})
 }
 
 // Close closes the pools, after the calls that are under way.
 func (d *driver) Close() error {
-	d.pool.Close()
-	if d.observer != d.pool {
-		d.observer.Close()
+	for _, pool := range d.pools() {
+		pool.Close()
 	}
 	return nil
 }
 
-// inDatabase calls f with a connection of its own to the database.
-func (d *driver) inDatabase(ctx context.Context, database string, f func(*pgx.Conn) error) error {
-	config := d.pool.Config().ConnConfig.Copy()
+// pools are all that are open, each once.
+func (d *driver) pools() []*pgxpool.Pool {
+	all := []*pgxpool.Pool{d.pool, d.observer}
+	if d.observer == d.pool {
+		all = all[:1]
+	}
+	all = slices.AppendSeq(all, maps.Values(d.admins))
+	return slices.DeleteFunc(all, func(p *pgxpool.Pool) bool { return p == nil }) // one could not be opened
+}
+
+// inDatabase calls f with a connection of the account's own to the database.
+func (d *driver) inDatabase(ctx context.Context, account, database string, f func(*pgx.Conn) error) error {
+	config := d.poolOf(account).Config().ConnConfig.Copy()
 	config.Database = database
 	return connect(ctx, d.side, config, f)
 }

@@ -71,8 +71,9 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	state := sqlState(err)
 	if state == "" || strings.HasPrefix(state, "57P") {
 		// The other connections have most likely died with this one; each would fail one more call.
-		d.pool.Reset()
-		d.observer.Reset()
+		for _, pool := range d.pools() {
+			pool.Reset()
+		}
 	}
 	if state == "" {
 		return say(access.KindUnavailable, "the server cannot be reached.")
@@ -96,6 +97,9 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindUnavailable, "another session holds a lock on what must change.")
 	case stateQueryCanceled:
 		return say(access.KindTimeout, "the server took too long.")
+	}
+	if state == stateInternal && pgMessage(err) == "no possible grantors" { // there is no other code
+		return say(access.KindMisconfigured, "its account does not administer the log-in. An operator must put the role that made it back into admin_roles.")
 	}
 	if concurrent(err) {
 		return say(access.KindUnavailable, "other changes to the same roles kept coming first.")

@@ -25,6 +25,10 @@ var (
 	endFunction string
 	//go:embed sql/close.sql
 	closeFunction string
+	//go:embed sql/close_all.sql
+	closeAllFunction string
+	//go:embed sql/drop_all.sql
+	dropAllFunction string
 	//go:embed sql/holders.sql
 	holdersFunction string
 	//go:embed sql/join.sql
@@ -39,16 +43,18 @@ var (
 
 // The calls of the functions.
 const (
-	callGrant   = `SELECT pg_temp.curfew_grant($1)`
-	callExtend  = `SELECT pg_temp.curfew_extend($1)`
-	callEnd     = `SELECT pg_temp.curfew_end($1)`
-	callClose   = `SELECT pg_temp.curfew_close($1)`
-	callHolders = `SELECT pg_temp.curfew_holders($1)`
-	callJoin    = `SELECT pg_temp.curfew_join($1)`
-	callLeave   = `SELECT pg_temp.curfew_leave($1)`
-	callAdd     = `SELECT pg_temp.curfew_add($1)`
-	callRemove  = `SELECT pg_temp.curfew_remove($1)`
-	callCut     = `SELECT pg_temp.curfew_cut($1)`
+	callGrant    = `SELECT pg_temp.curfew_grant($1)`
+	callExtend   = `SELECT pg_temp.curfew_extend($1)`
+	callEnd      = `SELECT pg_temp.curfew_end($1)`
+	callClose    = `SELECT pg_temp.curfew_close($1)`
+	callCloseAll = `SELECT pg_temp.curfew_close_all($1)`
+	callDropAll  = `SELECT pg_temp.curfew_drop_all($1)`
+	callHolders  = `SELECT pg_temp.curfew_holders($1)`
+	callJoin     = `SELECT pg_temp.curfew_join($1)`
+	callLeave    = `SELECT pg_temp.curfew_leave($1)`
+	callAdd      = `SELECT pg_temp.curfew_add($1)`
+	callRemove   = `SELECT pg_temp.curfew_remove($1)`
+	callCut      = `SELECT pg_temp.curfew_cut($1)`
 )
 
 const (
@@ -61,7 +67,8 @@ const (
 
 // makeFunctions makes a new session ready for log-ins of their own.
 func makeFunctions(ctx context.Context, conn *pgx.Conn) error {
-	all := findFunction + grantFunction + extendFunction + endFunction + closeFunction + holdersFunction + joinFunctions
+	all := findFunction + grantFunction + extendFunction + endFunction + closeFunction + closeAllFunction + dropAllFunction +
+		holdersFunction + joinFunctions
 	_, err := conn.Exec(ctx, all, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
@@ -73,10 +80,10 @@ func makeMembershipFunctions(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // call calls a function and reads its result. A transaction that another one got in the way of is tried again.
-func (d *driver) call(ctx context.Context, call string, argument, result any) error {
+func call(ctx context.Context, q querier, function string, argument, result any) error {
 	denied := 0
 	once := func() (struct{}, error) {
-		err := callOn(ctx, d.pool, call, argument, result)
+		err := callOnce(ctx, q, function, argument, result)
 		again := concurrent(err)
 		if sqlState(err) == statePermissionDenied {
 			denied++
@@ -99,14 +106,14 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// callOn calls a function once, where it was made.
-func callOn(ctx context.Context, q querier, call string, argument, result any) error {
+// callOnce calls a function once, where it was made.
+func callOnce(ctx context.Context, q querier, function string, argument, result any) error {
 	text, err := json.Marshal(argument)
 	if err != nil {
 		return err
 	}
 	var answer []byte
-	if err := q.QueryRow(ctx, call, string(text)).Scan(&answer); err != nil {
+	if err := q.QueryRow(ctx, function, string(text)).Scan(&answer); err != nil {
 		return err
 	}
 	return json.Unmarshal(answer, result)

@@ -29,7 +29,7 @@ func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (c
 	var made struct {
 		OID uint32 `json:"oid"`
 	}
-	if err := d.call(ctx, callGrant, arg, &made); err != nil {
+	if err := call(ctx, d.poolOf(v.Account), callGrant, arg, &made); err != nil {
 		return connector.Outcome{}, d.fail(ctx, err, "make the log-in")
 	}
 	v.OID = made.OID
@@ -50,5 +50,5 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	arg := v.order()
 	arg.ValidUntil, arg.ActBy = timestamp(o.Deadline), timestamp(o.ActBy)
 	var none struct{}
-	return d.fail(ctx, d.call(ctx, callExtend, arg, &none), "extend the log-in")
+	return d.fail(ctx, call(ctx, d.poolOf(v.Account), callExtend, arg, &none), "extend the log-in")
 }

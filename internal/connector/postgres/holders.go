@@ -34,7 +34,7 @@ type holders struct {
 // session of ours therefore waits in the queue for the lock, which nobody can pass, while others clear away what it waits for.
 func (d *driver) closeHeld(ctx context.Context, v plan, removal *connector.Removal) (closed, error) {
 	var c closed
-	err := connect(ctx, d.waiting, d.pool.Config().ConnConfig.Copy(), func(conn *pgx.Conn) error {
+	err := connect(ctx, d.waiting, d.poolOf(v.Account).Config().ConnConfig.Copy(), func(conn *pgx.Conn) error {
 		if err := makeFunctions(ctx, conn); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (d *driver) closeHeld(ctx context.Context, v plan, removal *connector.Remov
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			closeErr = callOn(waiting, conn, callClose, v.order(), &c)
+			closeErr = callOnce(waiting, conn, callClose, v.order(), &c)
 		}()
 		err := d.clearWay(ctx, v, waiter, done, removal)
 		if err != nil {
@@ -70,12 +70,12 @@ func (d *driver) clearWay(ctx context.Context, v plan, waiter int, done <-chan s
 	}{waiter}
 	for {
 		var left remains
-		if err := d.call(ctx, callEnd, v.order(), &left); err != nil {
+		if err := call(ctx, d.poolOf(v.Account), callEnd, v.order(), &left); err != nil {
 			return err
 		}
 		removal.SessionsEnded += left.SessionsEnded
 		var h holders
-		if err := d.call(ctx, callHolders, argument, &h); err != nil {
+		if err := call(ctx, d.pool, callHolders, argument, &h); err != nil {
 			return err
 		}
 		if err := d.clearHolders(ctx, v, h); err != nil {
@@ -95,7 +95,7 @@ func (d *driver) clearWay(ctx context.Context, v plan, waiter int, done <-chan s
 // hands is named.
 func (d *driver) clearHolders(ctx context.Context, v plan, h holders) error {
 	for _, t := range h.Prepared {
-		err := d.rollBackAsMember(ctx, t)
+		err := d.rollBackAsMember(ctx, v.Account, t)
 		if errors.Is(err, errBeyond) {
 			return access.Errorf(access.KindMisconfigured,
 				"A lock keeps the role %q of the connector %s from being closed. It belongs to the transaction %q that %q prepared in the database %q, and Curfew may not end that. An operator must, there and as a superuser: ROLLBACK PREPARED.",

@@ -45,11 +45,13 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 	}
 }
 
-// listMarked finds the marks of every installation: all begin alike.
+// listMarked finds the marks of every installation: all begin alike. It takes the names of our administrators.
 const listMarked = `
 SELECT coalesce(c.description, ''), r.rolname, r.rolcanlogin,
        EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid),
-       (SELECT system_identifier::text FROM pg_control_system()), current_user::text, r.oid
+       (SELECT system_identifier::text FROM pg_control_system()),
+       coalesce((SELECT a.rolname FROM pg_auth_members m JOIN pg_roles a ON a.oid = m.member
+                  WHERE m.roleid = r.oid AND m.admin_option AND a.rolname = ANY ($1) LIMIT 1), current_user)::text, r.oid
   FROM pg_roles r
   JOIN pg_shdescription c ON c.objoid = r.oid AND c.classoid = 'pg_authid'::regclass
  WHERE starts_with(c.description, 'curfew')
@@ -58,7 +60,7 @@ SELECT coalesce(c.description, ''), r.rolname, r.rolcanlogin,
 // List yields every role that bears a mark, open or closed.
 func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 	return func(yield func(access.Sighting, error) bool) {
-		rows, err := d.pool.Query(ctx, listMarked)
+		rows, err := d.pool.Query(ctx, listMarked, d.config.AdminRoles)
 		if err != nil {
 			yield(access.Sighting{}, d.fail(ctx, err, "list the roles that it made"))
 			return

@@ -87,7 +87,7 @@ func (d *membershipDriver) Prepare(ctx context.Context, o connector.Order) (acce
 	if err := checkIdentifier(o.Account); err != nil {
 		return access.Plan{}, access.Errorf(access.KindInvalid, "The account at the connector %s cannot be a role: %v.", d.driver.name, err)
 	}
-	t, err := d.driver.readTarget(ctx, o.Entitlement.Resource, permission.Roles)
+	t, err := d.driver.readTarget(ctx, d.driver.pool, o.Entitlement.Resource, permission.Roles)
 	if err != nil {
 		return access.Plan{}, d.driver.fail(ctx, err, "prepare")
 	}
@@ -144,7 +144,7 @@ func (d *membershipDriver) Grant(ctx context.Context, o connector.Order, p acces
 	}
 	arg.ActBy = timestamp(o.ActBy)
 	var none struct{}
-	return connector.Outcome{}, d.driver.fail(ctx, d.driver.call(ctx, callAdd, arg, &none), "make the account a member")
+	return connector.Outcome{}, d.driver.fail(ctx, call(ctx, d.driver.pool, callAdd, arg, &none), "make the account a member")
 }
 
 // Extend has no expiry to move. It fails where a membership is not there, for it makes none.
@@ -173,14 +173,14 @@ func (d *membershipDriver) Revoke(ctx context.Context, o connector.Order, p acce
 		arg.ActBy = timestamp(o.ActBy)
 	}
 	var none struct{}
-	if err := d.driver.call(ctx, callRemove, arg, &none); err != nil || !d.endSessions {
+	if err := call(ctx, d.driver.pool, callRemove, arg, &none); err != nil || !d.endSessions {
 		return connector.Removal{}, d.driver.fail(ctx, err, "end the membership")
 	}
 	var cut struct {
 		SessionsEnded int   `json:"sessions_ended"`
 		SessionsOpen  []int `json:"sessions_open"`
 	}
-	if err := d.driver.call(ctx, callCut, membershipOrder{Account: arg.Account}, &cut); err != nil {
+	if err := call(ctx, d.driver.pool, callCut, membershipOrder{Account: arg.Account}, &cut); err != nil {
 		return connector.Removal{}, d.driver.fail(ctx, err, "end the sessions of the account")
 	}
 	if n := len(cut.SessionsOpen); n > 0 {

@@ -49,7 +49,7 @@ func (d *membershipDriver) Check(ctx context.Context) (connector.Health, error) 
 
 // checkRights checks the group roles, and the observer's sight of them.
 func (d *membershipDriver) checkRights(ctx context.Context) error {
-	t, err := d.driver.readTarget(ctx, "", d.driver.config.groups())
+	t, err := d.driver.readTarget(ctx, d.driver.pool, "", d.driver.config.groups())
 	if err != nil {
 		return d.driver.fail(ctx, err, "read its group roles")
 	}

@@ -37,6 +37,8 @@ type state struct {
 // readStates takes roles, OIDs (or nulls), marks and Curfew's account in each plan. Sessions and prepared transactions
 // count by OID, also when the role is gone, unless the OID has been given to a role of somebody else's.
 const readStates = `
+WITH session AS MATERIALIZED (SELECT usesysid AS id, count(*) AS n FROM pg_stat_activity WHERE leader_pid IS NULL GROUP BY 1),
+     prepared AS MATERIALIZED (SELECT ownerid AS id, count(*) AS n FROM pg_prepared_xact() GROUP BY 1)
 SELECT current_user::text, (SELECT system_identifier::text FROM pg_control_system()), pg_is_in_recovery(),
        EXISTS (SELECT FROM pg_roles WHERE rolname = asked.account),
        EXISTS (SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid() AND usesysid = quote_ident(session_user)::regrole),
@@ -44,8 +46,7 @@ SELECT current_user::text, (SELECT system_identifier::text FROM pg_control_syste
        CASE WHEN isfinite(role.rolvaliduntil) THEN role.rolvaliduntil END,
        (SELECT count(*) FROM pg_auth_members m
          WHERE m.member = holder.id OR (m.roleid = holder.id AND m.member IS DISTINCT FROM to_regrole(quote_ident(asked.account)))),
-       (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = holder.id AND a.leader_pid IS NULL),
-       (SELECT count(*) FROM pg_prepared_xact() p WHERE p.ownerid = holder.id)
+       coalesce((SELECT n FROM session WHERE id = holder.id), 0), coalesce((SELECT n FROM prepared WHERE id = holder.id), 0)
   FROM unnest($1::text[], $2::oid[], $3::text[], $4::text[]) WITH ORDINALITY AS asked(role, id, mark, account, n)
   LEFT JOIN LATERAL (
        SELECT * FROM (

@@ -30,6 +30,8 @@ func versions() []int { return []int{15, 18} }
 type peer struct {
 	*localpeer.Postgres
 	dsn, observerDSN secret.Ref
+	// adjust, if set, changes each configuration first.
+	adjust func(*Config)
 
 	mu    sync.Mutex
 	pools map[string]*pgxpool.Pool
@@ -175,6 +177,9 @@ func (p *peer) config(change ...func(*Config)) *Config {
 	c, _ := Type().New().(*Config)
 	c.DSN, c.ObserverDSN = p.dsn, p.observerDSN
 	c.Permissions = map[string]Permission{"read": {Roles: []string{"orders_read"}}, "write": {Roles: []string{"orders_write"}}}
+	if p.adjust != nil {
+		p.adjust(c)
+	}
 	for _, f := range change {
 		f(c)
 	}
@@ -340,7 +345,7 @@ SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
   UNION ALL
   SELECT format('dependence %s', to_jsonb(d)) FROM pg_shdepend d
    WHERE refobjid NOT IN (TABLE hidden) AND classid <> 'pg_auth_members'::regclass -- those stand above
-     AND NOT (refobjid IN (SELECT oid FROM pg_roles WHERE rolname IN ('curfew', 'curfew_memberships')) AND classid = 'pg_proc'::regclass) -- the functions of the driver's open sessions
+     AND NOT (refobjid IN (SELECT oid FROM pg_roles WHERE rolname IN ('curfew', 'curfew_memberships') OR starts_with(rolname, 'curfew_admin_')) AND classid = 'pg_proc'::regclass) -- the functions of the driver's open sessions
 ) lines`
 	const relations = `
 SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (

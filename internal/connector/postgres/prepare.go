@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -43,11 +44,14 @@ const readTarget = `
 SELECT (SELECT system_identifier::text FROM pg_control_system()), current_user::text,
        EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn),
        g.name, r.oid IS NOT NULL,
-       r.oid IS NOT NULL AND (current_setting('server_version_num')::int < 160000
-                              OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')),
+       CASE WHEN r.oid IS NULL THEN false
+            WHEN current_setting('server_version_num')::int < 160000 THEN true
+            WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = me.oid AND m.admin_option) THEN true
+            ELSE pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') END, -- which looks at every role that we have made
        coalesce(has_database_privilege(r.oid, d.oid, 'CONNECT'), false),
        coalesce(danger.what, '')
   FROM unnest($2::text[]) WITH ORDINALITY g (name, place)
+  JOIN pg_roles me ON me.rolname = current_user
   LEFT JOIN pg_database d ON d.datname = $1
   LEFT JOIN pg_roles r ON r.rolname = g.name
   LEFT JOIN LATERAL (
@@ -72,7 +76,7 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 	if err != nil {
 		return access.Plan{}, err
 	}
-	t, err := d.readTarget(ctx, o.Entitlement.Resource, permission.Roles)
+	t, err := d.readTarget(ctx, d.makerOf(o.Grant), o.Entitlement.Resource, permission.Roles)
 	if err != nil {
 		return access.Plan{}, d.fail(ctx, err, "prepare")
 	}
@@ -120,9 +124,9 @@ func plainMark(m access.Mark) bool {
 
 func (d *driver) permissionNames() []string { return slices.Sorted(maps.Keys(d.config.Permissions)) }
 
-func (d *driver) readTarget(ctx context.Context, database string, groups []string) (target, error) {
+func (d *driver) readTarget(ctx context.Context, pool *pgxpool.Pool, database string, groups []string) (target, error) {
 	var t target
-	rows, err := d.pool.Query(ctx, readTarget, database, groups)
+	rows, err := pool.Query(ctx, readTarget, database, groups)
 	if err != nil {
 		return t, err
 	}

@@ -95,7 +95,7 @@ type closed struct {
 // close takes the log-in and the memberships.
 func (d *driver) close(ctx context.Context, v plan, removal *connector.Removal) (found bool, err error) {
 	var c closed
-	err = d.call(ctx, callClose, v.order(), &c)
+	err = call(ctx, d.poolOf(v.Account), callClose, v.order(), &c)
 	for tries := 0; tries < closeTries && (c.Held || concurrent(err)); tries++ {
 		c, err = d.closeHeld(ctx, v, removal)
 	}
@@ -111,7 +111,7 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 	arg.Drop = true
 	for range endRounds {
 		var left remains
-		if err := d.call(ctx, callEnd, arg, &left); err != nil {
+		if err := call(ctx, d.poolOf(v.Account), callEnd, arg, &left); err != nil {
 			return remains{}, err
 		}
 		removal.SessionsEnded += left.SessionsEnded
@@ -122,7 +122,7 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 			return left, nil
 		}
 		for _, t := range left.Prepared {
-			if err := d.rollBack(ctx, t); err != nil {
+			if err := d.rollBack(ctx, v.Account, t); err != nil {
 				return remains{}, fmt.Errorf("roll back a transaction that was prepared in the database %q: %w", t.Database, err)
 			}
 		}

@@ -4,6 +4,7 @@
 -- hindrance.
 CREATE FUNCTION pg_temp.curfew_end(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
+    me        CONSTANT text := current_setting('role'); -- none, or one of the administrators
     v16       CONSTANT boolean := current_setting('server_version_num')::int >= 160000;
     give_up   CONSTANT timestamptz := clock_timestamp() + interval '3 s';
     pause     double precision := 0.001;
@@ -58,7 +59,7 @@ BEGIN
         PERFORM pg_sleep(pause);
         pause := least(2 * pause, 0.05);
     END LOOP;
-    PERFORM set_config('role', 'none', true);
+    PERFORM set_config('role', me, true);
 
     SELECT coalesce(jsonb_agg(jsonb_build_object('gid', p.gid, 'database', d.datname, 'owner', who)), '[]') INTO prepared
       FROM pg_prepared_xact() p JOIN pg_database d ON d.oid = p.dbid WHERE p.ownerid = id;
