@@ -46,6 +46,7 @@ var floors = []struct {
 	{5, "internal/config"},
 	{5, "internal/all"},
 	{5, "internal/localpeer"},
+	{5, "internal/relaytest"},
 	{6, "internal/server"},
 	{7, "internal/dev"},
 	{7, "internal/curfewdtest"},
@@ -74,7 +75,7 @@ var onlyThese = map[string][]string{
 // testOnly are packages that no program may link.
 var testOnly = []string{
 	"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/store/memstore",
-	"internal/connector/memory", "internal/simulation", "internal/curfewdtest", "bench",
+	"internal/connector/memory", "internal/relaytest", "internal/simulation", "internal/curfewdtest", "bench",
 }
 
 func TestImportsGoDown(t *testing.T) {

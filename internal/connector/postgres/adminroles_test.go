@@ -33,8 +33,8 @@ func TestLawWithAdminRoles(t *testing.T) {
 	admins := p.makeAdmins(t, 2)
 	p.exec(t, "postgres", `ALTER ROLE curfew NOCREATEROLE; REVOKE orders_read, orders_write FROM curfew`)
 	proxy := newProxy(t, p.Addr())
-	p.dsn = p.ref(t, "curfew", "choose a password", proxy.addr())
-	p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.addr())
+	p.dsn = p.ref(t, "curfew", "choose a password", proxy.Addr())
+	p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.Addr())
 	p.exec(t, "orders", `CREATE ROLE standing LOGIN PASSWORD 'standing' IN ROLE orders_read`)
 	h := p.harness(t, proxy)
 	h.Open = func(t testing.TB) connector.Driver { return p.open(t, withAdmins(admins...)) }

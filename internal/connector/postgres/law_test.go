@@ -22,8 +22,8 @@ import (
 func TestLaw(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
 		proxy := newProxy(t, p.Addr())
-		p.dsn = p.ref(t, "curfew", "choose a password", proxy.addr())
-		p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.addr())
+		p.dsn = p.ref(t, "curfew", "choose a password", proxy.Addr())
+		p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.Addr())
 		p.exec(t, "orders", `CREATE ROLE standing LOGIN PASSWORD 'standing' IN ROLE orders_read`)
 		connectortest.Run(t, p.harness(t, proxy))
 	})
@@ -34,8 +34,8 @@ func TestOddAccountNames(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
 		p.exec(t, "postgres", `ALTER ROLE curfew RENAME TO "Curfew: Prod"; ALTER ROLE curfew_observer RENAME TO "Observer"`)
 		proxy := newProxy(t, p.Addr())
-		p.dsn = p.ref(t, "Curfew: Prod", "choose a password", proxy.addr())
-		p.observerDSN = p.ref(t, "Observer", "choose another password", proxy.addr())
+		p.dsn = p.ref(t, "Curfew: Prod", "choose a password", proxy.Addr())
+		p.observerDSN = p.ref(t, "Observer", "choose another password", proxy.Addr())
 		some := []string{
 			"access works after grant and not before", "open sessions are seen, ended and counted", "extend keeps credential and session",
 			"many at once: each ends as if it were alone",

@@ -58,7 +58,7 @@ func (p *peer) openMembership(t testing.TB, change ...func(*MembershipConfig)) *
 func TestMembershipLaw(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
 		proxy := newProxy(t, p.Addr())
-		setUpMembers(t, p, proxy.addr())
+		setUpMembers(t, p, proxy.Addr())
 		connectortest.Run(t, &connectortest.Harness{
 			Open:        func(t testing.TB) connector.Driver { return p.openMembership(t) },
 			Traits:      membershipTraits(),

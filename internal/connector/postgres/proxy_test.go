@@ -1,12 +1,12 @@
 package postgres
 
 import (
-	"net"
 	"sync"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 // proxyPoints is how many points of a call the proxy can disturb it at. Each message that goes either way is one: 0 is
@@ -15,12 +15,9 @@ const proxyPoints = 6
 
 // proxy stands between the driver and the server, and cuts or holds the traffic at the point that it is armed for.
 type proxy struct {
-	listener net.Listener
-	server   string
-	done     sync.WaitGroup
+	*relaytest.Relay
 
 	mu    sync.Mutex
-	conns map[net.Conn]bool
 	armed *disturbance
 }
 
@@ -34,111 +31,58 @@ type disturbance struct {
 
 func newProxy(t *testing.T, server string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{listener: l, server: server, conns: map[net.Conn]bool{}}
-	p.done.Go(p.serve)
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.closeAll()
-		p.done.Wait()
-	})
+	p := &proxy{}
+	p.Relay = relaytest.New(t, server, p.pass)
+	t.Cleanup(p.disarm)
 	return p
 }
 
-func (p *proxy) addr() string { return p.listener.Addr().String() }
-
-func (p *proxy) serve() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.server)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns[client], p.conns[server] = true, true
-		p.mu.Unlock()
-		p.done.Go(func() { p.pipe(server, client) })
-		p.done.Go(func() { p.pipe(client, server) })
-	}
-}
-
-func (p *proxy) pipe(to, from net.Conn) {
-	defer func() {
-		_, _ = to.Close(), from.Close()
-		p.mu.Lock()
-		delete(p.conns, to)
-		delete(p.conns, from)
-		p.mu.Unlock()
-	}()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 {
-			if !p.pass() {
-				return
-			}
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
 // pass counts a message against what is armed. It reports whether the message may go on, after holding it if need be.
-func (p *proxy) pass() bool {
-	p.mu.Lock()
-	d := p.armed
-	if d == nil {
-		p.mu.Unlock()
+func (p *proxy) pass(relaytest.Message) bool {
+	d := p.reach()
+	switch {
+	case d == nil:
 		return true
-	}
-	if d.left == 0 {
-		select {
-		case <-d.reached:
-		default:
-			close(d.reached)
-		}
-	} else {
-		d.left--
-		p.mu.Unlock()
-		return true
-	}
-	p.mu.Unlock()
-	if d.cut {
-		p.closeAll()
+	case d.cut:
+		p.Cut()
 		return false
 	}
 	<-d.back
 	return true
 }
 
-func (p *proxy) closeAll() {
+// reach is what is in force for the next message, if anything is.
+func (p *proxy) reach() *disturbance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d := p.armed; d != nil && !d.cut {
-		d.release()
-		p.armed = nil
+	d := p.armed
+	if d == nil {
+		return nil
 	}
-	for c := range p.conns {
-		_ = c.Close()
+	if d.left > 0 {
+		d.left--
+		return nil
+	}
+	closeOnce(d.reached)
+	return d
+}
+
+// disarm lets go what is held.
+func (p *proxy) disarm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.armed != nil {
+		closeOnce(p.armed.back)
+		p.armed = nil
 	}
 }
 
-func (d *disturbance) release() {
+// closeOnce closes a channel that may be closed; the proxy's lock is held.
+func closeOnce(c chan struct{}) {
 	select {
-	case <-d.back:
+	case <-c:
 	default:
-		close(d.back)
+		close(c)
 	}
 }
 
@@ -152,7 +96,7 @@ func (p *proxy) arm(cut bool) func(testing.TB, connector.Call, int) connectortes
 		return connectortest.Disturbance{Reached: d.reached, Back: func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			d.release()
+			closeOnce(d.back)
 			if p.armed == d {
 				p.armed = nil
 			}

@@ -80,7 +80,7 @@ func testAway(t *testing.T, p *peer) {
 // testCutAtCommit breaks the connection on either side of the commit: the answer is that nobody knows, both times.
 func testCutAtCommit(t *testing.T, p *peer) {
 	between := newProxy(t, p.Addr())
-	s := openPostgres(t, strings.Replace(p.empty(t), p.Addr(), between.listener.Addr().String(), 1))
+	s := openPostgres(t, strings.Replace(p.empty(t), p.Addr(), between.Addr(), 1))
 	for at, written := range map[cut]bool{beforeCommit: false, afterCommit: true} {
 		digest := fmt.Sprint("cut ", at)
 		between.set(at)

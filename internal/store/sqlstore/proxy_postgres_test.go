@@ -2,9 +2,10 @@ package sqlstore
 
 import (
 	"bytes"
-	"net"
 	"sync"
 	"testing"
+
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 // cut says when a proxy breaks a connection.
@@ -18,34 +19,20 @@ const (
 	afterCommit
 )
 
-// proxy stands between a store and its server, and breaks connections at the moment that it is set to, once.
+// proxy stands between a store and its server, and breaks a connection at the moment that it is set to, once.
 type proxy struct {
-	listener net.Listener
-	server   string
-	done     sync.WaitGroup
+	*relaytest.Relay
 
-	mu    sync.Mutex
-	at    cut
-	conns map[net.Conn]bool
+	mu sync.Mutex
+	at cut
+	// committing is the connection whose next answer does not arrive.
+	committing int
 }
 
 func newProxy(t *testing.T, server string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{listener: l, server: server, conns: map[net.Conn]bool{}}
-	p.done.Go(p.serve)
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.mu.Lock()
-		for c := range p.conns {
-			_ = c.Close()
-		}
-		p.mu.Unlock()
-		p.done.Wait()
-	})
+	p := &proxy{}
+	p.Relay = relaytest.New(t, server, p.pass)
 	return p
 }
 
@@ -55,71 +42,19 @@ func (p *proxy) set(at cut) {
 	p.at = at
 }
 
-func (p *proxy) serve() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.server)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns[client], p.conns[server] = true, true
-		p.mu.Unlock()
-		p.done.Go(func() { p.relay(client, server) })
-	}
-}
-
-// relay carries what either side says until one of them is gone.
-func (p *proxy) relay(client, server net.Conn) {
-	committing := make(chan struct{}, 1)
-	var back sync.WaitGroup
-	back.Go(func() {
-		defer client.Close()
-		copyUntil(client, server, func([]byte) bool {
-			select {
-			case <-committing:
-				return true
-			default:
-				return false
-			}
-		})
-		_ = server.Close()
-	})
-	copyUntil(server, client, func(message []byte) bool {
-		if !bytes.Contains(message, []byte("COMMIT\x00")) {
-			return false
-		}
-		p.mu.Lock()
-		at := p.at
-		p.at = never
-		p.mu.Unlock()
-		if at == afterCommit {
-			committing <- struct{}{}
-		}
-		return at == beforeCommit
-	})
-	_, _ = client.Close(), server.Close()
-	back.Wait()
+func (p *proxy) pass(m relaytest.Message) bool {
 	p.mu.Lock()
-	delete(p.conns, client)
-	delete(p.conns, server)
-	p.mu.Unlock()
-}
-
-// copyUntil carries messages until stop says that one must not go on.
-func copyUntil(to, from net.Conn, stop func([]byte) bool) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 && stop(buf[:n]) || err != nil {
-			return
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
+	defer p.mu.Unlock()
+	if !m.ToServer {
+		return m.Conn != p.committing
 	}
+	if !bytes.Contains(m.Bytes, []byte("COMMIT\x00")) {
+		return true
+	}
+	at := p.at
+	p.at = never
+	if at == afterCommit {
+		p.committing = m.Conn
+	}
+	return at != beforeCommit
 }
