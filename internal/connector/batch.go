@@ -54,75 +54,79 @@ func (c *Connector) Batches() bool {
 // RevokeAll is Revoke for each task, as many at once as the driver can. Each call of the driver obeys the earliest ActBy
 // of its tasks.
 func (c *Connector) RevokeAll(ctx context.Context, tasks []Task) []Revocation {
-	out := make([]Revocation, 0, len(tasks))
 	d, ok := c.driver.(BatchRevoker)
 	if !ok {
-		for _, t := range tasks {
-			removal, err := c.Revoke(ctx, t.Order, t.Plan)
-			out = append(out, Revocation{removal, err})
+		out := make([]Revocation, len(tasks))
+		for i, t := range tasks {
+			out[i].Removal, out[i].Err = c.Revoke(ctx, t.Order, t.Plan)
 		}
 		return out
 	}
-	for batch := range slices.Chunk(tasks, MaxBatch) {
-		var done []Revocation
-		_, err := do(ctx, c, CallRevoke, earliestActBy(batch), func(ctx context.Context) (_ struct{}, first error) {
-			answers := d.RevokeBatch(ctx, batch)
-			if len(answers) != len(batch) {
-				return struct{}{}, c.miscounted(len(answers), len(batch))
-			}
-			for i, r := range answers {
-				if r.Err != nil {
-					answers[i] = Revocation{Err: c.classify(ctx, CallRevoke, r.Err)}
-					first = cmp.Or(first, answers[i].Err)
-				}
-			}
-			done = answers
-			return struct{}{}, first // for who watches: what came of the call is what came of the first that failed
-		})
-		if done == nil {
-			done = slices.Repeat([]Revocation{{Err: err}}, len(batch))
-		}
-		out = append(out, done...)
-	}
-	return out
+	return inBatches(ctx, c, tasks, batchCall[Revocation]{
+		name: CallRevoke, actBy: earliestActBy, run: d.RevokeBatch,
+		failed: func(err error) Revocation { return Revocation{Err: err} },
+		err:    func(r Revocation) error { return r.Err },
+	})
 }
 
 // ObserveAll is Observe for each task, as many at once as the driver can.
 func (c *Connector) ObserveAll(ctx context.Context, tasks []Task) []Observation {
-	out := make([]Observation, 0, len(tasks))
 	d, ok := c.driver.(BatchObserver)
 	if !ok {
-		for _, t := range tasks {
-			presence, err := c.Observe(ctx, t.Order, t.Plan)
-			out = append(out, Observation{presence, err})
+		out := make([]Observation, len(tasks))
+		for i, t := range tasks {
+			out[i].Presence, out[i].Err = c.Observe(ctx, t.Order, t.Plan)
 		}
 		return out
 	}
+	out := inBatches(ctx, c, tasks, batchCall[Observation]{
+		name: CallObserve, actBy: func([]Task) time.Time { return time.Time{} }, run: d.ObserveBatch,
+		failed: func(err error) Observation { return Observation{Err: err} },
+		err:    func(o Observation) error { return o.Err },
+	})
+	for i := range out {
+		if out[i].Err == nil {
+			out[i].Presence = complete(out[i].Presence, tasks[i].Plan)
+		}
+	}
+	return out
+}
+
+// batchCall is a call of the driver that answers many tasks with a T each.
+type batchCall[T any] struct {
+	name Call
+	// actBy is the moment that a call for these tasks must obey.
+	actBy func([]Task) time.Time
+	run   func(context.Context, []Task) []T
+	// failed makes an answer of an error, and err reads it.
+	failed func(error) T
+	err    func(T) error
+}
+
+// inBatches makes the call for all tasks, MaxBatch at a time. Each answer has its own error, classified; what fails a call as a whole
+// is the answer to each of its tasks.
+func inBatches[T any](ctx context.Context, c *Connector, tasks []Task, call batchCall[T]) []T {
+	out := make([]T, 0, len(tasks))
 	for batch := range slices.Chunk(tasks, MaxBatch) {
-		var read []Observation
-		_, err := do(ctx, c, CallObserve, time.Time{}, func(ctx context.Context) (_ struct{}, first error) {
-			answers := d.ObserveBatch(ctx, batch)
-			if len(answers) != len(batch) {
-				return struct{}{}, c.miscounted(len(answers), len(batch))
+		var answers []T
+		_, err := do(ctx, c, call.name, call.actBy(batch), func(ctx context.Context) (_ struct{}, first error) {
+			got := call.run(ctx, batch)
+			if len(got) != len(batch) {
+				return struct{}{}, c.miscounted(len(got), len(batch))
 			}
-			for i, o := range answers {
-				if o.Err != nil {
-					answers[i] = Observation{Err: c.classify(ctx, CallObserve, o.Err)}
-					first = cmp.Or(first, answers[i].Err)
+			for i, answer := range got {
+				if err := call.err(answer); err != nil {
+					err = c.classify(ctx, call.name, err)
+					got[i], first = call.failed(err), cmp.Or(first, err)
 				}
 			}
-			read = answers
-			return struct{}{}, first
+			answers = got
+			return struct{}{}, first // for who watches: what came of the call is what came of the first that failed
 		})
-		if read == nil {
-			read = slices.Repeat([]Observation{{Err: err}}, len(batch))
+		if answers == nil {
+			answers = slices.Repeat([]T{call.failed(err)}, len(batch))
 		}
-		for i := range read {
-			if read[i].Err == nil {
-				read[i].Presence = complete(read[i].Presence, batch[i].Plan)
-			}
-		}
-		out = append(out, read...)
+		out = append(out, answers...)
 	}
 	return out
 }
