@@ -3,7 +3,7 @@
 -- Reads an array of OIDs. Returns an array of those that were dropped.
 CREATE FUNCTION pg_temp.curfew_drop_all(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
-    give_up  CONSTANT timestamptz := clock_timestamp() + interval '100 ms';
+    give_up  CONSTANT timestamptz := clock_timestamp() + interval '500 ms';
     closed   CONSTANT oid[] := ARRAY(SELECT id::oid FROM jsonb_array_elements_text(o) id);
     starting text[];
     plain    oid[];
