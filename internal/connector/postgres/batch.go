@@ -24,51 +24,69 @@ func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []conn
 	return out
 }
 
-// dropPlain takes back what needs no care of its own, and reports which tasks that were. Each account takes back what it
-// made.
+// dropPlain takes back what needs no care of its own, and reports which tasks that were. An error is none here: it keeps what
+// one account has made from being done together, and Revoke will meet it.
 func (d *driver) dropPlain(ctx context.Context, tasks []connector.Task) (gone []bool) {
 	gone = make([]bool, len(tasks))
 	if len(tasks) < 2 {
 		return gone // Revoke does one with no more work
 	}
-	roles := map[*pgxpool.Pool][]order{}
-	of := map[string]int{} // the task of each role
-	for i, t := range tasks {
-		if v, err := decodePlan(t.Plan); err == nil {
-			pool := d.poolOf(v.Account)
-			roles[pool] = append(roles[pool], v.order())
-			of[v.Role] = i
+	made := d.byAccount(tasks)
+	// All are closed before any is dropped: each drop makes the server forget what it knows of our memberships, and closing
+	// asks for it.
+	forEach(made, func(m *madeBy) {
+		_ = call(ctx, m.pool, callCloseAll, m.roles, &m.closed)
+	})
+	forEach(made, func(m *madeBy) {
+		if len(m.closed) > 0 {
+			_ = call(ctx, m.pool, callDropAll, slices.Collect(maps.Values(m.closed)), &m.dropped)
+		}
+	})
+	for _, m := range made {
+		for i, role := range m.roles {
+			oid, closed := m.closed[role.Role]
+			gone[m.tasks[i]] = closed && slices.Contains(m.dropped, oid)
 		}
 	}
-	var accounts sync.WaitGroup
-	for pool, made := range roles {
-		accounts.Go(func() {
-			for _, role := range dropRoles(ctx, pool, made) {
-				gone[of[role]] = true
-			}
-		})
-	}
-	accounts.Wait()
 	return gone
 }
 
-// dropRoles closes and drops those roles under which nothing goes on, and names them. An error is none here: it keeps them all
-// from being done together, and Revoke will meet it.
-func dropRoles(ctx context.Context, pool *pgxpool.Pool, roles []order) (dropped []string) {
-	var closed map[string]uint32
-	if call(ctx, pool, callCloseAll, roles, &closed) != nil || len(closed) == 0 {
-		return nil
-	}
-	var gone []uint32
-	if call(ctx, pool, callDropAll, slices.Collect(maps.Values(closed)), &gone) != nil {
-		return nil
-	}
-	for role, oid := range closed {
-		if slices.Contains(gone, oid) {
-			dropped = append(dropped, role)
+// madeBy are roles that one account has made.
+type madeBy struct {
+	pool  *pgxpool.Pool
+	roles []order
+	// tasks has the place of the task of each role.
+	tasks []int
+	// closed has the OIDs of those that were closed, by role.
+	closed  map[string]uint32
+	dropped []uint32
+}
+
+// byAccount sorts out who has made what. Tasks whose plan cannot be read are left out.
+func (d *driver) byAccount(tasks []connector.Task) []*madeBy {
+	var all []*madeBy
+	for i, t := range tasks {
+		v, err := decodePlan(t.Plan)
+		if err != nil {
+			continue
 		}
+		pool := d.poolOf(v.Account)
+		n := slices.IndexFunc(all, func(m *madeBy) bool { return m.pool == pool })
+		if n < 0 {
+			n, all = len(all), append(all, &madeBy{pool: pool})
+		}
+		all[n].roles, all[n].tasks = append(all[n].roles, v.order()), append(all[n].tasks, i)
 	}
-	return dropped
+	return all
+}
+
+// forEach calls f for all at once, and returns when all are done.
+func forEach(all []*madeBy, f func(*madeBy)) {
+	var calls sync.WaitGroup
+	for _, m := range all {
+		calls.Go(func() { f(m) })
+	}
+	calls.Wait()
 }
 
 // ObserveBatch implements connector.BatchObserver: one statement reads all roles.

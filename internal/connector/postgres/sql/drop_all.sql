@@ -31,7 +31,7 @@ BEGIN
      WHERE r.oid = ANY (closed) AND NOT r.rolcanlogin
        AND r.oid <> ALL (ARRAY(SELECT usesysid FROM pg_stat_activity WHERE usesysid IS NOT NULL))
        AND r.oid <> ALL (ARRAY(SELECT ownerid FROM pg_prepared_xact()))
-       AND NOT EXISTS (SELECT FROM pg_shdepend h WHERE h.refclassid = 'pg_authid'::regclass AND h.refobjid = r.oid);
+       AND r.oid <> ALL (ARRAY(SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = ANY (closed)));
     IF plain IS NULL THEN
         RETURN '[]';
     END IF;
