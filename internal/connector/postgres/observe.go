@@ -40,7 +40,7 @@ const readStates = `
 WITH session AS MATERIALIZED (SELECT usesysid AS id, count(*) AS n FROM pg_stat_activity WHERE leader_pid IS NULL GROUP BY 1),
      prepared AS MATERIALIZED (SELECT ownerid AS id, count(*) AS n FROM pg_prepared_xact() GROUP BY 1)
 SELECT current_user::text, (SELECT system_identifier::text FROM pg_control_system()), pg_is_in_recovery(),
-       EXISTS (SELECT FROM pg_roles WHERE rolname = asked.account),
+       (SELECT count(*) > 0 FROM pg_roles WHERE rolname = asked.account),
        EXISTS (SELECT FROM pg_stat_activity WHERE pid = pg_backend_pid() AND usesysid = quote_ident(session_user)::regrole),
        role.id IS NOT NULL, coalesce(role.ours, false), coalesce(role.rolcanlogin, false),
        CASE WHEN isfinite(role.rolvaliduntil) THEN role.rolvaliduntil END,

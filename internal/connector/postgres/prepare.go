@@ -39,14 +39,15 @@ type group struct {
 
 // readTarget reads the server, a database (empty: none) and group roles. A role is dangerous when it, or a role that it is a
 // member of, could make other roles or members, leave the database for the machine, or keep Curfew from taking access back:
-// who ends our sessions as fast as we open them, or locks pg_authid, outlives every deadline.
+// who ends our sessions as fast as we open them, or locks pg_authid, outlives every deadline. Where EXISTS would stand among
+// what is selected, from 18 on the server hashes the whole catalog for it.
 const readTarget = `
 SELECT (SELECT system_identifier::text FROM pg_control_system()), current_user::text,
        EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn),
        g.name, r.oid IS NOT NULL,
        CASE WHEN r.oid IS NULL THEN false
             WHEN current_setting('server_version_num')::int < 160000 THEN true
-            WHEN EXISTS (SELECT FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = me.oid AND m.admin_option) THEN true
+            WHEN (SELECT bool_or(m.admin_option) FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = me.oid) THEN true
             ELSE pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') END, -- which looks at every role that we have made
        coalesce(has_database_privilege(r.oid, d.oid, 'CONNECT'), false),
        coalesce(danger.what, '')
