@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,10 @@ func (l *logins) compare(ctx context.Context, s settings, t *target, server *chi
 	databases := t.processes()
 	measured := append([]int{server.pid()}, databases...)
 	var made atomic.Int64
+	stopProfile := func() error { return nil }
+	if s.profiles != "" {
+		stopProfile = profiled(ctx, server, filepath.Join(s.profiles, fmt.Sprintf("login-%d.pprof", iterations)), 10*time.Second)
+	}
 	rounds, err := paired(ctx, s,
 		func(ctx context.Context, d time.Duration) (sample, error) {
 			return load(ctx, s.workers, d, measured, l.one)
@@ -73,7 +78,7 @@ func (l *logins) compare(ctx context.Context, s settings, t *target, server *chi
 				return err
 			})
 		})
-	if err != nil {
+	if err = errors.Join(err, stopProfile()); err != nil {
 		return nil, err
 	}
 	before := treeCPU(databases...)

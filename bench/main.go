@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string) error {
 	quick := flags.Bool("quick", false, "fewer and shorter rounds, and less of everything: shows that it works, and the rough figure")
 	only := flags.String("only", "", "numbers to measure, as in 3,5; all without it")
 	out := flags.String("out", filepath.Join("bench", "results.json"), "where the figures are kept as JSON; those of numbers that are not measured stay")
-	profiles := flags.String("profiles", "", "a folder for CPU profiles of the server during 3 and 5")
+	profiles := flags.String("profiles", "", "a folder for CPU profiles of the server during 1, 2, 3 and 5")
 	scale := flags.String("scale", "", "draw the cost over live grants, which is number 7, into this SVG")
 	show := flags.Bool("print", false, "measure nothing: print the kept figures as Markdown")
 	if err := flags.Parse(args); err != nil {

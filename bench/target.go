@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -34,11 +35,13 @@ func startTarget(ctx context.Context, workers, iterations int) (_ *target, err e
 			err = errors.Join(err, t.stop())
 		}
 	}()
-	if err := makeAccount(ctx, pg); err != nil {
+	admins := administrators(pg)
+	if err := makeAccount(ctx, pg, admins); err != nil {
 		return nil, err
 	}
 	t.installation, err = install(fmt.Sprintf(`{type: postgres, dsn: %s, databases: [orders], scram_iterations: %d,
-    concurrency: 16, permissions: {read: {roles: [orders_read]}, write: {roles: [orders_write]}}}`, relativeDSN, iterations))
+    concurrency: 16, permissions: {read: {roles: [orders_read]}, write: {roles: [orders_write]}}, admin_roles: [%s]}`,
+		relativeDSN, iterations, strings.Join(admins, ", ")))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +54,20 @@ func startTarget(ctx context.Context, workers, iterations int) (_ *target, err e
 
 const accountName, accountPassword = "curfew", "bench-account"
 
-func makeAccount(ctx context.Context, pg *localpeer.Postgres) error {
+// administrators are the roles that share out the log-ins, where that is needed: about one for each six hundred that are live in
+// number 4.
+func administrators(pg *localpeer.Postgres) (roles []string) {
+	const enough = 32
+	if pg.Version() < 16 {
+		return nil
+	}
+	for n := range enough {
+		roles = append(roles, fmt.Sprintf("curfew_admin_%d", n+1))
+	}
+	return roles
+}
+
+func makeAccount(ctx context.Context, pg *localpeer.Postgres, admins []string) error {
 	admin, err := pgx.Connect(ctx, pg.SuperuserDSN("postgres"))
 	if err != nil {
 		return err
@@ -63,6 +79,11 @@ func makeAccount(ctx context.Context, pg *localpeer.Postgres) error {
 	}
 	if pg.Version() >= 16 {
 		statements = append(statements, "GRANT orders_read, orders_write TO "+accountName+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+	}
+	for _, role := range admins {
+		statements = append(statements, "CREATE ROLE "+role+" NOLOGIN CREATEROLE",
+			"GRANT orders_read, orders_write TO "+role+" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+			"GRANT "+role+" TO "+accountName+" WITH INHERIT FALSE, SET TRUE")
 	}
 	for _, statement := range statements {
 		if _, err := admin.Exec(ctx, statement); err != nil {
