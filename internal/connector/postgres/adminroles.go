@@ -49,7 +49,7 @@ func (d *driver) makerOf(grant access.GrantID) *pgxpool.Pool {
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(grant)) // never fails
-	return d.admins[roles[int(h.Sum32())%len(roles)]]
+	return d.admins[roles[int(h.Sum32()%uint32(len(roles)))]]
 }
 
 // makers are the pools that make log-ins.

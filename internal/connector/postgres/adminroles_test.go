@@ -107,6 +107,7 @@ func TestRevokeWithAdminRoles(t *testing.T) {
 	t.Parallel()
 	p := newPeer(t, 18)
 	admins := p.makeAdmins(t, 2)
+	p.exec(t, "postgres", `ALTER ROLE curfew NOCREATEROLE; REVOKE orders_read, orders_write FROM curfew`)
 	p.exec(t, "postgres", `CREATE ROLE mallory LOGIN PASSWORD 'mallory' IN ROLE orders_read`)
 	p.adjust = withAdmins(admins...)
 	for name, f := range map[string]func(*testing.T, *peer){

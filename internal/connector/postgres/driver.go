@@ -148,9 +148,9 @@ func (d *driver) pools() []*pgxpool.Pool {
 	return slices.DeleteFunc(all, func(p *pgxpool.Pool) bool { return p == nil }) // one could not be opened
 }
 
-// inDatabase calls f with a connection of the account's own to the database.
-func (d *driver) inDatabase(ctx context.Context, account, database string, f func(*pgx.Conn) error) error {
-	config := d.poolOf(account).Config().ConnConfig.Copy()
+// inDatabase calls f with a connection of its own to the database, as the account whose pool it is.
+func (d *driver) inDatabase(ctx context.Context, pool *pgxpool.Pool, database string, f func(*pgx.Conn) error) error {
+	config := pool.Config().ConnConfig.Copy()
 	config.Database = database
 	return connect(ctx, d.side, config, f)
 }

@@ -95,7 +95,7 @@ func (d *driver) clearWay(ctx context.Context, v plan, waiter int, done <-chan s
 // hands is named.
 func (d *driver) clearHolders(ctx context.Context, v plan, h holders) error {
 	for _, t := range h.Prepared {
-		err := d.rollBackAsMember(ctx, v.Account, t)
+		err := d.rollBackAsMember(ctx, t)
 		if errors.Is(err, errBeyond) {
 			return access.Errorf(access.KindMisconfigured,
 				"A lock keeps the role %q of the connector %s from being closed. It belongs to the transaction %q that %q prepared in the database %q, and Curfew may not end that. An operator must, there and as a superuser: ROLLBACK PREPARED.",

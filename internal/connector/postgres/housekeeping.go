@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -46,7 +47,7 @@ func (d *driver) Tidy(ctx context.Context, _ connector.Order, p access.Plan) (st
 func (d *driver) dispose(ctx context.Context, v plan, left remains) (remains, string) {
 	var undone []string
 	for _, database := range left.Databases {
-		if err := d.disposeIn(ctx, v.Account, database, left.Role); err != nil {
+		if err := d.disposeIn(ctx, d.poolOf(v.Account), database, left.Role); err != nil {
 			undone = append(undone, fmt.Sprintf("database %q: %v", database, cause(err)))
 		}
 	}
@@ -67,8 +68,8 @@ func (d *driver) dispose(ctx context.Context, v plan, left remains) (remains, st
 }
 
 // disposeIn disposes of everything in one database, or of nothing. It does not wait for locks: it would be waited for.
-func (d *driver) disposeIn(ctx context.Context, account, database, role string) error {
-	return d.inDatabase(ctx, account, database, func(conn *pgx.Conn) error {
+func (d *driver) disposeIn(ctx context.Context, pool *pgxpool.Pool, database, role string) error {
+	return d.inDatabase(ctx, pool, database, func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '200ms'`); err != nil {
 				return err

@@ -25,8 +25,8 @@ type prepared struct {
 
 // rollBack rolls a prepared transaction back, which must be done as its owner and in its database. Curfew's account must be
 // a member of the owner.
-func (d *driver) rollBack(ctx context.Context, account string, t prepared) error {
-	return d.inDatabase(ctx, account, t.Database, func(conn *pgx.Conn) error {
+func (d *driver) rollBack(ctx context.Context, t prepared) error {
+	return d.inDatabase(ctx, d.pool, t.Database, func(conn *pgx.Conn) error {
 		var statement string
 		if err := conn.QueryRow(ctx, writeRollback, t.GID).Scan(&statement); err != nil {
 			return err
@@ -47,7 +47,7 @@ var errBeyond = errors.New("the account may not roll it back")
 
 // rollBackAsMember rolls back what belongs to any role, as a member of it for the time that this takes. It fails with
 // errBeyond when the account cannot act as that role, or not in that database.
-func (d *driver) rollBackAsMember(ctx context.Context, account string, t prepared) (err error) {
+func (d *driver) rollBackAsMember(ctx context.Context, t prepared) (err error) {
 	if t.Owner == "" {
 		return errBeyond
 	}
@@ -60,13 +60,13 @@ func (d *driver) rollBackAsMember(ctx context.Context, account string, t prepare
 			err = errors.Join(errBeyond, err)
 		}
 	}()
-	if err := call(ctx, d.poolOf(account), callJoin, argument, &none); err != nil {
+	if err := call(ctx, d.pool, callJoin, argument, &none); err != nil {
 		return err
 	}
 	defer func() {
 		leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 		defer cancel()
-		err = errors.Join(err, call(leaving, d.poolOf(account), callLeave, argument, &none))
+		err = errors.Join(err, call(leaving, d.pool, callLeave, argument, &none))
 	}()
-	return d.rollBack(ctx, account, t)
+	return d.rollBack(ctx, t)
 }

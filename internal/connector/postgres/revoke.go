@@ -122,7 +122,7 @@ func (d *driver) end(ctx context.Context, v plan, removal *connector.Removal) (r
 			return left, nil
 		}
 		for _, t := range left.Prepared {
-			if err := d.rollBack(ctx, v.Account, t); err != nil {
+			if err := d.rollBack(ctx, t); err != nil {
 				return remains{}, fmt.Errorf("roll back a transaction that was prepared in the database %q: %w", t.Database, err)
 			}
 		}
