@@ -23,10 +23,12 @@ type remains struct {
 	SessionsEnded int        `json:"sessions_ended"`
 	SessionsOpen  []int      `json:"sessions_open"`
 	Prepared      []prepared `json:"prepared"`
-	Memberships   []string   `json:"memberships"`
-	Databases     []string   `json:"databases"`
-	Dropped       bool       `json:"dropped"`
-	Hindrance     string     `json:"hindrance"`
+	// Reopened: another call has made the closed role anew.
+	Reopened    bool     `json:"reopened"`
+	Memberships []string `json:"memberships"`
+	Databases   []string `json:"databases"`
+	Dropped     bool     `json:"dropped"`
+	Hindrance   string   `json:"hindrance"`
 }
 
 // stays reports whether the closed role is still there.
@@ -54,6 +56,9 @@ func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (
 	removal, left, err := d.remove(ctx, v)
 	if err != nil {
 		return connector.Removal{}, err
+	}
+	if left.stays() && left.Reopened {
+		return connector.Removal{}, access.Errorf(access.KindConflict, "Another call has made the role %q of the connector %s while it was taken back.", v.Role, d.name)
 	}
 	if left.stays() && len(left.Memberships) > 0 {
 		// They go with the role, if it can go.

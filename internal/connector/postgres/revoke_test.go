@@ -25,6 +25,7 @@ func TestRevoke(t *testing.T) {
 			"a log-in under way is ended":                 testStartingSession,
 			"a storm of log-ins is over":                  testLoginStorm,
 			"a renamed role is found":                     testRenamed,
+			"a role that was made anew is not closed":     testReopened,
 			"a dropped role with a session is not absent": testDropped,
 			"members and memberships of others are taken": testForeignMemberships,
 			"a role of another mark is left alone":        testForeignRole,
@@ -244,6 +245,36 @@ func testLoginStorm(t *testing.T, p *peer) {
 		wantCut(t, conn)
 		_ = conn.Close(t.Context())
 	}
+}
+
+// testReopened is what Revoke finds when another call has made the role anew after it was closed, and it cannot be dropped.
+func testReopened(t *testing.T, p *peer) {
+	d := p.open(t)
+	g := give(t, d)
+	mustExec(t, p.connect(t, p.DSN("orders", g.role, g.Password)), `CREATE TABLE scratch.kept_open (id int)`)
+	v, err := decodePlan(g.refined)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var removal connector.Removal
+	end := func() remains {
+		t.Helper()
+		left, err := d.end(t.Context(), v, &removal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	if left := end(); !left.stays() || !left.Reopened {
+		t.Errorf("of an open role it says %+v", left)
+	}
+	if _, err := d.close(t.Context(), v, &removal); err != nil {
+		t.Fatal(err)
+	}
+	if left := end(); !left.stays() || left.Reopened {
+		t.Errorf("of a closed role it says %+v", left)
+	}
+	g.tidy(t, d)
 }
 
 func testRenamed(t *testing.T, p *peer) {

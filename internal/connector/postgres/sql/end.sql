@@ -1,6 +1,6 @@
 -- curfew_end ends what goes on under a role: its sessions, and, if asked to and once nothing is left that hinders, the role itself.
 -- Reads role, oid, mark, drop. Returns found, role (its name now), sessions_ended, sessions_open (process IDs), prepared (gid,
--- database and owner of each prepared transaction), memberships, databases (where it owns something or has a privilege), dropped,
+-- database and owner of each prepared transaction), reopened (a grant came in between), memberships, databases (where it owns something or has a privilege), dropped,
 -- hindrance.
 CREATE FUNCTION pg_temp.curfew_end(o jsonb) RETURNS jsonb LANGUAGE plpgsql AS $curfew$
 DECLARE
@@ -80,6 +80,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'found', true, 'role', who, 'sessions_ended', counted, 'sessions_open', to_jsonb(running), 'prepared', prepared,
+        'reopened', EXISTS (SELECT FROM pg_roles WHERE oid = id AND rolvaliduntil > '-infinity'),
         'memberships', to_jsonb(members), 'databases', to_jsonb(databases), 'dropped', dropped, 'hindrance', hindrance);
 END
 $curfew$;
