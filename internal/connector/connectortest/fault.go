@@ -156,13 +156,19 @@ func (l *law) retry(when string, f func() error) {
 	}
 }
 
-// comesBack takes the grant back after a disturbance and fails the case unless everything is as it was.
+// comesBack takes the grant back after a disturbance and fails the case unless everything is as it was. An order that was
+// held on its way may arrive after Revoke, until its ActBy.
 func (l *law) comesBack(g granted, before, when string) {
 	l.Helper()
-	l.retry("Revoke after "+when, func() error {
-		_, err := l.d.Revoke(l.ctx(), bare(l.again(g.order)), g.plan)
-		return err
-	})
+	for range comebackTries {
+		l.retry("Revoke after "+when, func() error {
+			_, err := l.d.Revoke(l.ctx(), bare(l.again(g.order)), g.plan)
+			return err
+		})
+		if l.h.Traits.Settle > 0 || l.observe(g).State() != connector.Present {
+			break
+		}
+	}
 	l.wantGone(g, "after "+when+", and Revoke")
 	l.tidy(g)
 	l.wantUnchanged(before, "after "+when+", and Revoke")
