@@ -2,13 +2,11 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
-	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -134,8 +132,8 @@ func (e *Engine) mayFollow(tx store.Tx, actor access.Principal, id access.Reques
 	if err != nil {
 		return false, ignoreMissing(err)
 	}
-	d, err := newestDecision(tx, r)
-	return err == nil && e.maySeeRequest(actor, r, d.Stages), err
+	decisions, err := newestDecisions(tx, e.cfg.Tenant, id)
+	return err == nil && e.maySeeRequest(actor, r, decisions[id].Stages), err
 }
 
 // ignoreMissing is nil for what is not there: entries outlive what they speak of.
@@ -158,15 +156,6 @@ func openEntry(row store.EventRow) (access.Event, error) {
 		return access.Event{}, access.Wrap(access.KindInternal, err, fmt.Sprintf("The entry at position %d of the audit log is not what was written.", row.Position))
 	}
 	return ev, nil
-}
-
-// newestDecision is the decision of the submission, a review, or an activation; the zero one where there is none.
-func newestDecision(tx store.Tx, r access.Request) (d policy.Decision, err error) {
-	decisions, err := tx.Decisions().List(r.Tenant, r.ID)
-	if err != nil || len(decisions) == 0 {
-		return d, err
-	}
-	return d, json.Unmarshal(decisions[len(decisions)-1].Decision, &d)
 }
 
 // watchPause is how long an entry that another node has numbered may wait for its readers here.

@@ -204,6 +204,11 @@ func (e *Engine) reviewed(ctx context.Context, id access.RequestID) ([]policy.Re
 	if err != nil {
 		return nil, err
 	}
+	return e.reviewers(ctx, reviews)
+}
+
+// reviewers finds who gave the reviews.
+func (e *Engine) reviewers(ctx context.Context, reviews []access.Review) ([]policy.Reviewed, error) {
 	out := make([]policy.Reviewed, 0, len(reviews))
 	for _, rv := range reviews {
 		p, err := e.directory().Principal(ctx, rv.Reviewer)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,10 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 		if err != nil {
 			return err
 		}
-		v, err = e.view(tx, r)
+		views, err := e.views(tx, r)
+		if err == nil {
+			v = views[0]
+		}
 		return err
 	})
 	if err != nil {
@@ -94,19 +98,54 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 	return v, nil
 }
 
-// view reads what belongs to a request.
-func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
-	v := RequestView{Request: r}
-	var err error
-	if v.Decision, err = newestDecision(tx, r); err != nil {
-		return v, err
+// views reads what belongs to requests, of each table at once.
+func (e *Engine) views(tx store.Tx, requests ...access.Request) ([]RequestView, error) {
+	views := make([]RequestView, len(requests))
+	ids := make([]access.RequestID, len(requests))
+	of := make(map[access.RequestID]*RequestView, len(requests))
+	for i, r := range requests {
+		views[i].Request, ids[i], of[r.ID] = r, r.ID, &views[i]
 	}
-	if v.Reviews, err = tx.Reviews().List(e.cfg.Tenant, r.ID); err != nil {
-		return v, err
+	decisions, err := newestDecisions(tx, e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
 	}
-	v.Grants, _, err = tx.Grants().List(e.cfg.Tenant, store.GrantFilter{Request: r.ID}, store.Page{Limit: access.MaxEntitlements})
-	slices.Reverse(v.Grants) // in the order of the request
-	return v, err
+	reviews, err := tx.Reviews().List(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
+	}
+	// Those of a request come in its order: they were made, and so named, in it.
+	grants, err := tx.Grants().OfRequests(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for id, d := range decisions {
+		of[id].Decision = d
+	}
+	for _, r := range reviews {
+		of[r.Request].Reviews = append(of[r.Request].Reviews, r)
+	}
+	for _, g := range grants {
+		of[g.Request].Grants = append(of[g.Request].Grants, g)
+	}
+	return views, nil
+}
+
+// newestDecisions are the decisions of the submission, a review, or an activation, of the requests that have any.
+func newestDecisions(tx store.Tx, tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID]policy.Decision, error) {
+	stored, err := tx.Decisions().Newest(tenant, requests...)
+	if err != nil {
+		return nil, err
+	}
+	decisions := make(map[access.RequestID]policy.Decision, len(stored))
+	for _, s := range stored {
+		var d policy.Decision
+		if err := json.Unmarshal(s.Decision, &d); err != nil {
+			return nil, err
+		}
+		decisions[s.Request] = d
+	}
+	return decisions, nil
 }
 
 // progress finds the stages that are open.
@@ -114,7 +153,7 @@ func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if v.Request.State != access.RequestPending {
 		return nil
 	}
-	reviewed, err := e.reviewed(ctx, v.Request.ID)
+	reviewed, err := e.reviewers(ctx, v.Reviews)
 	if err != nil {
 		return err
 	}
@@ -179,15 +218,9 @@ func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Sco
 		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's requests.")
 	}
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
-		items = nil
 		var requests []access.Request
-		requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page)
-		for _, r := range requests {
-			v, err := e.view(tx, r)
-			if err != nil {
-				return err
-			}
-			items = append(items, v)
+		if requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page); err == nil {
+			items, err = e.views(tx, requests...)
 		}
 		return err
 	})

@@ -100,6 +100,10 @@ type Policies interface {
 	Get(tenant access.TenantID, digest string) ([]byte, error)
 }
 
+// MaxRequests is how many requests one call may name of which it reads something. A page has no more; more is
+// access.KindInvalid.
+const MaxRequests = 1000
+
 // Page is a bounded piece of a list, newest first.
 type Page struct {
 	// After is the Next of the page before, or empty.
@@ -149,6 +153,9 @@ type Decisions interface {
 	Append(Decision) error
 	// List returns a request's decisions in order.
 	List(access.TenantID, access.RequestID) ([]Decision, error)
+	// Newest returns the decision with the highest Sequence of each request that has one, without its Input, in the order
+	// of the requests' IDs.
+	Newest(tenant access.TenantID, requests ...access.RequestID) ([]Decision, error)
 }
 
 // Reviews are appended, never changed.
@@ -156,8 +163,8 @@ type Reviews interface {
 	// Insert keeps a review; a second one by the same person on the same request under the same hash is
 	// access.KindConflict.
 	Insert(access.Review) error
-	// List returns a request's reviews, oldest first.
-	List(access.TenantID, access.RequestID) ([]access.Review, error)
+	// List returns the reviews of these requests, oldest first.
+	List(tenant access.TenantID, requests ...access.RequestID) ([]access.Review, error)
 }
 
 // Lane is the queue of one connector: what is slow or dead in one lane delays no other.
@@ -199,6 +206,8 @@ type Grants interface {
 	// anything else is access.KindConflict.
 	Update(g access.Grant) error
 	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
+	// OfRequests returns the grants of these requests, in the order of their IDs.
+	OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error)
 	// Claim takes up to limit grants of the lane that are due at or before now, earliest first: it sets their Lease
 	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then, and their Version moves on, so
 	// that whoever read them before loses. Ended grants with a DueAt are claimed like others.

@@ -1,6 +1,9 @@
 package sqlstore
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -23,6 +26,15 @@ func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]sto
 	return queryAll(d.tx, scanDecision, `
 		SELECT tenant, request_id, sequence, at, policy_digest, input, decision
 		FROM decisions WHERE tenant = $1 AND request_id = $2 ORDER BY sequence`, tenant, request)
+}
+
+func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) ([]store.Decision, error) {
+	list, err := ofRequests(d.tx, scanDecision, `
+		SELECT tenant, request_id, sequence, at, policy_digest, NULL, decision
+		FROM decisions AS d WHERE sequence = (
+			SELECT max(sequence) FROM decisions WHERE tenant = d.tenant AND request_id = d.request_id) AND `, tenant, requests)
+	slices.SortFunc(list, func(a, b store.Decision) int { return cmp.Compare(a.Request, b.Request) })
+	return list, err
 }
 
 func scanDecision(r row) (d store.Decision, err error) {

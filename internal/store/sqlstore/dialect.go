@@ -17,7 +17,9 @@ type dialect struct {
 	beginUpdate string
 	beginView   string
 	// lockDue ends the SELECT of grants about to be claimed, so that concurrent claims pass each other by.
-	lockDue    string
+	lockDue string
+	// elements is the function that makes rows of a JSON array, each with the element as its value.
+	elements   string
 	dictionary dictionary
 	// classify says what an error of the driver means, in a sentence that is safe to show.
 	classify func(error) (access.Kind, string)

@@ -36,6 +36,7 @@ func postgresDialect() (dialect, error) {
 		beginUpdate: "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; " + postgresNow,
 		beginView:   "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + postgresNow,
 		lockDue:     " FOR UPDATE SKIP LOCKED",
+		elements:    "json_array_elements_text",
 		dictionary:  postgresDictionary(),
 		classify:    classifyPostgres,
 	}, nil

@@ -27,6 +27,7 @@ func sqliteDialect() (dialect, error) {
 		migrations:  migrations,
 		beginUpdate: "BEGIN IMMEDIATE",
 		beginView:   "BEGIN",
+		elements:    "json_each",
 		dictionary:  sqliteDictionary(),
 		classify:    classifySQLite,
 	}, nil

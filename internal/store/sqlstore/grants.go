@@ -123,6 +123,12 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	return items, next, nil
 }
 
+func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error) {
+	list, err := ofRequests(t.tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE `, tenant, requests)
+	slices.SortFunc(list, func(a, b access.Grant) int { return cmp.Compare(a.ID, b.ID) })
+	return list, err
+}
+
 func (t grants) Claim(
 	lane store.Lane, now time.Time, lease string, leaseEnd time.Time, limit int,
 ) ([]access.Grant, error) {
