@@ -15,7 +15,7 @@ import (
 // RequestView is a request with everything that its requester, its reviewers and an auditor look at.
 type RequestView struct {
 	Request access.Request
-	// Decision is the newest: of the submission, a review, or an activation.
+	// Decision is the newest: of the submission, a review, or an activation. It comes without the traces of its targets.
 	Decision policy.Decision
 	Reviews  []access.Review
 	// Open are the stages that wait for a review now.
@@ -139,14 +139,38 @@ func newestDecisions(tx store.Tx, tenant access.TenantID, requests ...access.Req
 	}
 	decisions := make(map[access.RequestID]policy.Decision, len(stored))
 	for _, s := range stored {
-		var d policy.Decision
-		if err := json.Unmarshal(s.Decision, &d); err != nil {
+		if decisions[s.Request], err = readDecision(s.Decision); err != nil {
 			return nil, err
 		}
-		decisions[s.Request] = d
 	}
 	return decisions, nil
 }
+
+// readDecision decodes a stored decision but for the traces, which are most of it and which nobody looks at in a view.
+func readDecision(stored []byte) (policy.Decision, error) {
+	var read struct {
+		policy.Decision
+		Targets []struct {
+			policy.TargetDecision
+			Trace unread `json:"trace"`
+		} `json:"targets"`
+	}
+	if err := json.Unmarshal(stored, &read); err != nil {
+		return policy.Decision{}, err
+	}
+	d := read.Decision
+	d.Targets = make([]policy.TargetDecision, len(read.Targets))
+	for i, t := range read.Targets {
+		d.Targets[i] = t.TargetDecision
+	}
+	return d, nil
+}
+
+// unread is a value in JSON that is passed over.
+type unread struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*unread) UnmarshalJSON([]byte) error { return nil }
 
 // progress finds the stages that are open.
 func (e *Engine) progress(ctx context.Context, v *RequestView) error {

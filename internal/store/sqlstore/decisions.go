@@ -38,6 +38,6 @@ func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) 
 }
 
 func scanDecision(r row) (d store.Decision, err error) {
-	err = r.Scan(&d.Tenant, &d.Request, &d.Sequence, timeColumn{&d.At}, &d.PolicyDigest, &d.Input, &d.Decision)
+	err = r.Scan((*string)(&d.Tenant), (*string)(&d.Request), countColumn{&d.Sequence}, timeColumn{&d.At}, &d.PolicyDigest, &d.Input, &d.Decision)
 	return d, err
 }

@@ -223,13 +223,14 @@ func lanesWith(condition string) string {
 		SELECT tenant, connector FROM lanes WHERE connector IS NOT NULL`
 }
 
+// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 32 columns.
 func scanGrant(r row) (g access.Grant, err error) {
-	err = r.Scan(&g.Tenant, &g.ID, &g.Request, &g.Principal.Issuer, &g.Principal.Subject, &g.Person,
-		&g.Entitlement.Connector, &g.Entitlement.Resource, &g.Entitlement.Permission, timeColumn{&g.CreatedAt},
-		&g.Account, durationColumn{&g.Duration}, &g.State, &g.EndReason, timeColumn{&g.StartAt},
+	err = r.Scan((*string)(&g.Tenant), (*string)(&g.ID), (*string)(&g.Request), &g.Principal.Issuer, &g.Principal.Subject,
+		(*string)(&g.Person), (*string)(&g.Entitlement.Connector), &g.Entitlement.Resource, &g.Entitlement.Permission,
+		timeColumn{&g.CreatedAt}, &g.Account, durationColumn{&g.Duration}, (*string)(&g.State), (*string)(&g.EndReason), timeColumn{&g.StartAt},
 		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
-		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, &g.SessionsEnded, &g.KeptBy, timeColumn{&g.ExtendTo},
-		timeColumn{&g.DueAt}, &g.Lease, &g.Attempt, timeColumn{&g.ActBy}, &g.Failures, &g.LastError,
+		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, countColumn{&g.SessionsEnded}, &g.KeptBy, timeColumn{&g.ExtendTo},
+		timeColumn{&g.DueAt}, &g.Lease, countColumn{&g.Attempt}, timeColumn{&g.ActBy}, countColumn{&g.Failures}, &g.LastError,
 		&g.Housekeeping, &g.Version)
 	return g, err
 }
