@@ -100,6 +100,9 @@ func ValidateResourceName(s string) error {
 		return errors.New("the resource name is not valid UTF-8")
 	}
 	for _, r := range s {
+		if ' ' <= r && r <= '~' {
+			continue // what nearly every character is, sooner than by the tables
+		}
 		if unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' {
 			return fmt.Errorf("the resource name has the unprintable character U+%04X", r)
 		}

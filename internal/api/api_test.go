@@ -27,9 +27,9 @@ type server struct {
 	ready   error
 }
 
-func serve(t testing.TB) *server {
+func serve(t testing.TB, options ...enginetest.Option) *server {
 	t.Helper()
-	s := &server{World: enginetest.New(t), t: t, log: &syncbuf.Buffer{}}
+	s := &server{World: enginetest.New(t, options...), t: t, log: &syncbuf.Buffer{}}
 	s.Run()
 	s.handler = api.New(api.Config{
 		Engine: s.Engine, Authenticator: s.Directory, Tenant: access.DefaultTenant,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -290,81 +289,4 @@ func (e *Engine) Grants(ctx context.Context, actor access.Principal, scope Scope
 		return err
 	})
 	return items, next, err
-}
-
-// Offer is one entitlement that the actor could ask for.
-type Offer struct {
-	Entitlement access.Entitlement
-	Decision    policy.TargetDecision
-	// Reviewers are the selectors of those who would have to agree.
-	Reviewers []string
-}
-
-// Entitlements lists what the actor could ask for with a reason and a ticket, in order of name; what they would be
-// denied is left out unless denied is set. Words select: each must occur in the entitlement, in any case.
-func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]Offer, error) {
-	now, err := e.cfg.Store.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	in := policy.Input{Now: now, Principal: actor, Reason: "-", Ticket: "-"}
-	rules := e.rules.Load()
-	var unread error
-	for name := range keys(rules.Connectors) {
-		c := rules.Connectors[access.ConnectorName(name)]
-		catalogue, err := c.Resources(ctx)
-		if err != nil {
-			// A target that does not answer hides what is behind it, and nothing else.
-			e.cfg.Log.WarnContext(ctx, "a connector's resources cannot be read", "connector", name, "error", err)
-			unread = err
-			continue
-		}
-		for _, res := range catalogue.Resources {
-			for _, perm := range res.Permissions {
-				ent := access.Entitlement{Connector: access.ConnectorName(name), Resource: res.Name, Permission: perm}
-				if matches(ent, words) {
-					in.Targets = append(in.Targets, newTarget(c, actor, ent, res))
-				}
-			}
-		}
-	}
-	if len(in.Targets) == 0 && unread != nil {
-		return nil, unread
-	}
-	return rules.offers(ctx, in, denied)
-}
-
-func (r *Rules) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
-	if err := r.answer(ctx, &in); err != nil {
-		return nil, err
-	}
-	out := []Offer{}
-	for _, t := range in.Targets {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		one := in
-		one.Targets = []policy.Target{t}
-		d, err := r.decide(ctx, one)
-		if err != nil {
-			return nil, err
-		}
-		if d.Verdict == policy.VerdictDenied && !denied {
-			continue
-		}
-		offer := Offer{Entitlement: t.Entitlement, Decision: d.Targets[0]}
-		for _, s := range d.Stages {
-			offer.Reviewers = append(offer.Reviewers, s.From...)
-		}
-		slices.Sort(offer.Reviewers)
-		offer.Reviewers = slices.Compact(offer.Reviewers)
-		out = append(out, offer)
-	}
-	slices.SortFunc(out, func(a, b Offer) int { return strings.Compare(a.Entitlement.String(), b.Entitlement.String()) })
-	return out, nil
-}
-
-func matches(ent access.Entitlement, words []string) bool {
-	text := strings.ToLower(ent.String())
-	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, strings.ToLower(w)) })
 }
