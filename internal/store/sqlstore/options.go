@@ -12,6 +12,9 @@ type Options struct {
 	Clock access.Clock
 	// Ballast is for a store on SQLite.
 	Ballast Ballast
+	// NumberEvents has a store on SQLite number events in the commit that they come with, so that Events.Sequence finds none
+	// to number. PostgreSQL, which has many writers, would have them wait for each other.
+	NumberEvents bool
 	// Log is told what becomes of the ballast. Nil is nobody.
 	Log *slog.Logger
 }

@@ -29,6 +29,8 @@ type writer struct {
 	session *sqliteSession
 	clock   *clock
 	ballast *ballast
+	// numbers says that events are numbered in the commit that they come with.
+	numbers bool
 
 	queue chan *member
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
@@ -40,9 +42,9 @@ type writer struct {
 }
 
 // startWriter takes the session over until close has returned.
-func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast) *writer {
+func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast, numbers bool) *writer {
 	w := &writer{
-		dialect: d, session: s, clock: c, ballast: b,
+		dialect: d, session: s, clock: c, ballast: b, numbers: numbers,
 		queue: make(chan *member, queueLength), stopped: make(chan struct{}),
 	}
 	go func() {
@@ -181,17 +183,39 @@ type runner func(m *member, t *tx) (answer, err error)
 func (w *writer) runAll(batch []*member, run runner) ([]error, error) {
 	now := w.clock.Now()
 	answers := make([]error, len(batch))
-	for i, m := range batch {
-		t := &tx{
-			dialect: w.dialect, session: w.session, now: now, writable: true,
-			stopped: context.Background().Err,
+	var appended map[access.TenantID]int
+	if w.numbers {
+		appended = map[access.TenantID]int{}
+	}
+	begin := func() *tx {
+		return &tx{
+			dialect: w.dialect, session: w.session, now: now, writable: true, stopped: context.Background().Err, appended: appended,
 		}
+	}
+	for i, m := range batch {
 		var err error
-		if answers[i], err = run(m, t); err != nil {
+		if answers[i], err = run(m, begin()); err != nil {
 			return nil, err
 		}
 	}
-	return answers, nil
+	return answers, numberEvents(begin(), appended)
+}
+
+// numberEvents numbers as many events of each tenant as were appended: those, unless older ones have no number yet.
+func numberEvents(t *tx, appended map[access.TenantID]int) error {
+	for tenant, n := range appended {
+		for n > 0 {
+			numbered, err := t.Events().Sequence(tenant, n)
+			if err != nil {
+				return err
+			}
+			if numbered == 0 {
+				break // their member failed, and took them back
+			}
+			n -= numbered
+		}
+	}
+	return nil
 }
 
 // run is the runner for members of which none fails after it has written.
