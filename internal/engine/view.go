@@ -113,7 +113,7 @@ func (e *Engine) views(tx store.Tx, requests ...access.Request) ([]RequestView, 
 	if err != nil {
 		return nil, err
 	}
-	// Those of a request come in its order: they were made, and so named, in it.
+	// Those of a request come together, and in its order: they were made, and so named, in it.
 	grants, err := tx.Grants().OfRequests(e.cfg.Tenant, ids...)
 	if err != nil {
 		return nil, err
@@ -124,8 +124,13 @@ func (e *Engine) views(tx store.Tx, requests ...access.Request) ([]RequestView, 
 	for _, r := range reviews {
 		of[r.Request].Reviews = append(of[r.Request].Reviews, r)
 	}
-	for _, g := range grants {
-		of[g.Request].Grants = append(of[g.Request].Grants, g)
+	for len(grants) > 0 {
+		v := of[grants[0].Request]
+		n := 1
+		for n < len(grants) && grants[n].Request == v.Request.ID {
+			n++
+		}
+		v.Grants, grants = grants[:n:n], grants[n:]
 	}
 	return views, nil
 }
@@ -137,10 +142,17 @@ func newestDecisions(tx store.Tx, tenant access.TenantID, requests ...access.Req
 		return nil, err
 	}
 	decisions := make(map[access.RequestID]policy.Decision, len(stored))
+	// A decision names neither the request nor who asked, so that those on the same entitlement are mostly the same text.
+	read := map[string]policy.Decision{}
 	for _, s := range stored {
-		if decisions[s.Request], err = readDecision(s.Decision); err != nil {
-			return nil, err
+		d, known := read[string(s.Decision)]
+		if !known {
+			if d, err = readDecision(s.Decision); err != nil {
+				return nil, err
+			}
+			read[string(s.Decision)] = d
 		}
+		decisions[s.Request] = d
 	}
 	return decisions, nil
 }

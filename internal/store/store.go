@@ -206,7 +206,7 @@ type Grants interface {
 	// anything else is access.KindConflict.
 	Update(g access.Grant) error
 	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
-	// OfRequests returns the grants of these requests, in the order of their IDs.
+	// OfRequests returns the grants of these requests, in the order of the requests' IDs and, of one request, their own.
 	OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error)
 	// Claim takes up to limit grants of the lane that are due at or before now, earliest first: it sets their Lease
 	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then, and their Version moves on, so

@@ -102,7 +102,9 @@ func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID)
 			items = append(items, g)
 		}
 	}
-	slices.SortFunc(items, func(a, b access.Grant) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(items, func(a, b access.Grant) int {
+		return cmp.Or(cmp.Compare(a.Request, b.Request), cmp.Compare(a.ID, b.ID))
+	})
 	return items, nil
 }
 

@@ -125,7 +125,9 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 
 func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error) {
 	list, err := ofRequests(t.tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE `, tenant, requests)
-	slices.SortFunc(list, func(a, b access.Grant) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b access.Grant) int {
+		return cmp.Or(cmp.Compare(a.Request, b.Request), cmp.Compare(a.ID, b.ID))
+	})
 	return list, err
 }
 

@@ -77,7 +77,7 @@ func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page 
 		return nil, "", err
 	}
 	text := `SELECT ` + requestColumns + ` FROM requests` + w.String() + ` ORDER BY id DESC` + w.limit(limit+1)
-	items, err = queryAll(r.tx, scanRequest, text, w.args...)
+	items, err = queryAbout(r.tx, limit+1, scanRequest, text, w.args...)
 	if err != nil {
 		return nil, "", err
 	}

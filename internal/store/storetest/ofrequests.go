@@ -37,7 +37,7 @@ func testOfRequests(t *testing.T, s store.Store) {
 		want = belongings{}
 		return fillRequests(tx, &want, a, b)
 	})
-	first := belongings{want.Decisions[:1], []access.Review{want.Reviews[0], want.Reviews[2]}, []access.Grant{want.Grants[0], want.Grants[2]}}
+	first := belongings{want.Decisions[:1], []access.Review{want.Reviews[0], want.Reviews[2]}, want.Grants[:2]}
 	cases := []struct {
 		name     string
 		requests []access.RequestID
@@ -105,5 +105,6 @@ func fillRequests(tx store.Tx, want *belongings, a, b access.Request) error {
 	newest := want.Decisions[2]
 	newest.Sequence = 1
 	want.Decisions = []store.Decision{newest, want.Decisions[1]}
+	want.Grants = []access.Grant{want.Grants[0], want.Grants[2], want.Grants[1]}
 	return nil
 }
