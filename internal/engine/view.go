@@ -144,15 +144,15 @@ func newestDecisions(tx store.Tx, tenant access.TenantID, requests ...access.Req
 	decisions := make(map[access.RequestID]policy.Decision, len(stored))
 	// A decision names neither the request nor who asked, so that those on the same entitlement are mostly the same text.
 	read := map[string]policy.Decision{}
-	for _, s := range stored {
-		d, known := read[string(s.Decision)]
+	for id, text := range stored {
+		d, known := read[string(text)]
 		if !known {
-			if d, err = readDecision(s.Decision); err != nil {
+			if d, err = readDecision(text); err != nil {
 				return nil, err
 			}
-			read[string(s.Decision)] = d
+			read[string(text)] = d
 		}
-		decisions[s.Request] = d
+		decisions[id] = d
 	}
 	return decisions, nil
 }

@@ -153,9 +153,9 @@ type Decisions interface {
 	Append(Decision) error
 	// List returns a request's decisions in order.
 	List(access.TenantID, access.RequestID) ([]Decision, error)
-	// Newest returns the decision with the highest Sequence of each request that has one, without its Input, in the order
-	// of the requests' IDs.
-	Newest(tenant access.TenantID, requests ...access.RequestID) ([]Decision, error)
+	// Newest returns what was decided last on each of these requests: the Decision with the highest Sequence. A request
+	// without any is left out.
+	Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error)
 }
 
 // Reviews are appended, never changed.

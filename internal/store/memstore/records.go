@@ -69,13 +69,11 @@ func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]sto
 	return slices.Clone(d.tx.books.decisions.rows[key{tenant, string(request)}]), d.tx.mayRead()
 }
 
-func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) ([]store.Decision, error) {
-	var newest []store.Decision
+func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error) {
+	newest := map[access.RequestID][]byte{}
 	err := d.tx.eachRequest(tenant, requests, func(k key) {
 		if list := d.tx.books.decisions.rows[k]; len(list) > 0 {
-			last := list[len(list)-1]
-			last.Input = nil
-			newest = append(newest, last)
+			newest[access.RequestID(k.id)] = list[len(list)-1].Decision
 		}
 	})
 	return newest, err

@@ -1,9 +1,6 @@
 package sqlstore
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -28,13 +25,26 @@ func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]sto
 		FROM decisions WHERE tenant = $1 AND request_id = $2 ORDER BY sequence`, tenant, request)
 }
 
-func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) ([]store.Decision, error) {
-	list, err := ofRequests(d.tx, scanDecision, `
-		SELECT tenant, request_id, sequence, at, policy_digest, NULL, decision
-		FROM decisions AS d WHERE sequence = (
+func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error) {
+	list, err := ofRequests(d.tx, scanDecided, `
+		SELECT request_id, decision FROM decisions AS d WHERE sequence = (
 			SELECT max(sequence) FROM decisions WHERE tenant = d.tenant AND request_id = d.request_id) AND `, tenant, requests)
-	slices.SortFunc(list, func(a, b store.Decision) int { return cmp.Compare(a.Request, b.Request) })
-	return list, err
+	newest := make(map[access.RequestID][]byte, len(list))
+	for _, one := range list {
+		newest[one.request] = one.decision
+	}
+	return newest, err
+}
+
+// decided is what was decided on a request.
+type decided struct {
+	request  access.RequestID
+	decision []byte
+}
+
+func scanDecided(r row) (d decided, err error) {
+	err = r.Scan((*string)(&d.request), &d.decision)
+	return d, err
 }
 
 func scanDecision(r row) (d store.Decision, err error) {
