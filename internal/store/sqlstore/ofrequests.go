@@ -25,5 +25,5 @@ func ofRequests[T any](t *tx, scan func(row) (T, error), text string, tenant acc
 	if err != nil {
 		return nil, err
 	}
-	return queryAbout(t, len(requests), scan, text+`tenant = $1 AND request_id IN (SELECT value FROM `+t.dialect.elements+`($2))`, tenant, ids)
+	return queryAbout(t, len(requests), scan, text+`tenant = $1 AND request_id`+t.dialect.among, tenant, ids)
 }
