@@ -313,8 +313,9 @@ type EventFilter struct {
 }
 
 // Events are appended in the transaction of the change that they record, without a position: a number that every
-// transaction had to take would make them wait for each other. Sequence numbers them afterwards. An event never
-// changes but for being given its position, once.
+// transaction had to take would make them wait for each other. Sequence numbers them afterwards, or a store whose
+// transactions wait for each other anyway, in the same commit. An event never changes but for being given its position,
+// once.
 type Events interface {
 	// Append keeps the event; whatever Position it has is ignored. A second one with its ID is access.KindConflict.
 	Append(EventRow) error
