@@ -24,7 +24,7 @@ type Directory interface {
 	HasRole(p access.Principal, r access.Role) bool
 }
 
-// Config is what an Engine stands on. Every field but Observer and Journal is required.
+// Config is what an Engine stands on. Every field but EventsNumbered, Observer and Journal is required.
 type Config struct {
 	Tenant       access.TenantID
 	Installation string
