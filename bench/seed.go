@@ -33,7 +33,11 @@ func seed(ctx context.Context, i installation, n int, deadline func(int) time.Ti
 			return err
 		}
 		w := seeder{store: s, sealer: sealer}
-		return w.all(ctx, n, func(tx store.Tx, k int) error { return w.grant(tx, k, deadline(k)) })
+		if err := w.all(ctx, n, func(tx store.Tx, k int) error { return w.grant(tx, k, deadline(k)) }); err != nil {
+			return err
+		}
+		// What is seeded was never decided.
+		return s.Update(ctx, "seed", func(tx store.Tx) error { return tx.Rules().SetDecided(access.DefaultTenant, "") })
 	})
 }
 

@@ -11,9 +11,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"unicode/utf8"
-
-	"github.com/gowebpki/jcs"
 
 	"github.com/curfewhq/curfew/internal/access"
 )
@@ -96,27 +93,6 @@ func NewEntry(e access.Event, random io.Reader) (Entry, error) {
 		return Entry{}, fmt.Errorf("audit entry %s: %w", e.ID, err)
 	}
 	return Entry{Leaf: bytes, Personal: personal}, nil
-}
-
-// canonical is RFC 8785. Text that is not UTF-8 is refused, since JSON would silently change it.
-func canonical(l leaf) ([]byte, error) {
-	for k, v := range l.Detail {
-		if !utf8.ValidString(k) || !utf8.ValidString(v) {
-			return nil, fmt.Errorf("detail %q is not UTF-8", k)
-		}
-	}
-	plain, err := json.Marshal(l)
-	if err != nil {
-		return nil, err
-	}
-	out, err := jcs.Transform(plain)
-	if err != nil {
-		return nil, err
-	}
-	if len(out) > MaxLeaf {
-		return nil, fmt.Errorf("%d bytes are more than %d", len(out), MaxLeaf)
-	}
-	return out, nil
 }
 
 // commitment hides the value until its salt is shown, and then proves it.

@@ -11,6 +11,8 @@ import (
 
 // Config is a configuration that has been read and checked. It holds no secret, only references to them.
 type Config struct {
+	// Digest tells the text of the configuration from every other text.
+	Digest string
 	Server Server
 	Store  Store
 	// Principals are those of the static directory, in file order.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -73,7 +75,18 @@ func load(files []file, opts Options) (*Config, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
+	cfg.Digest = digest(files)
 	return cfg, nil
+}
+
+// digest is that of the texts in the order in which they are read. Where they stand makes no difference.
+func digest(files []file) string {
+	all := sha256.New()
+	for _, f := range files {
+		sum := sha256.Sum256([]byte(f.content))
+		all.Write(sum[:])
+	}
+	return hex.EncodeToString(all.Sum(nil))
 }
 
 // readAll reads the file, or the files of the folder.

@@ -19,6 +19,7 @@ const (
 	txWithdraw  store.TxName = "withdraw"
 	txLapse     store.TxName = "lapse"
 	txClaim     store.TxName = "claim"
+	txClaimLive store.TxName = "claim-live"
 	txActivate  store.TxName = "activate"
 	txActivated store.TxName = "activated"
 	txFailed    store.TxName = "attempt-failed"
@@ -46,15 +47,16 @@ const (
 	txExtended  store.TxName = "extended"
 	txAttest    store.TxName = "attest"
 	txRecover   store.TxName = "recover"
+	txRules     store.TxName = "rules-decided"
 )
 
 // Transactions lists every transaction that the engine makes in the life of a grant, so that a test can kill the process
-// around each of them and notice when one was not reached. A recovery is no part of it: that comes once, before anything
-// is served.
+// around each of them and notice when one was not reached. Two are no part of it: a recovery, which comes once, before
+// anything is served, and the note under which rules all grants were decided, without which they are decided again.
 func Transactions() []store.TxName {
 	return []store.TxName{
-		txSubmit, txReview, txWithdraw, txLapse, txClaim, txActivate, txActivated, txFailed, txUndone, txReissue, txIssued,
-		txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
+		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txActivate, txActivated, txFailed, txUndone, txReissue,
+		txIssued, txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
 		txFound, txGone, txAccept, txFreeze, txSweep, txUnfreeze, txExtend, txExtended, txAttest,
 	}
 }

@@ -13,9 +13,11 @@ import (
 const reconsiderLimit = 50
 
 // reconsidering is how far the grants have been decided again. A process that starts begins anew, because its
-// configuration may have changed while none ran; so nothing of this needs to survive.
+// configuration may have changed while none ran, unless it knows better (TrustDecided).
 type reconsidering struct {
 	mu sync.Mutex
+	// noting says that the end of a round is noted in the store.
+	noting bool
 	// round grows with each beginning, so that a page of an earlier one does not count.
 	round   int
 	pending bool
@@ -31,31 +33,57 @@ func (r *reconsidering) begin() {
 	r.pending, r.cursor, r.undecided = true, "", false
 }
 
+// trust has the ends of rounds noted. decided says that there is nothing to decide until the next beginning.
+func (r *reconsidering) trust(decided bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noting = true
+	if decided {
+		r.pending = false
+	}
+}
+
+// halt ends the round under way without its having come to its end, and reports whether ends of rounds are noted.
+func (r *reconsidering) halt() (noting bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.round++
+	r.pending = false
+	return r.noting
+}
+
+// notable reports whether the round is still the last one, and its end is noted.
+func (r *reconsidering) notable(round int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.noting && r.round == round
+}
+
 func (r *reconsidering) place() (round int, cursor string, pending bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.round, r.cursor, r.pending
 }
 
-// passed notes that a page was looked at, and reports whether the round goes on at once. When it is over, and something
-// could not be decided, another one follows later.
-func (r *reconsidering) passed(round int, next string, undecided bool) (more bool) {
+// passed notes that a page was looked at, and reports whether the round goes on at once, and whether every grant was
+// decided in it. When it is over, and something could not be decided, another one follows later.
+func (r *reconsidering) passed(round int, next string, undecided bool) (more, decided bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.round != round {
-		return true
+		return true, false
 	}
 	r.cursor, r.undecided = next, r.undecided || undecided
 	if next != "" {
-		return true
+		return true, false
 	}
 	r.pending, r.undecided = r.undecided, false
-	return false
+	return false, !r.pending
 }
 
 // Reconsider decides a bounded number of unended grants again, with what is true now, and takes back those that would
 // not be given any more: their principal is gone, left a group, or the policies changed. It does something after a start
-// and after each Reload, until every grant was decided; more says to call it again at once. What cannot be decided, for
+// (but see TrustDecided) and after each Reload, until every grant was decided; more says to call it again at once. What cannot be decided, for
 // want of an answer, stays, and is decided again at a later call.
 func (e *Engine) Reconsider(ctx context.Context) (more bool, err error) {
 	round, cursor, pending := e.reconsidering.place()
@@ -82,7 +110,11 @@ func (e *Engine) Reconsider(ctx context.Context) (more bool, err error) {
 			e.cfg.Log.WarnContext(ctx, "a grant cannot be decided again", "grant", g.ID, "entitlement", g.Entitlement.String(), "error", err)
 		}
 	}
-	return e.reconsidering.passed(round, next, undecided), nil
+	more, decided := e.reconsidering.passed(round, next, undecided)
+	if decided && e.reconsidering.notable(round) {
+		err = e.noteDecided(ctx, round)
+	}
+	return more, err
 }
 
 // reconsider decides one grant again, and takes it back when it would not be given any more.

@@ -360,7 +360,7 @@ func TestExtensionAfterACrash(t *testing.T) {
 		var claimed []access.Grant
 		err := w.Store.Update(t.Context(), "claim", func(tx store.Tx) (err error) {
 			lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db"}
-			claimed, err = tx.Grants().Claim(lane, tx.Now(), "dead", tx.Now().Add(10*time.Second), 1)
+			claimed, err = TakeDue(tx, lane, "dead", tx.Now().Add(10*time.Second))
 			return err
 		})
 		if err != nil || len(claimed) != 1 {

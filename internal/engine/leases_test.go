@@ -40,7 +40,7 @@ func claim(t *testing.T, w *World) {
 	t.Helper()
 	lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db", Queue: store.QueueLive}
 	err := w.Store.Update(t.Context(), "claim", func(tx store.Tx) error {
-		list, err := tx.Grants().Claim(lane, tx.Now(), "lease_dead", tx.Now().Add(10*time.Second), 10)
+		list, err := TakeDue(tx, lane, "lease_dead", tx.Now().Add(10*time.Second))
 		if len(list) != 1 {
 			t.Errorf("%d grants were due", len(list))
 		}

@@ -52,12 +52,16 @@ func (e *Engine) Review(ctx context.Context, actor access.Principal, id access.R
 		return access.Request{}, err
 	}
 	w := weighing{ruling: now, before: v.Decision, actor: actor, opinion: o}
+	reviews := v.Reviews
 	for range maxReviewTries {
-		err := e.review(ctx, id, w)
-		if err == nil {
-			return e.load(ctx, id)
+		if w.reviewed, err = e.withReviewers(ctx, reviews); err != nil {
+			return access.Request{}, err
 		}
+		r, err := e.review(ctx, id, w)
 		if !errors.Is(err, errMoved) {
+			return r, err
+		}
+		if reviews, err = e.reviews(ctx, id); err != nil {
 			return access.Request{}, err
 		}
 	}
@@ -98,11 +102,10 @@ func (e *Engine) decideAgain(ctx context.Context, r access.Request) (ruling, err
 	return e.decide(ctx, rules, requester, r)
 }
 
-func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (err error) {
-	if w.reviewed, err = e.reviewed(ctx, id); err != nil {
-		return err
-	}
-	return e.update(ctx, txReview, func(c *change) error {
+// review returns the request as the review leaves it.
+func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (access.Request, error) {
+	var left access.Request
+	err := e.update(ctx, txReview, func(c *change) error {
 		w := w // fn may run again
 		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
@@ -127,8 +130,16 @@ func (e *Engine) review(ctx context.Context, id access.RequestID, w weighing) (e
 			return err
 		}
 		w.reviewed = append(slices.Clone(w.reviewed), policy.Reviewed{Review: rv, Reviewer: w.actor})
-		return c.conclude(&r, w)
+		if err := c.conclude(&r, w); err != nil {
+			return err
+		}
+		left = r
+		return nil
 	})
+	if err != nil {
+		return access.Request{}, err
+	}
+	return left, nil
 }
 
 // keepReview writes a review, and the decision that it is about if that is another than the one before.
@@ -204,11 +215,11 @@ func (e *Engine) reviewed(ctx context.Context, id access.RequestID) ([]policy.Re
 	if err != nil {
 		return nil, err
 	}
-	return e.reviewers(ctx, reviews)
+	return e.withReviewers(ctx, reviews)
 }
 
-// reviewers finds who gave the reviews.
-func (e *Engine) reviewers(ctx context.Context, reviews []access.Review) ([]policy.Reviewed, error) {
+// withReviewers adds the reviewers to reviews.
+func (e *Engine) withReviewers(ctx context.Context, reviews []access.Review) ([]policy.Reviewed, error) {
 	out := make([]policy.Reviewed, 0, len(reviews))
 	for _, rv := range reviews {
 		p, err := e.directory().Principal(ctx, rv.Reviewer)
@@ -229,6 +240,7 @@ func durationOrNone(d time.Duration) string {
 
 // Withdraw takes back a request that is still pending. Only its requester may.
 func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access.RequestID) (access.Request, error) {
+	var left access.Request
 	err := e.update(ctx, txWithdraw, func(c *change) error {
 		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
@@ -237,12 +249,16 @@ func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access
 		if r.Principal != actor.ID {
 			return access.Errorf(access.KindNotFound, "You have no request %s.", id)
 		}
-		return c.settleRequest(&r, access.RequestWithdrawn, access.Event{Actor: actor.ID})
+		if err := c.settleRequest(&r, access.RequestWithdrawn, access.Event{Actor: actor.ID}); err != nil {
+			return err
+		}
+		left = r
+		return nil
 	})
 	if err != nil {
 		return access.Request{}, err
 	}
-	return e.load(ctx, id)
+	return left, nil
 }
 
 // Lapse ends the waiting of requests whose reviews did not come in time, and returns when the next one lapses (zero:

@@ -15,6 +15,8 @@ type Rules struct {
 	Connectors map[access.ConnectorName]*connector.Connector
 	Policies   *policy.Set
 	Bundles    map[string]access.Bundle
+	// Digest tells the rules from all others that might decide otherwise. Empty means that nobody can say.
+	Digest string
 }
 
 // ruling is a decision with what it saw and the rules that made it.
@@ -31,10 +33,16 @@ func (e *Engine) Reload(ctx context.Context, rules Rules) error {
 	if err := e.checkConnectors(ctx, &rules); err != nil {
 		return err
 	}
+	// Before the first decision by the new rules: they could otherwise be taken for the old ones after a crash.
+	if err := e.forgetDecided(ctx); err != nil {
+		e.reconsidering.begin()
+		return err
+	}
 	old := e.rules.Swap(&rules)
 	// A grant may have begun behind a connector that goes, since it was looked.
 	if err := e.checkConnectors(ctx, &rules); err != nil {
 		e.rules.Store(old)
+		e.reconsidering.begin()
 		return err
 	}
 	e.reconsidering.begin()

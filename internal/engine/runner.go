@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -32,9 +33,9 @@ const (
 	// queueWorkers is how many Steps run at once in each of a lane's two queues, so that one slow grant does not hold up
 	// its neighbours, and no number of new ones what must be taken back.
 	queueWorkers = 4
-	// maxClaim bounds what a worker claims at once. One lease covers it all, so a worker begins with one grant, and takes
-	// more while there is more and the target is quick.
-	maxClaim = 256
+	// maxClaim bounds what a worker claims at once: what a target takes back with one call. One lease covers it all, so a
+	// worker begins with one grant, and takes more while there is more and the target is quick.
+	maxClaim = connector.MaxBatch
 	// quick is how long a Step may take that lets a worker take more.
 	quick = 200 * time.Millisecond
 	// laneFloor is the shortest pause between two looks at a lane that has something due which cannot be claimed.

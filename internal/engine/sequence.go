@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// sequenceBatch is how many events one transaction numbers.
-	sequenceBatch = 256
+	// sequenceBatch is how many events one transaction numbers: few enough that nobody waits long for its end.
+	sequenceBatch = 128
 	// sequenceLease is how long a node that dies between two batches keeps the others from going on.
 	sequenceLease = 5 * time.Second
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -36,12 +35,10 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit
 		return Progress{}, err
 	}
 	work, err := e.claim(ctx, now, lane, conn, limit)
-	if err != nil {
-		return Progress{}, err
-	}
+	errs := []error{err}
 	ctx = context.WithoutCancel(ctx) // what was begun is brought to its end
 	together, alone := apart(conn, work)
-	errs := []error{e.removeTogether(ctx, conn, together)}
+	errs = append(errs, e.removeTogether(ctx, conn, together))
 	for _, g := range alone {
 		over, err := e.leaseOver(ctx, conn, g)
 		if err != nil {
@@ -62,72 +59,6 @@ func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, 
 		return err
 	})
 	return next, err
-}
-
-// claim leases what is due and makes the transitions that need no target. It returns the grants to act on.
-func (e *Engine) claim(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector, limit int) ([]access.Grant, error) {
-	lease := e.cfg.IDs.New("lease_")
-	end := now.Add(leaseFor(conn))
-	var work []access.Grant
-	err := e.update(ctx, txClaim, func(c *change) error {
-		work = nil
-		due, err := c.Grants().Claim(lane, now, lease, end, limit)
-		if err != nil {
-			return err
-		}
-		for _, g := range due {
-			if c.undone[g.ID] {
-				continue
-			}
-			if err := c.prepareClaimed(&g, now); err != nil {
-				return err
-			}
-			if !g.DueAt.IsZero() {
-				work = append(work, g)
-			}
-		}
-		// What was taken back with another of its bundle is left to whoever claims it next.
-		work = slices.DeleteFunc(work, func(g access.Grant) bool { return c.undone[g.ID] })
-		return nil
-	})
-	if err != nil {
-		// After a cancelled wait the transaction may still run, and work is its own until it is known to be over.
-		return nil, err
-	}
-	return work, nil
-}
-
-// prepareClaimed brings a claimed grant into the state in which it is acted on.
-func (c *change) prepareClaimed(g *access.Grant, now time.Time) error {
-	if stopped, err := c.stopFrozen(g, now); stopped || err != nil {
-		return err
-	}
-	switch g.State {
-	case access.GrantScheduled:
-		if now.Before(g.StartAt.Add(activationLimit)) {
-			return nil
-		}
-		return c.end(g, access.EndFailed, access.Event{Detail: map[string]string{"why": "The target could not be prepared in time.", "error": g.LastError}})
-	case access.GrantActivating:
-		if now.Before(g.Deadline) && now.Before(g.ActivatedAt.Add(activationLimit)) {
-			if planted.Active(planted.DeadlineMovedOnRetry) {
-				g.Deadline = now.Add(g.Duration)
-			}
-			g.Attempt++
-			g.ActBy = g.DueAt
-			return c.save(g)
-		}
-		g.EndReason = access.EndFailed
-		return c.beginRevoking(g, access.Event{Detail: map[string]string{"error": g.LastError}})
-	case access.GrantActive:
-		if now.Before(g.Deadline) {
-			return c.orderExtension(g)
-		}
-		g.EndReason = access.EndExpired
-		return c.beginRevoking(g, access.Event{})
-	default:
-		return nil
-	}
 }
 
 // end ends a grant without a read of the target: it was never touched, or it is attested to be gone.

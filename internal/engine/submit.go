@@ -48,14 +48,15 @@ func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submissio
 		return access.Request{}, err
 	}
 	r.Hash = access.HashRequest(r)
+	var kept access.Request
 	err = e.update(ctx, txSubmit, func(c *change) error {
-		r := r // fn may run again, and must then find the request as it was
-		return c.submit(&r, v)
+		kept = r // fn may run again, and must then find the request as it was
+		return c.submit(&kept, v)
 	})
 	if err != nil {
 		return access.Request{}, err
 	}
-	return e.load(ctx, r.ID)
+	return kept, nil
 }
 
 // validate checks the bounds of everything that a person writes. Its errors never repeat what was written.

@@ -130,14 +130,23 @@ func unfailed(list []*removal) (going []*removal, tasks []connector.Task) {
 	return going, tasks
 }
 
-// settleRemovals ends what is gone and puts back what is not, in one transaction. A grant that somebody else has taken
-// further meanwhile is left as it is.
+// settleRemovals ends what is gone and puts back what is not, a few in one transaction.
 func (e *Engine) settleRemovals(ctx context.Context, list []*removal, read time.Time) error {
 	for _, r := range list {
 		if r.err != nil {
 			e.attemptFailed(ctx, r.grant, r.err)
 		}
 	}
+	for some := range slices.Chunk(list, bite) {
+		if err := e.settleSome(ctx, some, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleSome settles in one transaction. A grant that somebody else has taken further meanwhile is left as it is.
+func (e *Engine) settleSome(ctx context.Context, list []*removal, read time.Time) error {
 	return e.update(ctx, txRemoved, func(c *change) error {
 		for _, r := range list {
 			g := r.grant

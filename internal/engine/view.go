@@ -188,7 +188,7 @@ func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if v.Request.State != access.RequestPending {
 		return nil
 	}
-	reviewed, err := e.reviewers(ctx, v.Reviews)
+	reviewed, err := e.withReviewers(ctx, v.Reviews)
 	if err != nil {
 		return err
 	}

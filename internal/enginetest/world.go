@@ -187,7 +187,7 @@ func (w *World) newTarget() *memory.Target {
 func (w *World) open() {
 	w.Helper()
 	s := w.settings
-	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock, NumberEvents: s.numbered})
+	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock, Background: engine.Background, NumberEvents: s.numbered})
 	w.must(err)
 	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away, views: &w.views}
 	if s.wrap != nil {
@@ -281,7 +281,7 @@ func (w *World) sealer() *secret.Sealer {
 func (w *World) Restored() *World {
 	w.Helper()
 	r := &World{TB: w.TB, Path: filepath.Join(w.TempDir(), "curfew.db"), Target: w.Target, Directory: w.Directory, gone: w.gone, away: w.away, settings: w.settings}
-	st, err := sqlstore.OpenSQLite(context.Background(), r.Path, sqlstore.Options{Clock: w.settings.clock})
+	st, err := sqlstore.OpenSQLite(context.Background(), r.Path, sqlstore.Options{Clock: w.settings.clock, Background: engine.Background})
 	w.must(err)
 	w.Cleanup(func() { w.must(st.Close()) })
 	r.Store, r.config = st, w.config

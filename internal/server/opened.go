@@ -1,9 +1,12 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -64,7 +67,23 @@ func openDirectory(c *config.Config, void func(token string) bool) (*directory.D
 
 // rules are what the engine goes by under this configuration.
 func (o *opened) rules(c *config.Config) engine.Rules {
-	return engine.Rules{Directory: o.directory, Connectors: o.connectors, Policies: c.PolicySet, Bundles: c.Bundles}
+	return engine.Rules{
+		Directory: o.directory, Connectors: o.connectors, Policies: c.PolicySet, Bundles: c.Bundles, Digest: rulesDigest(c),
+	}
+}
+
+// rulesDigest tells what decides here from what might decide otherwise: another text, or another program. It is empty where
+// the configuration was not read from files.
+func rulesDigest(c *config.Config) string {
+	if c.Digest == "" {
+		return ""
+	}
+	program := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		program = info.String()
+	}
+	sum := sha256.Sum256([]byte(c.Digest + "\n" + program))
+	return hex.EncodeToString(sum[:])
 }
 
 // lanes are those of the connectors in force.

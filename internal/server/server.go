@@ -146,6 +146,9 @@ func (s *Server) takeOver(ctx context.Context, alone bool, restores []store.Rest
 		if err := s.engine.VoidLeases(ctx); err != nil {
 			return fmt.Errorf("taking back what an earlier process had in hand: %w", err)
 		}
+		if err := s.engine.TrustDecided(ctx); err != nil {
+			return fmt.Errorf("looking under which rules the grants were decided: %w", err)
+		}
 	}
 	if err := s.recover(ctx, restores); err != nil {
 		return err

@@ -39,7 +39,7 @@ func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 		return nil, fmt.Errorf("the store: %w", err)
 	}
 	options := sqlstore.Options{
-		Clock: o.Clock, Log: o.Log, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: engine.CanWait},
+		Clock: o.Clock, Log: o.Log, Background: engine.Background, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: engine.CanWait},
 	}
 	if at.URL != "" {
 		s, err := sqlstore.OpenPostgres(ctx, at.URL, options)

@@ -77,6 +77,7 @@ type Tx interface {
 	Events() Events
 	Leases() Leases
 	Restores() Restores
+	Rules() Rules
 }
 
 // Installation is what this store is.
@@ -208,10 +209,10 @@ type Grants interface {
 	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
 	// OfRequests returns the grants of these requests, in the order of the requests' IDs and, of one request, their own.
 	OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error)
-	// Claim takes up to limit grants of the lane that are due at or before now, earliest first: it sets their Lease
-	// and moves their DueAt to leaseEnd, so that nobody else finds them due until then, and their Version moves on, so
-	// that whoever read them before loses. Ended grants with a DueAt are claimed like others.
-	Claim(lane Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error)
+	// Due lists up to limit grants of the lane that are due at or before now, earliest first, ended ones with a DueAt like
+	// others. It writes nothing: whoever takes one on moves its DueAt ahead with Update, in the same transaction. What
+	// another transaction is about to take on is left out or makes this one start anew.
+	Due(lane Lane, now time.Time, limit int) ([]access.Grant, error)
 	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
 	NextDue(Lane) (time.Time, error)
 	// Upcoming lists the grants of the lane that are due after from and no later than until, in the order of their

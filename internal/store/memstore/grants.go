@@ -125,23 +125,8 @@ func queued(q store.Queue, g access.Grant) bool {
 	return q == "" || (q == store.QueueNew) == (g.State == access.GrantScheduled)
 }
 
-func (t grants) Claim(lane store.Lane, now time.Time, lease string, leaseEnd time.Time, limit int) ([]access.Grant, error) {
-	if err := t.tx.mayWrite(); err != nil {
-		return nil, err
-	}
-	if lease == "" || !leaseEnd.After(now) {
-		return nil, access.Errorf(access.KindInvalid, "a claim needs the name of a lease that ends after now")
-	}
-	var claimed []access.Grant
-	for _, g := range t.due(lane) {
-		if g.DueAt.After(whole(now)) || len(claimed) == clampLimit(limit) {
-			break
-		}
-		g.Lease, g.DueAt, g.Version = lease, whole(leaseEnd), g.Version+1
-		t.tx.books.grants.mine(t.tx)[grantKey(g)] = g
-		claimed = append(claimed, g)
-	}
-	return claimed, nil
+func (t grants) Due(lane store.Lane, now time.Time, limit int) ([]access.Grant, error) {
+	return t.Upcoming(lane, store.Due{}, now, limit)
 }
 
 func (t grants) NextDue(lane store.Lane) (time.Time, error) {

@@ -31,6 +31,7 @@ type books struct {
 	leases      table[string, lease]
 	// restores are in the order of their moments.
 	restores table[access.TenantID, []store.Restore]
+	rules    table[access.TenantID, string]
 }
 
 // key names a row: nothing of one tenant has the key of another's.
@@ -84,6 +85,7 @@ func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
+func (t *tx) Rules() store.Rules               { return rules{t} }
 
 func (t *tx) end() { t.ended = true }
 

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -54,7 +55,11 @@ func (t grants) Get(tenant access.TenantID, id access.GrantID) (access.Grant, er
 		`SELECT `+grantColumns+` FROM grants WHERE tenant = $1 AND id = $2`, tenant, id)
 }
 
+// Update writes first and reads only when that hit nothing, for the sake of a clear answer: it nearly always hits.
 func (t grants) Update(g access.Grant) error {
+	if n, err := t.write(g, before(g.State)); err != nil || n > 0 {
+		return err
+	}
 	stored, err := t.Get(g.Tenant, g.ID)
 	if err != nil {
 		return err
@@ -62,20 +67,39 @@ func (t grants) Update(g access.Grant) error {
 	if err := checkGrantUpdate(stored, g); err != nil {
 		return err
 	}
-	n, err := t.tx.exec(`
-		UPDATE grants SET account = $4, duration = $5, state = $6, end_reason = $7, start_at = $8, activated_at = $9,
-			deadline = $10, ended_at = $11, verified_at = $12, verified_by = $13, residual_until = $14,
-			sessions_ended = $15, kept_by = $16, extend_to = $17, due_at = $18, lease = $19, attempt = $20, act_by = $21,
-			failures = $22, last_error = $23, housekeeping = $24, version = version + 1
-		WHERE tenant = $1 AND id = $2 AND version = $3`,
-		slices.Concat([]any{g.Tenant, g.ID, g.Version}, lifeValues(g), workValues(g))...)
+	n, err := t.write(g, `'ended'`) // what may change after the end
 	if err == nil && n == 0 {
 		return movedOn("grant", string(g.ID))
 	}
 	return err
 }
 
-// checkGrantUpdate asks before the write what the database would refuse, for the sake of a clear answer.
+// write writes the grant if its version is the stored one, and its stored state one of those.
+func (t grants) write(g access.Grant, states string) (int64, error) {
+	return t.tx.exec(`
+		UPDATE grants SET account = $4, duration = $5, state = $6, end_reason = $7, start_at = $8, activated_at = $9,
+			deadline = $10, ended_at = $11, verified_at = $12, verified_by = $13, residual_until = $14,
+			sessions_ended = $15, kept_by = $16, extend_to = $17, due_at = $18, lease = $19, attempt = $20, act_by = $21,
+			failures = $22, last_error = $23, housekeeping = $24, version = version + 1
+		WHERE tenant = $1 AND id = $2 AND version = $3 AND state IN (`+states+`)`,
+		slices.Concat([]any{g.Tenant, g.ID, g.Version}, lifeValues(g), workValues(g))...)
+}
+
+// before lists, in SQL, the states from which a grant comes to this one, itself included unless it is the end.
+func before(to access.GrantState) string {
+	var states []string
+	for _, from := range access.GrantStates() {
+		if from.CanBecome(to) || (from == to && to != access.GrantEnded) {
+			states = append(states, "'"+string(from)+"'")
+		}
+	}
+	if states == nil {
+		return `''` // no state leads there, and no grant is in this one
+	}
+	return strings.Join(states, ", ")
+}
+
+// checkGrantUpdate says why the write hit nothing, unless it may change what is stored.
 func checkGrantUpdate(stored, g access.Grant) error {
 	switch {
 	case stored.Version != g.Version:
@@ -131,34 +155,16 @@ func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID)
 	return list, err
 }
 
-func (t grants) Claim(
-	lane store.Lane, now time.Time, lease string, leaseEnd time.Time, limit int,
-) ([]access.Grant, error) {
-	if !t.tx.writable {
-		return nil, errReadOnly()
+func (t grants) Due(lane store.Lane, now time.Time, limit int) ([]access.Grant, error) {
+	lock := ""
+	if t.tx.writable {
+		lock = t.tx.dialect.lockDue
 	}
-	if lease == "" || !leaseEnd.After(now) {
-		return nil, access.Errorf(access.KindInvalid, "a claim needs the name of a lease that ends after now")
-	}
-	// Reading first and writing row by row keeps the order, which UPDATE … RETURNING does not.
-	due, err := queryAll(t.tx, scanGrant, `
+	return queryAll(t.tx, scanGrant, `
 		SELECT `+grantColumns+` FROM grants
 		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3`+queued(lane.Queue)+`
-		ORDER BY due_at, id`+limitTo("$4")+t.tx.dialect.lockDue,
+		ORDER BY due_at, id`+limitTo("$4")+lock,
 		lane.Tenant, lane.Connector, access.Micros(now), clampLimit(limit))
-	if err != nil {
-		return nil, err
-	}
-	for i := range due {
-		g := &due[i]
-		g.Lease, g.DueAt, g.Version = lease, access.FromMicros(access.Micros(leaseEnd)), g.Version+1
-		_, err := t.tx.exec(`UPDATE grants SET lease = $3, due_at = $4, version = $5 WHERE tenant = $1 AND id = $2`,
-			g.Tenant, g.ID, g.Lease, micros(g.DueAt), g.Version)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return due, nil
 }
 
 func (t grants) NextDue(lane store.Lane) (time.Time, error) {

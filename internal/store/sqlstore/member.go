@@ -14,6 +14,8 @@ import (
 type member struct {
 	name store.TxName
 	fn   func(store.Tx) error
+	// background says that nobody waits for it who would notice.
+	background bool
 	// taken is set once: by the writer, which then runs the member, or by the caller, who then has withdrawn it.
 	taken  atomic.Bool
 	answer chan error

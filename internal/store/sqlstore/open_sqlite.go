@@ -68,6 +68,7 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	if err != nil {
 		return nil, err
 	}
+	s.background = options.Background
 	s.check = func(ctx context.Context) error { return quickCheck(ctx, readDB, file.path) }
 	return s, nil
 }

@@ -24,12 +24,12 @@ func plannedQueries() []plannedQuery {
 	who := access.PrincipalID{Issuer: "i", Subject: "s1"}
 	now := time.UnixMicro(10)
 	return []plannedQuery{
-		{"claim", func(tx store.Tx) error {
-			_, err := tx.Grants().Claim(queue(store.QueueLive), now, "w", now.Add(time.Hour), 10)
+		{"due", func(tx store.Tx) error {
+			_, err := tx.Grants().Due(queue(store.QueueLive), now, 10)
 			return err
 		}, "grants_due_live (tenant=? AND connector=? AND due_at>? AND due_at<?)", "grants_due_live"},
-		{"claim what is new", func(tx store.Tx) error {
-			_, err := tx.Grants().Claim(queue(store.QueueNew), now, "w", now.Add(time.Hour), 10)
+		{"due of what is new", func(tx store.Tx) error {
+			_, err := tx.Grants().Due(queue(store.QueueNew), now, 10)
 			return err
 		}, "grants_due_new (tenant=? AND connector=? AND due_at>? AND due_at<?)", "grants_due_new"},
 		{"next due", func(tx store.Tx) error { _, err := tx.Grants().NextDue(queue(store.QueueLive)); return err },

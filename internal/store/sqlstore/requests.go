@@ -38,7 +38,17 @@ func (r requests) Get(tenant access.TenantID, id access.RequestID) (access.Reque
 		`SELECT `+requestColumns+` FROM requests WHERE tenant = $1 AND id = $2`, tenant, id)
 }
 
+// Update writes first and reads only when that hit nothing, for the sake of a clear answer. Only what is pending changes.
 func (r requests) Update(request access.Request) error {
+	if access.RequestPending.CanBecome(request.State) {
+		n, err := r.tx.exec(`
+			UPDATE requests SET state = $4, settled_at = $5, version = version + 1
+			WHERE tenant = $1 AND id = $2 AND version = $3 AND state = 'pending'`,
+			request.Tenant, request.ID, request.Version, request.State, micros(request.SettledAt))
+		if err != nil || n > 0 {
+			return err
+		}
+	}
 	stored, err := r.Get(request.Tenant, request.ID)
 	if err != nil {
 		return err
@@ -46,18 +56,8 @@ func (r requests) Update(request access.Request) error {
 	if stored.Version != request.Version {
 		return movedOn("request", string(request.ID))
 	}
-	if !stored.State.CanBecome(request.State) {
-		return access.Errorf(access.KindConflict, "The request %q is %s and cannot become %.32q.", request.ID,
-			stored.State, request.State)
-	}
-	n, err := r.tx.exec(`
-		UPDATE requests SET state = $4, settled_at = $5, version = version + 1
-		WHERE tenant = $1 AND id = $2 AND version = $3`,
-		request.Tenant, request.ID, request.Version, request.State, micros(request.SettledAt))
-	if err == nil && n == 0 {
-		return movedOn("request", string(request.ID))
-	}
-	return err
+	return access.Errorf(access.KindConflict, "The request %q is %s and cannot become %.32q.", request.ID,
+		stored.State, request.State)
 }
 
 func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page store.Page) (

@@ -176,10 +176,10 @@ func (b *Backup) current(ctx context.Context) (from *snapshot, release func() er
 	if err != nil {
 		return nil, nil, err
 	}
-	release = func() error { return os.RemoveAll(folder) }
+	undo := func() error { return os.RemoveAll(folder) }
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, release())
+			err = errors.Join(err, undo())
 		}
 	}()
 	path := filepath.Join(folder, "migrated")
@@ -191,7 +191,7 @@ func (b *Backup) current(ctx context.Context) (from *snapshot, release func() er
 		return nil, nil, badBackup(b.path, err)
 	}
 	db.SetMaxOpenConns(1)
-	release = func() error { return errors.Join(db.Close(), os.RemoveAll(folder)) }
+	undo = func() error { return errors.Join(db.Close(), os.RemoveAll(folder)) }
 	s := &snapshot{db: db, dialect: b.dialect, cannotRead: b.cannotRead}
 	if err := migrate(ctx, db, &s.dialect, "the backup", b.cannotRead); err != nil {
 		return nil, nil, err
@@ -199,8 +199,7 @@ func (b *Backup) current(ctx context.Context) (from *snapshot, release func() er
 	if s.Tx, err = db.BeginTx(ctx, nil); err != nil {
 		return nil, nil, badBackup(b.path, err)
 	}
-	release = func() error { return errors.Join(s.close(), os.RemoveAll(folder)) }
-	return s, release, nil
+	return s, func() error { return errors.Join(s.close(), os.RemoveAll(folder)) }, nil
 }
 
 func copyFile(from, to string) (err error) {

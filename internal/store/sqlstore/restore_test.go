@@ -165,8 +165,8 @@ func testRestoreOlder(t *testing.T, target place) {
 	path := makeBackup(t)
 	db := openBackupBeside(t, path)
 	for _, change := range []string{
-		`DROP TABLE restores`, `DROP TABLE restoring`, `DELETE FROM goose_db_version WHERE version_id >= 20`,
-		`DELETE FROM backup_tables WHERE name = 'restores'`,
+		`DROP TABLE restores`, `DROP TABLE restoring`, `DROP TABLE rules_decided`, `DELETE FROM goose_db_version WHERE version_id >= 20`,
+		`DELETE FROM backup_tables WHERE name IN ('restores', 'rules_decided')`,
 	} {
 		mustExec(t, db, change)
 	}

@@ -14,6 +14,8 @@ type SQLite struct {
 	dialect dialect
 	clock   *clock
 	writer  *writer
+	// background is that of the options.
+	background func(store.TxName) bool
 	// readers holds the idle read connections.
 	readers chan *sqliteSession
 	closing chan struct{}
@@ -29,7 +31,9 @@ var _ store.Store = (*SQLite)(nil)
 
 // Update implements store.Store.
 func (s *SQLite) Update(ctx context.Context, name store.TxName, fn func(store.Tx) error) error {
-	return s.writer.submit(ctx, newMember(name, fn))
+	m := newMember(name, fn)
+	m.background = s.background != nil && s.background(name)
+	return s.writer.submit(ctx, m)
 }
 
 // View implements store.Store. Once fn has begun, a cancelled ctx takes effect before its next statement.

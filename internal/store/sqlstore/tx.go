@@ -43,6 +43,7 @@ func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
+func (t *tx) Rules() store.Rules               { return rules{t} }
 
 // end makes every further use of a transaction that was kept an error.
 func (t *tx) end() {

@@ -10,13 +10,6 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 )
 
-const (
-	// maxBatch bounds the members of one commit, and with it the time for which the first of them waits.
-	maxBatch = 256
-	// queueLength bounds the members that wait; whoever comes later waits for a place.
-	queueLength = 1024
-)
-
 // writer is the one goroutine that writes to a database with a single writer. A durable commit costs one fsync however
 // much it holds, so everything that queued up while the last commit was under way becomes one commit. It never waits
 // for company: alone, a member is committed at once.
@@ -24,6 +17,8 @@ const (
 // Members of a commit run one after the other, and an error undoes its own member only: when one fails that has written
 // already, which is rare, the members run again, each within a savepoint. If the commit as a whole fails, or a member
 // panics, they are replayed one by one, so that none suffers from another. Answers are given after the commit.
+//
+// What is done in the background joins a commit while nobody waits for it to end.
 type writer struct {
 	dialect *dialect
 	session *sqliteSession
@@ -32,7 +27,7 @@ type writer struct {
 	// numbers says that events are numbered in the commit that they come with.
 	numbers bool
 
-	queue chan *member
+	queue queue
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
 	mu      sync.RWMutex
 	closed  bool
@@ -45,12 +40,12 @@ type writer struct {
 func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast, numbers bool) *writer {
 	w := &writer{
 		dialect: d, session: s, clock: c, ballast: b, numbers: numbers,
-		queue: make(chan *member, queueLength), stopped: make(chan struct{}),
+		queue: newQueue(), stopped: make(chan struct{}),
 	}
 	go func() {
 		defer close(w.stopped)
-		for first := range w.queue {
-			w.settle(w.gather(first))
+		for first := w.queue.first(); first != nil; first = w.queue.first() {
+			w.settle(w.admit(w.queue.gather(first)), w.spare)
 		}
 	}()
 	return w
@@ -74,7 +69,7 @@ func (w *writer) enqueue(ctx context.Context, m *member) error {
 		return notWritten(ctx.Err())
 	}
 	select {
-	case w.queue <- m:
+	case w.queue.line(m) <- m:
 		return nil
 	case <-ctx.Done():
 		return notWritten(ctx.Err())
@@ -86,46 +81,34 @@ func (w *writer) close() {
 	w.mu.Lock()
 	if !w.closed {
 		w.closed = true
-		close(w.queue)
+		w.queue.close()
 	}
 	w.mu.Unlock()
 	<-w.stopped
 }
 
-// gather takes what is queued behind first.
-func (w *writer) gather(first *member) []*member {
-	var batch []*member
-	for m := first; m != nil; m = w.next() {
-		if m.take() {
-			batch = append(batch, m)
+// spare is one more member for a commit under way, or nil.
+func (w *writer) spare(batch []*member) *member {
+	for {
+		m := w.queue.spare(batch)
+		if m == nil || len(w.admit([]*member{m})) > 0 {
+			return m
 		}
-		if len(batch) == maxBatch {
-			break
-		}
-	}
-	return batch
-}
-
-// next is nil when nothing is queued.
-func (w *writer) next() *member {
-	select {
-	case m := <-w.queue:
-		return m
-	default:
-		return nil
 	}
 }
 
-// settle commits the members and gives each its answer.
-func (w *writer) settle(batch []*member) {
-	batch = w.admit(batch)
-	answers, err := w.attempt(batch, w.run)
+// alone adds nobody to a commit.
+func alone([]*member) *member { return nil }
+
+// settle commits the members, and whom more adds while it does, and gives each its answer.
+func (w *writer) settle(batch []*member, more func([]*member) *member) {
+	batch, answers, err := w.attempt(batch, w.run, more)
 	if errors.Is(err, errHalfWritten) {
-		answers, err = w.attempt(batch, w.runSaved)
+		batch, answers, err = w.attempt(batch, w.runSaved, alone)
 	}
 	switch {
 	case full(err) && w.ballast.giveUp(err):
-		w.settle(batch)
+		w.settle(w.admit(batch), alone)
 	case err == nil:
 		w.transactions.Add(int64(len(batch)))
 		for i, m := range batch {
@@ -136,7 +119,7 @@ func (w *writer) settle(batch []*member) {
 	default:
 		for i := range batch {
 			w.replays.Add(1)
-			w.settle(batch[i : i+1])
+			w.settle(w.admit(batch[i:i+1:i+1]), alone)
 		}
 	}
 }
@@ -155,15 +138,16 @@ func (w *writer) admit(batch []*member) []*member {
 	})
 }
 
-// attempt runs the members in one transaction. After an error nothing of any of them is written.
-func (w *writer) attempt(batch []*member, run runner) ([]error, error) {
+// attempt runs the members, and whom more adds, in one transaction, and returns them all. After an error nothing of any of
+// them is written.
+func (w *writer) attempt(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	if len(batch) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err := w.control(w.dialect.beginUpdate); err != nil {
-		return nil, err
+		return batch, nil, err
 	}
-	answers, err := w.runAll(batch, run)
+	batch, answers, err := w.runAll(batch, run, more)
 	if err == nil {
 		err = w.control("COMMIT")
 	}
@@ -171,18 +155,18 @@ func (w *writer) attempt(batch []*member, run runner) ([]error, error) {
 		// After some errors (a full disk) the database has rolled back by itself and refuses this one, which is as
 		// good.
 		_, _ = w.session.exec("ROLLBACK")
-		return nil, err
+		return batch, nil, err
 	}
 	w.commits.Add(1)
-	return answers, nil
+	return batch, answers, nil
 }
 
 // runner runs one member. The answer is the member's own; an error is the end of the whole transaction.
 type runner func(m *member, t *tx) (answer, err error)
 
-func (w *writer) runAll(batch []*member, run runner) ([]error, error) {
+func (w *writer) runAll(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	now := w.clock.Now()
-	answers := make([]error, len(batch))
+	answers := make([]error, 0, len(batch))
 	var appended map[access.TenantID]int
 	if w.numbers {
 		appended = map[access.TenantID]int{}
@@ -192,13 +176,19 @@ func (w *writer) runAll(batch []*member, run runner) ([]error, error) {
 			dialect: w.dialect, session: w.session, now: now, writable: true, stopped: context.Background().Err, appended: appended,
 		}
 	}
-	for i, m := range batch {
-		var err error
-		if answers[i], err = run(m, begin()); err != nil {
-			return nil, err
+	for i := 0; i < len(batch); i++ {
+		answer, err := run(batch[i], begin())
+		if err != nil {
+			return batch, nil, err
+		}
+		answers = append(answers, answer)
+		if i == len(batch)-1 {
+			if m := more(batch); m != nil {
+				batch = append(batch, m)
+			}
 		}
 	}
-	return answers, numberEvents(begin(), appended)
+	return batch, answers, numberEvents(begin(), appended)
 }
 
 // numberEvents numbers as many events of each tenant as were appended: those, unless older ones have no number yet.

@@ -54,7 +54,7 @@ func hold(t testing.TB, s *SQLite) (release func()) {
 
 // awaitQueue returns when n members wait.
 func awaitQueue(s *SQLite, n int) {
-	for len(s.writer.queue) != n {
+	for len(s.writer.queue.urgent) != n {
 		runtime.Gosched()
 	}
 }

@@ -24,6 +24,9 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Restores().Insert(newRestore(acme, 1)); err != nil {
 			return err
 		}
+		if err := tx.Rules().SetDecided(acme, "sha256-rules"); err != nil {
+			return err
+		}
 		if _, _, err := tx.Atoms().Lease(atomLane(), newAtom("reader"), string(l.grant.ID), tx.Now().Add(time.Hour)); err != nil {
 			return err
 		}

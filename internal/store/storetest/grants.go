@@ -24,6 +24,22 @@ func updateGrant(s store.Store, g access.Grant) error {
 	return s.Update(context.Background(), "grant", func(tx store.Tx) error { return tx.Grants().Update(g) })
 }
 
+// testIllegalUpdateIsNoEnd goes on in a transaction that was refused an update.
+func testIllegalUpdateIsNoEnd(t *testing.T, s store.Store) {
+	_, list := seed(t, s, acme, 2)
+	update(t, s, func(tx store.Tx) error {
+		illegal := list[0]
+		illegal.State = access.GrantActive
+		wantKind(t, "an illegal transition", tx.Grants().Update(illegal), access.KindConflict)
+		legal := list[1]
+		legal.LastError = "touched"
+		return tx.Grants().Update(legal)
+	})
+	if g := getGrant(t, s, list[1].ID); g.LastError != "touched" {
+		t.Error("what came after a refused update was not written")
+	}
+}
+
 func testGrantTransitions(t *testing.T, s store.Store) {
 	states := access.GrantStates()
 	_, list := seed(t, s, acme, len(states)*len(states))

@@ -97,8 +97,8 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			items, err := tx.Grants().Upcoming(lane, store.Due{}, later.Add(2*time.Hour), 10)
 			return len(items), err
 		},
-		"Grants.Claim": func(tx store.Tx) (int, error) {
-			items, err := tx.Grants().Claim(lane, later, "worker", later.Add(time.Hour), 10)
+		"Grants.Due": func(tx store.Tx) (int, error) {
+			items, err := tx.Grants().Due(lane, later, 10)
 			return len(items), err
 		},
 		"Atoms.Holders": func(tx store.Tx) (int, error) {

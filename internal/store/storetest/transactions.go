@@ -185,18 +185,14 @@ func writes(l library) map[string]func(store.Tx) error {
 	r.State = access.RequestDenied
 	another := newGrant(l.request, "gr_2")
 	return map[string]func(store.Tx) error{
-		"Keys.Insert":      func(tx store.Tx) error { return tx.Keys().Insert(umbrella, []byte("k")) },
-		"Policies.Put":     func(tx store.Tx) error { return tx.Policies().Put(acme, "new", []byte("t")) },
-		"Requests.Insert":  func(tx store.Tx) error { return tx.Requests().Insert(newRequest(acme, "req_2")) },
-		"Requests.Update":  func(tx store.Tx) error { return tx.Requests().Update(r) },
-		"Decisions.Append": func(tx store.Tx) error { return tx.Decisions().Append(l.decisions[0]) },
-		"Reviews.Insert":   func(tx store.Tx) error { return tx.Reviews().Insert(newReview(r, "rev_9", "person-zo")) },
-		"Grants.Insert":    func(tx store.Tx) error { return tx.Grants().Insert(another) },
-		"Grants.Update":    func(tx store.Tx) error { return tx.Grants().Update(l.grant) },
-		"Grants.Claim": func(tx store.Tx) error {
-			_, err := tx.Grants().Claim(ordersLane(acme), at(1000), "worker", at(2000), 1)
-			return err
-		},
+		"Keys.Insert":        func(tx store.Tx) error { return tx.Keys().Insert(umbrella, []byte("k")) },
+		"Policies.Put":       func(tx store.Tx) error { return tx.Policies().Put(acme, "new", []byte("t")) },
+		"Requests.Insert":    func(tx store.Tx) error { return tx.Requests().Insert(newRequest(acme, "req_2")) },
+		"Requests.Update":    func(tx store.Tx) error { return tx.Requests().Update(r) },
+		"Decisions.Append":   func(tx store.Tx) error { return tx.Decisions().Append(l.decisions[0]) },
+		"Reviews.Insert":     func(tx store.Tx) error { return tx.Reviews().Insert(newReview(r, "rev_9", "person-zo")) },
+		"Grants.Insert":      func(tx store.Tx) error { return tx.Grants().Insert(another) },
+		"Grants.Update":      func(tx store.Tx) error { return tx.Grants().Update(l.grant) },
 		"Plans.Put":          func(tx store.Tx) error { return tx.Plans().Put(acme, l.grant.ID, []byte("p")) },
 		"Credentials.Put":    func(tx store.Tx) error { return tx.Credentials().Put(acme, l.credential) },
 		"Credentials.Delete": func(tx store.Tx) error { return tx.Credentials().Delete(acme, l.grant.ID) },
