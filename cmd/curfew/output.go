@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -33,7 +34,9 @@ func (p *program) say(format string, args ...any) {
 
 // table prints aligned columns under their headings, without a heading when there is none. Every cell is made harmless.
 func (p *program) table(headings []string, rows [][]string) error {
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	// A tabwriter writes every cell by itself.
+	out := bufio.NewWriter(p.stdout)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(headings) > 0 {
 		rows = append([][]string{headings}, rows...)
 	}
@@ -42,7 +45,10 @@ func (p *program) table(headings []string, rows [][]string) error {
 			return err
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 func writeRow(w io.Writer, row []string) error {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -114,6 +115,7 @@ func serve(ctx context.Context, path string, stderr io.Writer) error {
 		return err
 	}
 	log.Info("serving", "address", s.Addr().String(), "policies", c.PolicySet.Digest())
+	debug.FreeOSMemory() // what the start took, and a server that has little to do would keep for minutes
 	err = s.WaitReloading(ctx, hangUps, load)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
 	defer cancel()

@@ -20,21 +20,22 @@ import (
 // server is the API over a company of its own.
 type server struct {
 	*enginetest.World
-	t     testing.TB
-	url   string
-	log   *syncbuf.Buffer
-	ready error
+	t       testing.TB
+	handler http.Handler
+	url     string
+	log     *syncbuf.Buffer
+	ready   error
 }
 
-func serve(t testing.TB) *server {
+func serve(t testing.TB, options ...enginetest.Option) *server {
 	t.Helper()
-	s := &server{World: enginetest.New(t), t: t, log: &syncbuf.Buffer{}}
+	s := &server{World: enginetest.New(t, options...), t: t, log: &syncbuf.Buffer{}}
 	s.Run()
-	handler := api.New(api.Config{
+	s.handler = api.New(api.Config{
 		Engine: s.Engine, Authenticator: s.Directory, Tenant: access.DefaultTenant,
 		Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
-	listener := httptest.NewServer(handler)
+	listener := httptest.NewServer(s.handler)
 	t.Cleanup(listener.Close)
 	s.url = listener.URL
 	return s

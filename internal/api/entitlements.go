@@ -58,7 +58,7 @@ func (s *surface) listEntitlements(ctx context.Context, in *listEntitlementsInpu
 
 func newOffer(o engine.Offer) Offer {
 	return Offer{
-		Entitlement: o.Entitlement.String(), Decision: string(o.Decision.Verdict),
-		MaxDuration: durationText(o.Decision.MaxDuration), Reviewers: selectorTexts(o.Reviewers), Why: o.Decision.Why,
+		Entitlement: o.Entitlement.String(), Decision: string(o.Verdict), MaxDuration: durationText(o.MaxDuration),
+		Reviewers: selectorTexts(o.Reviewers), Why: o.Why,
 	}
 }

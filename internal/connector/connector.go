@@ -77,6 +77,9 @@ func New(driver Driver, o Options) *Connector {
 	o.SkewLimit = cmp.Or(o.SkewLimit, DefaultSkewLimit)
 	o.Reconcile = cmp.Or(o.Reconcile, DefaultReconcile)
 	o.Labels = maps.Clone(o.Labels)
+	if o.Labels == nil {
+		o.Labels = map[string]string{}
+	}
 	if o.Clock == nil {
 		o.Clock = access.SystemClock{}
 	}
@@ -120,12 +123,12 @@ func (c *Connector) Account(p access.Principal) (string, error) {
 	return account, nil
 }
 
-// Labels are the connector's, overlaid by the resource's own.
+// Labels are the connector's, overlaid by the resource's own. They are shared: nobody changes them.
 func (c *Connector) Labels(r access.Resource) map[string]string {
-	labels := maps.Clone(c.options.Labels)
-	if labels == nil {
-		labels = map[string]string{}
+	if len(r.Labels) == 0 {
+		return c.options.Labels
 	}
+	labels := maps.Clone(c.options.Labels)
 	maps.Copy(labels, r.Labels)
 	return labels
 }

@@ -21,6 +21,9 @@ type point string
 func points() []point {
 	var out []point
 	for _, tx := range engine.Transactions() {
+		if tx == "sequence" {
+			continue // curfewd on SQLite numbers events in their own commit; package simulation ends processes around this one
+		}
 		out = append(out, commitPoint(tx, "before"), commitPoint(tx, "after"))
 	}
 	for _, c := range connector.Calls() {

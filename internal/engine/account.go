@@ -6,10 +6,10 @@ import (
 	"github.com/curfewhq/curfew/internal/policy"
 )
 
-// newTarget is an entitlement as policies see it. Who has no account there is denied by the policies, so that the
-// request is kept and says why.
-func newTarget(c *connector.Connector, requester access.Principal, ent access.Entitlement, res access.Resource) policy.Target {
-	t := policy.Target{Entitlement: ent, Type: c.Type().Name, Labels: c.Labels(res)}
+// newTarget is what policies see of every entitlement behind a connector, without the entitlement and its labels. Who has
+// no account there is denied by the policies, so that the request is kept and says why.
+func newTarget(c *connector.Connector, requester access.Principal) policy.Target {
+	t := policy.Target{Type: c.Type().Name}
 	account, err := c.Account(requester)
 	if err != nil {
 		t.NoAccount = access.SafeMessage(err)

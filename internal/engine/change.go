@@ -108,7 +108,11 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 	for _, key := range done.wake {
 		e.signals.raise(key)
 	}
-	if len(done.events) > 0 {
+	switch {
+	case len(done.events) == 0:
+	case e.cfg.EventsNumbered:
+		e.logGrew()
+	default:
 		e.signals.raise(sequenceLane)
 	}
 	return nil

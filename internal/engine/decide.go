@@ -25,22 +25,45 @@ func (e *Engine) decide(ctx context.Context, rules *Rules, requester access.Prin
 
 // decide decides what was gathered. What an agent gets is never wider than what the human gets for whom it acts.
 func (r *Rules) decide(ctx context.Context, in policy.Input) (policy.Decision, error) {
-	d := r.Policies.Decide(in)
-	if in.Principal.ActsFor.IsZero() || d.Verdict == policy.VerdictDenied {
-		return d, nil
-	}
-	human, err := r.Directory.Principal(ctx, in.Principal.ActsFor)
-	if is(err, access.KindNotFound) {
-		return policy.Narrow(d, policy.Decision{Verdict: policy.VerdictDenied, Why: access.SafeMessage(err)}), nil
-	}
+	all, err := r.narrowed(ctx, in, func(in policy.Input) []policy.Decision {
+		return []policy.Decision{r.Policies.Decide(in)}
+	})
 	if err != nil {
 		return policy.Decision{}, err
 	}
+	return all[0], nil
+}
+
+// decideEach decides each target by itself, like decide.
+func (r *Rules) decideEach(ctx context.Context, in policy.Input) ([]policy.Decision, error) {
+	return r.narrowed(ctx, in, r.Policies.DecideEach)
+}
+
+// narrowed decides for an agent twice, for itself and for its human, and for everybody else once.
+func (r *Rules) narrowed(ctx context.Context, in policy.Input, decide func(policy.Input) []policy.Decision) ([]policy.Decision, error) {
+	decisions := decide(in)
+	allowed := func(d policy.Decision) bool { return d.Verdict != policy.VerdictDenied }
+	if in.Principal.ActsFor.IsZero() || !slices.ContainsFunc(decisions, allowed) {
+		return decisions, nil
+	}
+	human, err := r.Directory.Principal(ctx, in.Principal.ActsFor)
+	if is(err, access.KindNotFound) {
+		for i := range decisions {
+			decisions[i] = policy.Narrow(decisions[i], policy.Decision{Verdict: policy.VerdictDenied, Why: access.SafeMessage(err)})
+		}
+		return decisions, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	in.Principal, in.Reviewers = human, nil
 	if err := r.answer(ctx, &in); err != nil {
-		return policy.Decision{}, err
+		return nil, err
 	}
-	return policy.Narrow(d, r.Policies.Decide(in)), nil
+	for i, d := range decide(in) {
+		decisions[i] = policy.Narrow(decisions[i], d)
+	}
+	return decisions, nil
 }
 
 func (e *Engine) input(ctx context.Context, rules *Rules, requester access.Principal, r access.Request) (policy.Input, error) {
@@ -92,7 +115,9 @@ func (r *Rules) target(ctx context.Context, requester access.Principal, ent acce
 	if err != nil {
 		return policy.Target{}, err
 	}
-	return newTarget(c, requester, ent, res), nil
+	t := newTarget(c, requester)
+	t.Entitlement, t.Labels = ent, c.Labels(res)
+	return t, nil
 }
 
 func keys[K ~string, V any](m map[K]V) iter.Seq[string] {

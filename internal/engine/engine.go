@@ -24,7 +24,7 @@ type Directory interface {
 	HasRole(p access.Principal, r access.Role) bool
 }
 
-// Config is what an Engine stands on. Every field but Observer and Journal is required.
+// Config is what an Engine stands on. Every field but EventsNumbered, Observer and Journal is required.
 type Config struct {
 	Tenant       access.TenantID
 	Installation string
@@ -36,6 +36,9 @@ type Config struct {
 	// Random gives salts; it must be cryptographically strong outside of simulations.
 	Random io.Reader
 	Log    *slog.Logger
+	// EventsNumbered says that the store numbers events in the commit that they come with: who waits for the log to grow is
+	// woken by that. Without it they are woken by Sequence.
+	EventsNumbered bool
 	// Observer watches the work. Nil is nobody.
 	Observer Observer
 	// Journal keeps what is taken back while the store is away through a crash. Nil keeps it in memory.
@@ -49,6 +52,7 @@ type Engine struct {
 	rules   atomic.Pointer[Rules]
 	signals *signals
 	standby *standby
+	log     logReads
 
 	reconsidering reconsidering
 }

@@ -2,13 +2,9 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
-	"github.com/curfewhq/curfew/internal/audit"
-	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -36,27 +32,23 @@ type EventPage struct {
 // see, so a page may be empty although there is more. Administrators and auditors see everything, everybody else what
 // concerns requests that they may see; who may see an entry sees its personal values too. The salts of the values stay
 // here, where each value is held against its commitment.
-func (e *Engine) Events(ctx context.Context, actor access.Principal, after int64, limit int) (page EventPage, err error) {
-	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
-		page = EventPage{Next: after}
-		rows, err := tx.Events().List(e.cfg.Tenant, store.EventFilter{}, after, limit)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return e.checkCursor(tx, after)
-		}
-		page.Next, page.More = rows[len(rows)-1].Position, len(rows) >= limit
-		page.Items, err = e.visible(tx, actor, rows)
-		return err
-	})
+func (e *Engine) Events(ctx context.Context, actor access.Principal, after int64, limit int) (EventPage, error) {
+	entries, err := e.readLog(ctx, after, limit)
+	if err != nil {
+		return EventPage{}, err
+	}
+	if len(entries) == 0 {
+		return EventPage{Next: after}, e.checkCursor(ctx, after)
+	}
+	page := EventPage{Next: entries[len(entries)-1].Position, More: len(entries) >= limit}
+	page.Items, err = e.visible(ctx, actor, entries)
 	return page, err
 }
 
 // checkCursor refuses a position that the log has not reached: who was further has read a log of which the end is lost,
 // and would miss what takes its place.
-func (e *Engine) checkCursor(tx store.Tx, after int64) error {
-	end, err := endOfLog(tx, e.cfg.Tenant)
+func (e *Engine) checkCursor(ctx context.Context, after int64) error {
+	end, err := e.LastPosition(ctx)
 	if err == nil && after > end {
 		return access.Errorf(access.KindInvalid, "The log ends at position %d, before %d: the store was restored from a backup, or this is another installation. Read on from %[1]d or earlier.", end, after)
 	}
@@ -85,7 +77,9 @@ func endOfLog(tx store.Tx, tenant access.TenantID) (int64, error) {
 func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, after int64, limit int) (EventPage, error) {
 	grown, done := e.signals.subscribe(numberedEvents)
 	defer done()
-	e.signals.raise(watchLane)
+	if !e.cfg.EventsNumbered {
+		e.signals.raise(watchLane) // other nodes number events too
+	}
 	for {
 		// The reading itself is not cut short by the end of the waiting.
 		page, err := e.Events(context.WithoutCancel(ctx), actor, after, limit)
@@ -104,38 +98,52 @@ func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, after i
 	}
 }
 
-// visible opens the entries that the actor may see.
-func (e *Engine) visible(tx store.Tx, actor access.Principal, rows []store.EventRow) ([]LoggedEvent, error) {
-	var items []LoggedEvent
-	all := e.seesAll(actor)
-	may := map[access.RequestID]bool{"": false}
-	for _, row := range rows {
-		if _, known := may[row.Request]; !known && !all {
-			var err error
-			if may[row.Request], err = e.mayFollow(tx, actor, row.Request); err != nil {
-				return nil, err
-			}
-		}
-		if !all && !may[row.Request] {
-			continue
-		}
-		ev, err := openEntry(row)
-		if err != nil {
+// visible are the entries that the actor may see.
+func (e *Engine) visible(ctx context.Context, actor access.Principal, entries []entry) (items []LoggedEvent, err error) {
+	may := func(access.RequestID) bool { return true }
+	if !e.seesAll(actor) {
+		if may, err = e.mayFollow(ctx, actor, entries); err != nil {
 			return nil, err
 		}
-		items = append(items, LoggedEvent{Position: row.Position, Event: ev})
+	}
+	for _, entry := range entries {
+		switch {
+		case !may(entry.request):
+		case entry.err != nil:
+			return nil, entry.err
+		default:
+			items = append(items, entry.LoggedEvent)
+		}
 	}
 	return items, nil
 }
 
-// mayFollow reports whether the actor may see the request that an entry speaks of.
-func (e *Engine) mayFollow(tx store.Tx, actor access.Principal, id access.RequestID) (bool, error) {
-	r, err := tx.Requests().Get(e.cfg.Tenant, id)
-	if err != nil {
-		return false, ignoreMissing(err)
-	}
-	d, err := newestDecision(tx, r)
-	return err == nil && e.maySeeRequest(actor, r, d.Stages), err
+// mayFollow finds out which of the requests that the entries speak of the actor may see.
+func (e *Engine) mayFollow(ctx context.Context, actor access.Principal, entries []entry) (func(access.RequestID) bool, error) {
+	var may map[access.RequestID]bool
+	err := e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		may = map[access.RequestID]bool{"": false}
+		for _, entry := range entries {
+			id := entry.request
+			if _, known := may[id]; known {
+				continue
+			}
+			r, err := tx.Requests().Get(e.cfg.Tenant, id)
+			if err != nil {
+				if may[id], err = false, ignoreMissing(err); err != nil {
+					return err
+				}
+				continue
+			}
+			decisions, err := newestDecisions(tx, e.cfg.Tenant, id)
+			if err != nil {
+				return err
+			}
+			may[id] = e.maySeeRequest(actor, r, decisions[id].Stages)
+		}
+		return nil
+	})
+	return func(id access.RequestID) bool { return may[id] }, err
 }
 
 // ignoreMissing is nil for what is not there: entries outlive what they speak of.
@@ -144,29 +152,6 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-// openEntry holds the row's personal values against the leaf that commits to them. One that does not fit was changed
-// behind Curfew's back, and whoever reads the log learns of that instead of what it says now.
-func openEntry(row store.EventRow) (access.Event, error) {
-	personal := make([]audit.Personal, len(row.Personal))
-	for i, p := range row.Personal {
-		personal[i] = audit.Personal(p)
-	}
-	ev, err := audit.Open(row.Leaf, personal)
-	if err != nil {
-		return access.Event{}, access.Wrap(access.KindInternal, err, fmt.Sprintf("The entry at position %d of the audit log is not what was written.", row.Position))
-	}
-	return ev, nil
-}
-
-// newestDecision is the decision of the submission, a review, or an activation; the zero one where there is none.
-func newestDecision(tx store.Tx, r access.Request) (d policy.Decision, err error) {
-	decisions, err := tx.Decisions().List(r.Tenant, r.ID)
-	if err != nil || len(decisions) == 0 {
-		return d, err
-	}
-	return d, json.Unmarshal(decisions[len(decisions)-1].Decision, &d)
 }
 
 // watchPause is how long an entry that another node has numbered may wait for its readers here.
@@ -184,7 +169,7 @@ func (e *Engine) watch(ctx context.Context, seen int64) (end int64, next time.Ti
 		return err
 	})
 	if err == nil && end != seen {
-		e.signals.raise(numberedEvents)
+		e.logGrew()
 	}
 	return end, next, err
 }

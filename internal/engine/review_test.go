@@ -272,7 +272,7 @@ func TestEntitlements(t *testing.T) {
 	}
 	var got []string
 	for _, o := range offers {
-		got = append(got, o.Entitlement.String()+" "+string(o.Decision.Verdict)+" "+o.Decision.MaxDuration.String()+" "+strings.Join(o.Reviewers, ","))
+		got = append(got, o.Entitlement.String()+" "+string(o.Verdict)+" "+o.MaxDuration.String()+" "+strings.Join(o.Reviewers, ","))
 	}
 	want := []string{
 		"orders-db/orders:drop review 1h0m0s group:static/leads",

@@ -24,19 +24,16 @@ func (e *Engine) Sequence(ctx context.Context, holder string) (more bool, err er
 	if err != nil || !waiting {
 		return false, err
 	}
+	n := 0
 	err = e.update(ctx, txSequence, func(c *change) error {
-		more = false
+		n, more = 0, false
 		lease := "sequence " + string(e.cfg.Tenant)
 		ours, err := c.Leases().Acquire(lease, holder, c.Now().Add(sequenceLease))
 		if err != nil || !ours {
 			return err
 		}
-		n, err := c.Events().Sequence(e.cfg.Tenant, sequenceBatch)
-		if err != nil {
+		if n, err = c.Events().Sequence(e.cfg.Tenant, sequenceBatch); err != nil {
 			return err
-		}
-		if n > 0 {
-			c.wake = append(c.wake, numberedEvents)
 		}
 		if n == sequenceBatch {
 			more = true
@@ -44,7 +41,13 @@ func (e *Engine) Sequence(ctx context.Context, holder string) (more bool, err er
 		}
 		return c.Leases().Release(lease, holder)
 	})
-	return more && err == nil, err
+	if err != nil {
+		return false, err
+	}
+	if n > 0 {
+		e.logGrew()
+	}
+	return more, nil
 }
 
 // unsequenced reports whether an event waits for its position. Asking first keeps a node with nothing to do from writing.

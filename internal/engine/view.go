@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -14,7 +14,7 @@ import (
 // RequestView is a request with everything that its requester, its reviewers and an auditor look at.
 type RequestView struct {
 	Request access.Request
-	// Decision is the newest: of the submission, a review, or an activation.
+	// Decision is the newest: of the submission, a review, or an activation. It comes without the traces of its targets.
 	Decision policy.Decision
 	Reviews  []access.Review
 	// Open are the stages that wait for a review now.
@@ -79,7 +79,10 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 		if err != nil {
 			return err
 		}
-		v, err = e.view(tx, r)
+		views, err := e.views(tx, r)
+		if err == nil {
+			v = views[0]
+		}
 		return err
 	})
 	if err != nil {
@@ -94,27 +97,98 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 	return v, nil
 }
 
-// view reads what belongs to a request.
-func (e *Engine) view(tx store.Tx, r access.Request) (RequestView, error) {
-	v := RequestView{Request: r}
-	var err error
-	if v.Decision, err = newestDecision(tx, r); err != nil {
-		return v, err
+// views reads what belongs to requests, of each table at once.
+func (e *Engine) views(tx store.Tx, requests ...access.Request) ([]RequestView, error) {
+	views := make([]RequestView, len(requests))
+	ids := make([]access.RequestID, len(requests))
+	of := make(map[access.RequestID]*RequestView, len(requests))
+	for i, r := range requests {
+		views[i].Request, ids[i], of[r.ID] = r, r.ID, &views[i]
 	}
-	if v.Reviews, err = tx.Reviews().List(e.cfg.Tenant, r.ID); err != nil {
-		return v, err
+	decisions, err := newestDecisions(tx, e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
 	}
-	v.Grants, _, err = tx.Grants().List(e.cfg.Tenant, store.GrantFilter{Request: r.ID}, store.Page{Limit: access.MaxEntitlements})
-	slices.Reverse(v.Grants) // in the order of the request
-	return v, err
+	reviews, err := tx.Reviews().List(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
+	}
+	// Those of a request come together, and in its order: they were made, and so named, in it.
+	grants, err := tx.Grants().OfRequests(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for id, d := range decisions {
+		of[id].Decision = d
+	}
+	for _, r := range reviews {
+		of[r.Request].Reviews = append(of[r.Request].Reviews, r)
+	}
+	for len(grants) > 0 {
+		v := of[grants[0].Request]
+		n := 1
+		for n < len(grants) && grants[n].Request == v.Request.ID {
+			n++
+		}
+		v.Grants, grants = grants[:n:n], grants[n:]
+	}
+	return views, nil
 }
+
+// newestDecisions are the decisions of the submission, a review, or an activation, of the requests that have any.
+func newestDecisions(tx store.Tx, tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID]policy.Decision, error) {
+	stored, err := tx.Decisions().Newest(tenant, requests...)
+	if err != nil {
+		return nil, err
+	}
+	decisions := make(map[access.RequestID]policy.Decision, len(stored))
+	// A decision names neither the request nor who asked, so that those on the same entitlement are mostly the same text.
+	read := map[string]policy.Decision{}
+	for id, text := range stored {
+		d, known := read[string(text)]
+		if !known {
+			if d, err = readDecision(text); err != nil {
+				return nil, err
+			}
+			read[string(text)] = d
+		}
+		decisions[id] = d
+	}
+	return decisions, nil
+}
+
+// readDecision decodes a stored decision but for the traces, which are most of it and which nobody looks at in a view.
+func readDecision(stored []byte) (policy.Decision, error) {
+	var read struct {
+		policy.Decision
+		Targets []struct {
+			policy.TargetDecision
+			Trace unread `json:"trace"`
+		} `json:"targets"`
+	}
+	if err := json.Unmarshal(stored, &read); err != nil {
+		return policy.Decision{}, err
+	}
+	d := read.Decision
+	d.Targets = make([]policy.TargetDecision, len(read.Targets))
+	for i, t := range read.Targets {
+		d.Targets[i] = t.TargetDecision
+	}
+	return d, nil
+}
+
+// unread is a value in JSON that is passed over.
+type unread struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*unread) UnmarshalJSON([]byte) error { return nil }
 
 // progress finds the stages that are open.
 func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if v.Request.State != access.RequestPending {
 		return nil
 	}
-	reviewed, err := e.reviewed(ctx, v.Request.ID)
+	reviewed, err := e.withReviewers(ctx, v.Reviews)
 	if err != nil {
 		return err
 	}
@@ -179,15 +253,9 @@ func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Sco
 		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's requests.")
 	}
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
-		items = nil
 		var requests []access.Request
-		requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page)
-		for _, r := range requests {
-			v, err := e.view(tx, r)
-			if err != nil {
-				return err
-			}
-			items = append(items, v)
+		if requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page); err == nil {
+			items, err = e.views(tx, requests...)
 		}
 		return err
 	})
@@ -233,81 +301,4 @@ func (e *Engine) Grants(ctx context.Context, actor access.Principal, scope Scope
 		return err
 	})
 	return items, next, err
-}
-
-// Offer is one entitlement that the actor could ask for.
-type Offer struct {
-	Entitlement access.Entitlement
-	Decision    policy.TargetDecision
-	// Reviewers are the selectors of those who would have to agree.
-	Reviewers []string
-}
-
-// Entitlements lists what the actor could ask for with a reason and a ticket, in order of name; what they would be
-// denied is left out unless denied is set. Words select: each must occur in the entitlement, in any case.
-func (e *Engine) Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]Offer, error) {
-	now, err := e.cfg.Store.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	in := policy.Input{Now: now, Principal: actor, Reason: "-", Ticket: "-"}
-	rules := e.rules.Load()
-	var unread error
-	for name := range keys(rules.Connectors) {
-		c := rules.Connectors[access.ConnectorName(name)]
-		catalogue, err := c.Resources(ctx)
-		if err != nil {
-			// A target that does not answer hides what is behind it, and nothing else.
-			e.cfg.Log.WarnContext(ctx, "a connector's resources cannot be read", "connector", name, "error", err)
-			unread = err
-			continue
-		}
-		for _, res := range catalogue.Resources {
-			for _, perm := range res.Permissions {
-				ent := access.Entitlement{Connector: access.ConnectorName(name), Resource: res.Name, Permission: perm}
-				if matches(ent, words) {
-					in.Targets = append(in.Targets, newTarget(c, actor, ent, res))
-				}
-			}
-		}
-	}
-	if len(in.Targets) == 0 && unread != nil {
-		return nil, unread
-	}
-	return rules.offers(ctx, in, denied)
-}
-
-func (r *Rules) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
-	if err := r.answer(ctx, &in); err != nil {
-		return nil, err
-	}
-	out := []Offer{}
-	for _, t := range in.Targets {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		one := in
-		one.Targets = []policy.Target{t}
-		d, err := r.decide(ctx, one)
-		if err != nil {
-			return nil, err
-		}
-		if d.Verdict == policy.VerdictDenied && !denied {
-			continue
-		}
-		offer := Offer{Entitlement: t.Entitlement, Decision: d.Targets[0]}
-		for _, s := range d.Stages {
-			offer.Reviewers = append(offer.Reviewers, s.From...)
-		}
-		slices.Sort(offer.Reviewers)
-		offer.Reviewers = slices.Compact(offer.Reviewers)
-		out = append(out, offer)
-	}
-	slices.SortFunc(out, func(a, b Offer) int { return strings.Compare(a.Entitlement.String(), b.Entitlement.String()) })
-	return out, nil
-}
-
-func matches(ent access.Entitlement, words []string) bool {
-	text := strings.ToLower(ent.String())
-	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, strings.ToLower(w)) })
 }

@@ -94,6 +94,7 @@ type settings struct {
 	observer Observer
 	wrap     func(store.Store) store.Store
 	journal  engine.Journal
+	numbered bool
 }
 
 // Observer watches the engine and its connector.
@@ -127,6 +128,10 @@ func WithObserver(o Observer, wrap func(store.Store) store.Store) Option {
 
 // WithJournal keeps there what is taken back while the store is away.
 func WithJournal(j engine.Journal) Option { return func(s *settings) { s.journal = j } }
+
+// WithEventsNumbered has the store number events in their own commit, as curfewd does on SQLite. Without it the company
+// goes by Sequence, as one of several nodes.
+func WithEventsNumbered() Option { return func(s *settings) { s.numbered = true } }
 
 // WithGroups makes the target one of memberships, of that provenance, in place of accounts for each grant. Everybody has
 // an account there, of their own name, but Mallory and the agent. Write stands for the groups orders:read and orders:write.
@@ -182,7 +187,7 @@ func (w *World) newTarget() *memory.Target {
 func (w *World) open() {
 	w.Helper()
 	s := w.settings
-	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock, Background: engine.Background})
+	st, err := sqlstore.OpenSQLite(context.Background(), w.Path, sqlstore.Options{Clock: s.clock, Background: engine.Background, NumberEvents: s.numbered})
 	w.must(err)
 	w.Store = &observedStore{Store: st, before: &w.begins, during: &w.commits, away: w.away, views: &w.views}
 	if s.wrap != nil {
@@ -202,6 +207,7 @@ func (w *World) open() {
 	w.config = engine.Config{
 		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(),
 		IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.observer, Journal: s.journal,
+		EventsNumbered: s.numbered,
 	}
 	w.Connector = w.connect()
 	w.Rules = engine.Rules{

@@ -28,6 +28,9 @@ type hearing struct {
 	// mine are the selectors that mean the requester; who marks the policies whose who has one of them.
 	mine []Selector
 	who  []bool
+	// nearby are the policies that may be for a target, and nearTo is that target.
+	nearTo *Target
+	nearby []int
 	// facts are the fact functions, answering from the input.
 	facts map[string]cel.LateBoundFunction
 	// everything traces all policies.

@@ -3,11 +3,14 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -34,6 +37,7 @@ const (
 // language is the environment in which expressions are checked: the variables, the fact functions, and the limits.
 type language struct {
 	env   *cel.Env
+	vars  map[string]variable
 	facts map[string]factFunction
 }
 
@@ -63,7 +67,7 @@ func newLanguage(vars map[string]variable, facts map[string]factFunction) (*lang
 	if err != nil {
 		return nil, fmt.Errorf("the policy language cannot be set up: %w", err)
 	}
-	return &language{env: env, facts: facts}, nil
+	return &language{env: env, vars: vars, facts: facts}, nil
 }
 
 // expression is a checked CEL expression, ready to be evaluated any number of times by any number of goroutines.
@@ -72,6 +76,8 @@ type expression struct {
 	ast     *cel.Ast
 	// calls are the calls of fact functions in it, in the order of the text.
 	calls []locatedCall
+	// reads are the names of the variables in it, sorted.
+	reads []string
 }
 
 // locatedCall is a call of a fact function with its place, counted from 1.
@@ -109,7 +115,9 @@ func (l *language) compile(text string, want *cel.Type) (*expression, []mistake)
 	if err != nil {
 		return nil, []mistake{{1, 1, err.Error()}}
 	}
-	return &expression{program: program, ast: ast, calls: findFactCalls(ast.NativeRep(), l.facts)}, nil
+	return &expression{
+		program: program, ast: ast, calls: findFactCalls(ast.NativeRep(), l.facts), reads: l.findVariables(ast.NativeRep()),
+	}, nil
 }
 
 var undefinedField = regexp.MustCompile(`^undefined field '(.*)'$`)
@@ -154,6 +162,25 @@ func (e *expression) factCalls() []locatedCall {
 		return nil
 	}
 	return e.calls
+}
+
+// variables are the names of those in the expression; none in a missing one.
+func (e *expression) variables() []string {
+	if e == nil {
+		return nil
+	}
+	return e.reads
+}
+
+// findVariables finds the variables that a checked expression reads.
+func (l *language) findVariables(a *ast.AST) []string {
+	read := map[string]bool{}
+	for _, reference := range a.ReferenceMap() {
+		if l.vars[reference.Name].value != nil {
+			read[reference.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(read))
 }
 
 // sizes is what the estimate assumes of the input.

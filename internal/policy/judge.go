@@ -44,39 +44,60 @@ type entry struct {
 }
 
 func (h *hearing) judge(t *Target) ruling {
-	denied := func(why string) ruling {
-		return ruling{TargetDecision: TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why}}
+	owners, why := t.admit()
+	if why != "" {
+		return denied(t, why)
 	}
+	j := &judgement{hearing: h, target: t, owners: owners}
+	if h.everything {
+		j.considerAll()
+	} else {
+		j.consider(h.concerning(t, owners))
+	}
+	return j.reach()
+}
+
+func denied(t *Target, why string) ruling {
+	return ruling{TargetDecision: TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why}}
+}
+
+// admit reads the owners of the target, or says why it is denied whatever the policies say.
+func (t *Target) admit() (owners []Selector, why string) {
 	if err := t.Entitlement.Validate(); err != nil {
-		return denied(fmt.Sprintf("This entitlement cannot exist (%v); \"curfew list\" shows what you can ask for.", err))
+		return nil, fmt.Sprintf("This entitlement cannot exist (%v); \"curfew list\" shows what you can ask for.", err)
 	}
 	if t.NoAccount != "" {
-		return denied(t.NoAccount)
+		return nil, t.NoAccount
 	}
 	owners, err := parseOwners(t)
 	if err != nil {
-		return denied(fmt.Sprintf("The owners of %s cannot be read (%v); tell an administrator.", t.Entitlement, err))
+		return nil, fmt.Sprintf("The owners of %s cannot be read (%v); tell an administrator.", t.Entitlement, err)
 	}
-	j := &judgement{hearing: h, target: t, owners: owners}
-	j.subject = subject{in: h.in, target: t, begin: h.begin, vars: h.set.vars}
-	if j.vars, err = cel.FunctionVars(&j.subject, h.facts); err != nil {
-		return denied("The policies cannot be evaluated; tell an administrator.")
+	return owners, ""
+}
+
+// reach tries the policies under consideration, and draws the conclusion.
+func (j *judgement) reach() ruling {
+	j.subject = subject{in: j.in, target: j.target, begin: j.begin, vars: j.set.vars}
+	var err error
+	if j.vars, err = cel.FunctionVars(&j.subject, j.facts); err != nil {
+		return denied(j.target, "The policies cannot be evaluated; tell an administrator.")
 	}
-	j.consider()
 	j.tryAllows()
 	j.tryDenies()
 	j.tryGuards()
 	return j.rule()
 }
 
-// consider lists the policies to be tried: those whose who and what fit, and in an explanation also all others.
-func (j *judgement) consider() {
-	if !j.everything {
-		for _, p := range j.concerning(j.target, j.owners) {
-			j.entries = append(j.entries, newEntry(p, ""))
-		}
-		return
+// consider takes policies whose who and what fit under consideration.
+func (j *judgement) consider(policies []*compiled) {
+	for _, p := range policies {
+		j.entries = append(j.entries, newEntry(p, ""))
 	}
+}
+
+// considerAll does so in an explanation, which has all others as well.
+func (j *judgement) considerAll() {
 	who := j.whoFits(j.owners)
 	for i, p := range j.set.policies {
 		result := Result("")
@@ -97,12 +118,21 @@ func newEntry(p *compiled, r Result) entry {
 func (h *hearing) concerning(t *Target, owners []Selector) []*compiled {
 	who := h.whoFits(owners)
 	var out []*compiled
-	for _, i := range h.set.index.near(t) {
+	for _, i := range h.near(t) {
 		if p := h.set.policies[i]; who[i] && p.fits(t) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// near lists the policies with a pattern that may match the target. The targets of a connector mostly come one after the
+// other, so the last list is kept.
+func (h *hearing) near(t *Target) []int {
+	if h.nearby == nil || h.nearTo.Entitlement.Connector != t.Entitlement.Connector || h.nearTo.Bundle != t.Bundle {
+		h.nearTo, h.nearby = t, h.set.index.near(t)
+	}
+	return h.nearby
 }
 
 // whoFits marks the policies whose who fits, now that the owners are known.

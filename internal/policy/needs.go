@@ -18,6 +18,7 @@ type Needs struct {
 func (s *Set) Needs(in Input) Needs {
 	var n Needs
 	h := s.hear(&in)
+	asked := make(map[*compiled]bool)
 	for i := range in.Targets {
 		t := &in.Targets[i]
 		owners, err := parseOwners(t)
@@ -28,6 +29,11 @@ func (s *Set) Needs(in Input) Needs {
 			if p.Effect == EffectAllow && (p.BreakGlass != nil) != in.BreakGlass {
 				continue
 			}
+			// Without owners, a policy asks the same of every target.
+			if asked[p] {
+				continue
+			}
+			asked[p] = len(owners) == 0
 			for _, c := range slices.Concat(p.when.factCalls(), p.until.factCalls()) {
 				n.Facts = append(n.Facts, c.FactCall)
 			}

@@ -23,6 +23,8 @@ var (
 	someWhens     = []string{
 		"", "", "true", "false", `resource.labels.env == "prod"`, `resource.labels[?"env"].orValue("") != "prod"`, `oncall("primary").now`,
 		`request.duration <= duration("30m")`, `request.duration > duration("30m")`, "request.mfa", "!request.break_glass", `request.reason != ""`,
+		`resource.name == "orders"`, `resource.entitlement.endsWith(":read")`, `resource.permission != "read" && resource.connector.startsWith("orders")`,
+		`resource.type == ""`, `resource.bundle == ""`, `["orders", resource.name].exists(n, n == "eu/orders")`,
 	}
 	someUntils = []string{"", "", `oncall("primary").until`, `now + duration("10m")`, `now - duration("1s")`, `timestamp(resource.labels.env)`}
 	someTimes  = []time.Duration{time.Second, 10 * time.Minute, 30 * time.Minute, time.Hour, 8 * time.Hour}

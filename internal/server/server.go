@@ -127,6 +127,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	s.engine = engine.New(engine.Config{
 		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer,
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
+		EventsNumbered: alone(books),
 	})
 	if err := s.takeOver(ctx, alone(books), restores); err != nil {
 		return s, err

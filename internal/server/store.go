@@ -48,6 +48,7 @@ func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 		}
 		return s, nil
 	}
+	options.NumberEvents = true
 	s, err := sqlstore.OpenSQLite(ctx, at.Path, options)
 	if err != nil {
 		return nil, err

@@ -101,6 +101,10 @@ type Policies interface {
 	Get(tenant access.TenantID, digest string) ([]byte, error)
 }
 
+// MaxRequests is how many requests one call may name of which it reads something. A page has no more; more is
+// access.KindInvalid.
+const MaxRequests = 1000
+
 // Page is a bounded piece of a list, newest first.
 type Page struct {
 	// After is the Next of the page before, or empty.
@@ -150,6 +154,9 @@ type Decisions interface {
 	Append(Decision) error
 	// List returns a request's decisions in order.
 	List(access.TenantID, access.RequestID) ([]Decision, error)
+	// Newest returns what was decided last on each of these requests: the Decision with the highest Sequence. A request
+	// without any is left out.
+	Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error)
 }
 
 // Reviews are appended, never changed.
@@ -157,8 +164,8 @@ type Reviews interface {
 	// Insert keeps a review; a second one by the same person on the same request under the same hash is
 	// access.KindConflict.
 	Insert(access.Review) error
-	// List returns a request's reviews, oldest first.
-	List(access.TenantID, access.RequestID) ([]access.Review, error)
+	// List returns the reviews of these requests, oldest first.
+	List(tenant access.TenantID, requests ...access.RequestID) ([]access.Review, error)
 }
 
 // Lane is the queue of one connector: what is slow or dead in one lane delays no other.
@@ -200,6 +207,8 @@ type Grants interface {
 	// anything else is access.KindConflict.
 	Update(g access.Grant) error
 	List(access.TenantID, GrantFilter, Page) (items []access.Grant, next string, err error)
+	// OfRequests returns the grants of these requests, in the order of the requests' IDs and, of one request, their own.
+	OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error)
 	// Due lists up to limit grants of the lane that are due at or before now, earliest first, ended ones with a DueAt like
 	// others. It writes nothing: whoever takes one on moves its DueAt ahead with Update, in the same transaction. What
 	// another transaction is about to take on is left out or makes this one start anew.
@@ -305,8 +314,9 @@ type EventFilter struct {
 }
 
 // Events are appended in the transaction of the change that they record, without a position: a number that every
-// transaction had to take would make them wait for each other. Sequence numbers them afterwards. An event never
-// changes but for being given its position, once.
+// transaction had to take would make them wait for each other. Sequence numbers them afterwards, or a store whose
+// transactions wait for each other anyway, in the same commit. An event never changes but for being given its position,
+// once.
 type Events interface {
 	// Append keeps the event; whatever Position it has is ignored. A second one with its ID is access.KindConflict.
 	Append(EventRow) error

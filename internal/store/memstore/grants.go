@@ -91,6 +91,23 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	})
 }
 
+func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error) {
+	named := map[key]bool{}
+	if err := t.tx.eachRequest(tenant, requests, func(k key) { named[k] = true }); err != nil {
+		return nil, err
+	}
+	var items []access.Grant
+	for _, g := range t.tx.books.grants.rows {
+		if named[key{g.Tenant, string(g.Request)}] {
+			items = append(items, g)
+		}
+	}
+	slices.SortFunc(items, func(a, b access.Grant) int {
+		return cmp.Or(cmp.Compare(a.Request, b.Request), cmp.Compare(a.ID, b.ID))
+	})
+	return items, nil
+}
+
 // due lists the grants of the lane that are due some time, the earliest first.
 func (t grants) due(lane store.Lane) []access.Grant {
 	var items []access.Grant

@@ -69,6 +69,16 @@ func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]sto
 	return slices.Clone(d.tx.books.decisions.rows[key{tenant, string(request)}]), d.tx.mayRead()
 }
 
+func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error) {
+	newest := map[access.RequestID][]byte{}
+	err := d.tx.eachRequest(tenant, requests, func(k key) {
+		if list := d.tx.books.decisions.rows[k]; len(list) > 0 {
+			newest[access.RequestID(k.id)] = list[len(list)-1].Decision
+		}
+	})
+	return newest, err
+}
+
 // reviews implements store.Reviews.
 type reviews struct{ tx *tx }
 
@@ -91,14 +101,19 @@ func (r reviews) Insert(review access.Review) error {
 	}
 	review.Cap, review.At, review.Hash = review.Cap.Truncate(time.Microsecond), whole(review.At), bytes.Clone(review.Hash)
 	list = append(slices.Clip(list), review)
-	slices.SortFunc(list, func(a, b access.Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(list, byTime)
 	r.tx.books.reviews.mine(r.tx)[k] = list
 	return nil
 }
 
-func (r reviews) List(tenant access.TenantID, request access.RequestID) ([]access.Review, error) {
-	return slices.Clone(r.tx.books.reviews.rows[key{tenant, string(request)}]), r.tx.mayRead()
+func (r reviews) List(tenant access.TenantID, requests ...access.RequestID) ([]access.Review, error) {
+	var all []access.Review
+	err := r.tx.eachRequest(tenant, requests, func(k key) { all = append(all, r.tx.books.reviews.rows[k]...) })
+	slices.SortFunc(all, byTime)
+	return all, err
 }
+
+func byTime(a, b access.Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) }
 
 // plans implements store.Plans.
 type plans struct{ tx *tx }

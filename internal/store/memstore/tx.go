@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -115,6 +116,17 @@ func find[V any](t *tx, rows map[key]V, noun string, k key) (V, error) {
 		return none, access.Errorf(access.KindNotFound, "There is no %s %.128q.", noun, k.id)
 	}
 	return v, nil
+}
+
+// eachRequest calls fn with the key of each request that is named, once, in the order of their IDs.
+func (t *tx) eachRequest(tenant access.TenantID, requests []access.RequestID, fn func(key)) error {
+	if len(requests) > store.MaxRequests {
+		return access.Errorf(access.KindInvalid, "One call reads of %d requests at most, and this one names %d.", store.MaxRequests, len(requests))
+	}
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(requests))) {
+		fn(key{tenant, string(id)})
+	}
+	return t.mayRead()
 }
 
 // refer asks for a row that a new one refers to. A transaction that refers to what is not there is over.

@@ -49,6 +49,16 @@ func (c durationColumn) Scan(src any) error {
 	return nil
 }
 
+// countColumn scans a number.
+type countColumn struct{ dst *int }
+
+// Scan implements sql.Scanner.
+func (c countColumn) Scan(src any) error {
+	n, err := integer(src)
+	*c.dst = int(n)
+	return err
+}
+
 func integer(src any) (int64, error) {
 	switch v := src.(type) {
 	case nil:
@@ -111,6 +121,9 @@ func (c jsonColumn) Scan(src any) error {
 	s, ok := src.(string)
 	if !ok {
 		return fmt.Errorf("want JSON text, the database has %T", src)
+	}
+	if s == "null" {
+		return nil // nothing, as most parameters are
 	}
 	return json.Unmarshal([]byte(s), c.dst)
 }

@@ -25,7 +25,29 @@ func (d decisions) List(tenant access.TenantID, request access.RequestID) ([]sto
 		FROM decisions WHERE tenant = $1 AND request_id = $2 ORDER BY sequence`, tenant, request)
 }
 
+func (d decisions) Newest(tenant access.TenantID, requests ...access.RequestID) (map[access.RequestID][]byte, error) {
+	list, err := ofRequests(d.tx, scanDecided, `
+		SELECT request_id, decision FROM decisions AS d WHERE sequence = (
+			SELECT max(sequence) FROM decisions WHERE tenant = d.tenant AND request_id = d.request_id) AND `, tenant, requests)
+	newest := make(map[access.RequestID][]byte, len(list))
+	for _, one := range list {
+		newest[one.request] = one.decision
+	}
+	return newest, err
+}
+
+// decided is what was decided on a request.
+type decided struct {
+	request  access.RequestID
+	decision []byte
+}
+
+func scanDecided(r row) (d decided, err error) {
+	err = r.Scan((*string)(&d.request), &d.decision)
+	return d, err
+}
+
 func scanDecision(r row) (d store.Decision, err error) {
-	err = r.Scan(&d.Tenant, &d.Request, &d.Sequence, timeColumn{&d.At}, &d.PolicyDigest, &d.Input, &d.Decision)
+	err = r.Scan((*string)(&d.Tenant), (*string)(&d.Request), countColumn{&d.Sequence}, timeColumn{&d.At}, &d.PolicyDigest, &d.Input, &d.Decision)
 	return d, err
 }

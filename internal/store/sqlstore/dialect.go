@@ -17,7 +17,10 @@ type dialect struct {
 	beginUpdate string
 	beginView   string
 	// lockDue ends the SELECT of grants about to be claimed, so that concurrent claims pass each other by.
-	lockDue    string
+	lockDue string
+	// among follows a column that is to be one of the texts in the JSON array $2, in words by which each database searches
+	// an index for each of them.
+	among      string
 	dictionary dictionary
 	// classify says what an error of the driver means, in a sentence that is safe to show.
 	classify func(error) (access.Kind, string)

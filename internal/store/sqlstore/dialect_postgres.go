@@ -36,6 +36,7 @@ func postgresDialect() (dialect, error) {
 		beginUpdate: "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; " + postgresNow,
 		beginView:   "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + postgresNow,
 		lockDue:     " FOR UPDATE SKIP LOCKED",
+		among:       " = ANY (ARRAY(SELECT json_array_elements_text($2)))",
 		dictionary:  postgresDictionary(),
 		classify:    classifyPostgres,
 	}, nil

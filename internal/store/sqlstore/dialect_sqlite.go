@@ -27,6 +27,7 @@ func sqliteDialect() (dialect, error) {
 		migrations:  migrations,
 		beginUpdate: "BEGIN IMMEDIATE",
 		beginView:   "BEGIN",
+		among:       " IN (SELECT value FROM json_each($2))",
 		dictionary:  sqliteDictionary(),
 		classify:    classifySQLite,
 	}, nil

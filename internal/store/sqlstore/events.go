@@ -27,6 +27,9 @@ func (e events) Append(event store.EventRow) error {
 			return err
 		}
 	}
+	if e.tx.appended != nil {
+		e.tx.appended[event.Tenant]++
+	}
 	return nil
 }
 

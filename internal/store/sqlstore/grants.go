@@ -147,6 +147,14 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	return items, next, nil
 }
 
+func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID) ([]access.Grant, error) {
+	list, err := ofRequests(t.tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE `, tenant, requests)
+	slices.SortFunc(list, func(a, b access.Grant) int {
+		return cmp.Or(cmp.Compare(a.Request, b.Request), cmp.Compare(a.ID, b.ID))
+	})
+	return list, err
+}
+
 func (t grants) Due(lane store.Lane, now time.Time, limit int) ([]access.Grant, error) {
 	lock := ""
 	if t.tx.writable {
@@ -223,13 +231,14 @@ func lanesWith(condition string) string {
 		SELECT tenant, connector FROM lanes WHERE connector IS NOT NULL`
 }
 
+// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 32 columns.
 func scanGrant(r row) (g access.Grant, err error) {
-	err = r.Scan(&g.Tenant, &g.ID, &g.Request, &g.Principal.Issuer, &g.Principal.Subject, &g.Person,
-		&g.Entitlement.Connector, &g.Entitlement.Resource, &g.Entitlement.Permission, timeColumn{&g.CreatedAt},
-		&g.Account, durationColumn{&g.Duration}, &g.State, &g.EndReason, timeColumn{&g.StartAt},
+	err = r.Scan((*string)(&g.Tenant), (*string)(&g.ID), (*string)(&g.Request), &g.Principal.Issuer, &g.Principal.Subject,
+		(*string)(&g.Person), (*string)(&g.Entitlement.Connector), &g.Entitlement.Resource, &g.Entitlement.Permission,
+		timeColumn{&g.CreatedAt}, &g.Account, durationColumn{&g.Duration}, (*string)(&g.State), (*string)(&g.EndReason), timeColumn{&g.StartAt},
 		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
-		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, &g.SessionsEnded, &g.KeptBy, timeColumn{&g.ExtendTo},
-		timeColumn{&g.DueAt}, &g.Lease, &g.Attempt, timeColumn{&g.ActBy}, &g.Failures, &g.LastError,
+		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, countColumn{&g.SessionsEnded}, &g.KeptBy, timeColumn{&g.ExtendTo},
+		timeColumn{&g.DueAt}, &g.Lease, countColumn{&g.Attempt}, timeColumn{&g.ActBy}, countColumn{&g.Failures}, &g.LastError,
 		&g.Housekeeping, &g.Version)
 	return g, err
 }

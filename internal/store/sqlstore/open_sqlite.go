@@ -64,7 +64,7 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	}
 	// The write connection is closed last: with it the log is folded into the file.
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
-	s, err := startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), openBallast(file.path, options), release)
+	s, err := startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), openBallast(file.path, options), options.NumberEvents, release)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 }
 
 // startSQLite makes the connections and starts the writer.
-func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clock, b *ballast, release func() error) (
+func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clock, b *ballast, numbers bool, release func() error) (
 	*SQLite, error,
 ) {
 	s := &SQLite{
@@ -101,7 +101,7 @@ func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clo
 		return nil, err
 	}
 	sessions = append(sessions, writing)
-	s.writer = startWriter(&s.dialect, writing, c, b)
+	s.writer = startWriter(&s.dialect, writing, c, b, numbers)
 	return s, nil
 }
 

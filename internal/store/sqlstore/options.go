@@ -13,6 +13,9 @@ type Options struct {
 	Clock access.Clock
 	// Ballast is for a store on SQLite.
 	Ballast Ballast
+	// NumberEvents has a store on SQLite number events in the commit that they come with, so that Events.Sequence finds none
+	// to number. PostgreSQL, which has many writers, would have them wait for each other.
+	NumberEvents bool
 	// Background says of which transactions nobody notices when they take a little longer: on SQLite, where all transactions
 	// have one writer, the others go first. Nil is none.
 	Background func(store.TxName) bool

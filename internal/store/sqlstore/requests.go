@@ -77,7 +77,7 @@ func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page 
 		return nil, "", err
 	}
 	text := `SELECT ` + requestColumns + ` FROM requests` + w.String() + ` ORDER BY id DESC` + w.limit(limit+1)
-	items, err = queryAll(r.tx, scanRequest, text, w.args...)
+	items, err = queryAbout(r.tx, limit+1, scanRequest, text, w.args...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -112,9 +112,9 @@ func scanInt(r row) (n int, err error) {
 }
 
 func scanRequest(r row) (q access.Request, err error) {
-	err = r.Scan(&q.Tenant, &q.ID, &q.Principal.Issuer, &q.Principal.Subject, &q.Person, &q.Bundle,
+	err = r.Scan((*string)(&q.Tenant), (*string)(&q.ID), &q.Principal.Issuer, &q.Principal.Subject, (*string)(&q.Person), &q.Bundle,
 		jsonColumn{&q.Entitlements}, durationColumn{&q.Duration}, timeColumn{&q.Start}, &q.Reason, &q.Ticket,
-		jsonColumn{&q.Params}, &q.BreakGlass, &q.Recipient, &q.Hash, &q.State, timeColumn{&q.CreatedAt},
+		jsonColumn{&q.Params}, &q.BreakGlass, &q.Recipient, &q.Hash, (*string)(&q.State), timeColumn{&q.CreatedAt},
 		timeColumn{&q.LapsesAt}, timeColumn{&q.SettledAt}, &q.Version)
 	return q, err
 }

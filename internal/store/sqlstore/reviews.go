@@ -1,6 +1,11 @@
 package sqlstore
 
-import "github.com/curfewhq/curfew/internal/access"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
 
 // reviews implements store.Reviews.
 type reviews struct{ tx *tx }
@@ -15,10 +20,12 @@ func (r reviews) Insert(review access.Review) error {
 		review.Verdict, review.Cap.Microseconds(), review.Comment, append([]byte{}, review.Hash...), micros(review.At))
 }
 
-func (r reviews) List(tenant access.TenantID, request access.RequestID) ([]access.Review, error) {
-	return queryAll(r.tx, scanReview, `
+func (r reviews) List(tenant access.TenantID, requests ...access.RequestID) ([]access.Review, error) {
+	list, err := ofRequests(r.tx, scanReview, `
 		SELECT tenant, id, request_id, reviewer_issuer, reviewer_subject, person, verdict, cap, comment, hash, at
-		FROM reviews WHERE tenant = $1 AND request_id = $2 ORDER BY at, id`, tenant, request)
+		FROM reviews WHERE `, tenant, requests)
+	slices.SortFunc(list, func(a, b access.Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	return list, err
 }
 
 func scanReview(r row) (v access.Review, err error) {

@@ -21,6 +21,8 @@ type tx struct {
 	broken error
 	// wrote says that something may have been written.
 	wrote bool
+	// appended counts the events of each tenant, where the commit numbers them; nil where it does not.
+	appended map[access.TenantID]int
 }
 
 func (t *tx) Now() time.Time { return t.now }
@@ -106,6 +108,14 @@ func queryOne[T any](t *tx, scan func(row) (T, error), missing error, text strin
 
 // queryAll reads every row. The text bounds how many there are.
 func queryAll[T any](t *tx, scan func(row) (T, error), text string, args ...any) (items []T, err error) {
+	return queryAbout(t, 0, scan, text, args...)
+}
+
+// room bounds the rows that queryAbout makes room for.
+const room = 128
+
+// queryAbout is queryAll with room for as many rows as there probably are.
+func queryAbout[T any](t *tx, n int, scan func(row) (T, error), text string, args ...any) (items []T, err error) {
 	if err := t.ready(args); err != nil {
 		return nil, err
 	}
@@ -122,6 +132,9 @@ func queryAll[T any](t *tx, scan func(row) (T, error), text string, args ...any)
 		item, err := scan(rows)
 		if err != nil {
 			return nil, t.fail(err)
+		}
+		if items == nil {
+			items = make([]T, 0, min(n, room))
 		}
 		items = append(items, item)
 	}

@@ -24,6 +24,8 @@ type writer struct {
 	session *sqliteSession
 	clock   *clock
 	ballast *ballast
+	// numbers says that events are numbered in the commit that they come with.
+	numbers bool
 
 	queue queue
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
@@ -35,9 +37,9 @@ type writer struct {
 }
 
 // startWriter takes the session over until close has returned.
-func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast) *writer {
+func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast, numbers bool) *writer {
 	w := &writer{
-		dialect: d, session: s, clock: c, ballast: b,
+		dialect: d, session: s, clock: c, ballast: b, numbers: numbers,
 		queue: newQueue(), stopped: make(chan struct{}),
 	}
 	go func() {
@@ -165,12 +167,17 @@ type runner func(m *member, t *tx) (answer, err error)
 func (w *writer) runAll(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	now := w.clock.Now()
 	answers := make([]error, 0, len(batch))
-	for i := 0; i < len(batch); i++ {
-		t := &tx{
-			dialect: w.dialect, session: w.session, now: now, writable: true,
-			stopped: context.Background().Err,
+	var appended map[access.TenantID]int
+	if w.numbers {
+		appended = map[access.TenantID]int{}
+	}
+	begin := func() *tx {
+		return &tx{
+			dialect: w.dialect, session: w.session, now: now, writable: true, stopped: context.Background().Err, appended: appended,
 		}
-		answer, err := run(batch[i], t)
+	}
+	for i := 0; i < len(batch); i++ {
+		answer, err := run(batch[i], begin())
 		if err != nil {
 			return batch, nil, err
 		}
@@ -181,7 +188,24 @@ func (w *writer) runAll(batch []*member, run runner, more func([]*member) *membe
 			}
 		}
 	}
-	return batch, answers, nil
+	return batch, answers, numberEvents(begin(), appended)
+}
+
+// numberEvents numbers as many events of each tenant as were appended: those, unless older ones have no number yet.
+func numberEvents(t *tx, appended map[access.TenantID]int) error {
+	for tenant, n := range appended {
+		for n > 0 {
+			numbered, err := t.Events().Sequence(tenant, n)
+			if err != nil {
+				return err
+			}
+			if numbered == 0 {
+				break // their member failed, and took them back
+			}
+			n -= numbered
+		}
+	}
+	return nil
 }
 
 // run is the runner for members of which none fails after it has written.

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"freezes/what covers what", testFreezesCover},
 		{"freezes/carried out and lifted", testFreezeLife},
 		{"lists/filters", testListFilters},
+		{"lists/what belongs to several requests", testOfRequests},
 		{"lists/complete while others insert", testPagesComplete},
 		{"lists/bad cursors", testBadCursors},
 		{"transactions/an error undoes its own only", testErrorIsolation},

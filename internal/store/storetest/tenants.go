@@ -76,6 +76,14 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			items, err := tx.Decisions().List(tenant, l.request.ID)
 			return len(items), err
 		},
+		"Decisions.Newest": func(tx store.Tx) (int, error) {
+			items, err := tx.Decisions().Newest(tenant, l.request.ID)
+			return len(items), err
+		},
+		"Grants.OfRequests": func(tx store.Tx) (int, error) {
+			items, err := tx.Grants().OfRequests(tenant, l.request.ID)
+			return len(items), err
+		},
 		"Reviews.List": func(tx store.Tx) (int, error) {
 			items, err := tx.Reviews().List(tenant, l.request.ID)
 			return len(items), err

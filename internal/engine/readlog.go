@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// logReads lets those who are woken by the same event, and want the same piece of the log, read it once together.
+type logReads struct {
+	// grown counts how often the log has grown. Who was woken shares no reading that began before that: it would miss
+	// what it was woken for.
+	grown   atomic.Int64
+	flights singleflight.Group
+}
+
+// entry is an entry of the log, opened.
+type entry struct {
+	LoggedEvent
+	request access.RequestID
+	// err is why it could not be opened; it is of interest to those only who may see the entry.
+	err error
+}
+
+// logGrew wakes those who wait for the log to grow.
+func (e *Engine) logGrew() {
+	e.log.grown.Add(1)
+	e.signals.raise(numberedEvents)
+}
+
+// readLog reads entries behind a position, at most limit. They are shared: nobody changes them.
+func (e *Engine) readLog(ctx context.Context, after int64, limit int) ([]entry, error) {
+	key := fmt.Sprint(e.log.grown.Load(), after, limit)
+	read, err, _ := e.log.flights.Do(key, func() (any, error) {
+		var entries []entry
+		// The others do not go when this reader does.
+		err := e.cfg.Store.View(context.WithoutCancel(ctx), func(tx store.Tx) error {
+			rows, err := tx.Events().List(e.cfg.Tenant, store.EventFilter{}, after, limit)
+			entries = make([]entry, len(rows))
+			for i, row := range rows {
+				entries[i] = openEntry(row)
+			}
+			return err
+		})
+		return entries, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return read.([]entry), nil
+}
+
+// openEntry holds the row's personal values against the leaf that commits to them. One that does not fit was changed
+// behind Curfew's back, and whoever reads the log learns of that instead of what it says now.
+func openEntry(row store.EventRow) entry {
+	personal := make([]audit.Personal, len(row.Personal))
+	for i, p := range row.Personal {
+		personal[i] = audit.Personal(p)
+	}
+	ev, err := audit.Open(row.Leaf, personal)
+	if err != nil {
+		err = access.Wrap(access.KindInternal, err, fmt.Sprintf("The entry at position %d of the audit log is not what was written.", row.Position))
+	}
+	return entry{LoggedEvent: LoggedEvent{Position: row.Position, Event: ev}, request: row.Request, err: err}
+}
