@@ -104,7 +104,8 @@ func ownAccountOnly(w *World, _, now *state) string {
 	})
 }
 
-// endedIsExplained: when a grant ends, each of its rights is not there, or kept_by says what holds it.
+// endedIsExplained: when a grant ends, each of its rights is not there, or kept_by says what holds it, or it is just being
+// given to another grant.
 func endedIsExplained(w *World, before, now *state) string {
 	return each(now, func(g access.Grant) string {
 		if g.State != access.GrantEnded || isAttested(g) || g.ActivatedAt.IsZero() || before.grants[g.ID].State == access.GrantEnded {
@@ -115,11 +116,22 @@ func endedIsExplained(w *World, before, now *state) string {
 			if _, there := now.members[r]; !there || w.owner.amid[r] == string(g.ID) {
 				continue // somebody else gave or took it while it was this grant's turn: it may have read what was there before
 			}
+			if w.isOrdered(now, r) {
+				continue // it may have been gone when it was read, and come with an order of that grant's since
+			}
 			if !slices.ContainsFunc(kept, func(by string) bool { return w.keeps(now, by, r) }) {
 				return fmt.Sprintf("%s has ended, %s is at the target, and is kept by %q", g.ID, r, g.KeptBy)
 			}
 		}
 		return ""
+	})
+}
+
+// isOrdered reports whether a grant that is being activated holds the right: an order to give it may arrive at any moment.
+func (w *World) isOrdered(now *state, r right) bool {
+	return slices.ContainsFunc(sortedKeys(now.grants), func(id access.GrantID) bool {
+		g := now.grants[id]
+		return g.State == access.GrantActivating && w.holds(g, r)
 	})
 }
 
