@@ -64,7 +64,11 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	}
 	// The write connection is closed last: with it the log is folded into the file.
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
-	s, err := startSQLite(ctx, d, writeDB, readDB, newClock(options.Clock, floor), openBallast(file.path, options), options.NumberEvents, release)
+	w := &writer{
+		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents,
+		synced: func() error { return synced(file.lock) },
+	}
+	s, err := startSQLite(ctx, d, writeDB, readDB, w, release)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +78,9 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 }
 
 // startSQLite makes the connections and starts the writer.
-func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clock, b *ballast, numbers bool, release func() error) (
-	*SQLite, error,
-) {
+func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, w *writer, release func() error) (*SQLite, error) {
 	s := &SQLite{
-		dialect: d, clock: c, readers: make(chan *sqliteSession, sqliteReaders), closing: make(chan struct{}),
+		dialect: d, clock: w.clock, writer: w, readers: make(chan *sqliteSession, sqliteReaders), closing: make(chan struct{}),
 	}
 	sessions := make([]*sqliteSession, 0, 1+sqliteReaders)
 	s.release = func() error {
@@ -101,7 +103,8 @@ func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, c *clo
 		return nil, err
 	}
 	sessions = append(sessions, writing)
-	s.writer = startWriter(&s.dialect, writing, c, b, numbers)
+	w.dialect, w.session = &s.dialect, writing
+	w.start()
 	return s, nil
 }
 

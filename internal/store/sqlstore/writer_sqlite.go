@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // writer is the one goroutine that writes to a database with a single writer. A durable commit costs one fsync however
@@ -26,6 +27,8 @@ type writer struct {
 	ballast *ballast
 	// numbers says that events are numbered in the commit that they come with.
 	numbers bool
+	// synced fails when a commit that was answered with success may not have been kept.
+	synced func() error
 
 	queue queue
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
@@ -36,19 +39,15 @@ type writer struct {
 	transactions, commits, replays atomic.Int64
 }
 
-// startWriter takes the session over until close has returned.
-func startWriter(d *dialect, s *sqliteSession, c *clock, b *ballast, numbers bool) *writer {
-	w := &writer{
-		dialect: d, session: s, clock: c, ballast: b, numbers: numbers,
-		queue: newQueue(), stopped: make(chan struct{}),
-	}
+// start takes the session over until close has returned.
+func (w *writer) start() {
+	w.queue, w.stopped = newQueue(), make(chan struct{})
 	go func() {
 		defer close(w.stopped)
 		for first := w.queue.first(); first != nil; first = w.queue.first() {
 			w.settle(w.admit(w.queue.gather(first)), w.spare)
 		}
 	}()
-	return w
 }
 
 // submit waits for the member's answer, or for the end of ctx.
@@ -114,6 +113,10 @@ func (w *writer) settle(batch []*member, more func([]*member) *member) {
 		for i, m := range batch {
 			m.answer <- answers[i]
 		}
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		for _, m := range batch {
+			m.answer <- err
+		}
 	case len(batch) == 1:
 		batch[0].answer <- err
 	default:
@@ -139,7 +142,7 @@ func (w *writer) admit(batch []*member) []*member {
 }
 
 // attempt runs the members, and whom more adds, in one transaction, and returns them all. After an error nothing of any of
-// them is written.
+// them is written, unless it is store.ErrOutcomeUnknown.
 func (w *writer) attempt(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	if len(batch) == 0 {
 		return nil, nil, nil
@@ -158,7 +161,7 @@ func (w *writer) attempt(batch []*member, run runner, more func([]*member) *memb
 		return batch, nil, err
 	}
 	w.commits.Add(1)
-	return batch, answers, nil
+	return batch, answers, w.synced()
 }
 
 // runner runs one member. The answer is the member's own; an error is the end of the whole transaction.

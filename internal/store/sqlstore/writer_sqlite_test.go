@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -375,5 +376,39 @@ func TestFailuresInAGroup(t *testing.T) {
 		if got, want := has(t, s, fmt.Sprint(i)), i != 3 && i != 7; got != want {
 			t.Errorf("what member %d wrote is there: %t, want %t", i, got, want)
 		}
+	}
+}
+
+// A disk that answers with success and keeps nothing is not believed: everybody in the commit is told so, and none is
+// carried out a second time.
+func TestCommitThatMayNotBeKept(t *testing.T) {
+	s, _ := openRaw(t)
+	release := hold(t, s)
+	var held atomic.Bool // the commit that holds the writer is kept
+	s.writer.synced = func() error {
+		if held.CompareAndSwap(false, true) {
+			return nil
+		}
+		return outcomeUnknown(access.KindUnavailable, errReadOnlyDisk)
+	}
+	var ran atomic.Int64
+	answers := make(chan error, 3)
+	for i := range cap(answers) {
+		go func() {
+			answers <- s.Update(context.Background(), "put", func(tx store.Tx) error {
+				ran.Add(1)
+				return put(fmt.Sprint(i))(tx)
+			})
+		}()
+	}
+	awaitQueue(s, cap(answers))
+	release()
+	for range cap(answers) {
+		if err := <-answers; !errors.Is(err, store.ErrOutcomeUnknown) || access.KindOf(err) != access.KindUnavailable {
+			t.Errorf("got %v, want that the outcome is unknown", err)
+		}
+	}
+	if n := ran.Load(); n != int64(cap(answers)) {
+		t.Errorf("%d transactions ran %d times", cap(answers), n)
 	}
 }
