@@ -27,30 +27,25 @@ func (p *Postgres) ShiftClock(by time.Duration) error {
 	if err := os.WriteFile(path+".new", fmt.Appendf(nil, "%+.3f\n", by.Seconds()), 0o600); err != nil {
 		return err
 	}
-	return errors.Join(give(path+".new", p.account), os.Rename(path+".new", path))
+	return errors.Join(give(path+".new", p.recipe.account), os.Rename(path+".new", path))
 }
 
 // makeClock gives the server the clock that it was asked for.
-func (p *Postgres) makeClock(ctx context.Context) (err error) {
+func (p *Postgres) makeClock(ctx context.Context) error {
 	if !p.options.OwnClock {
 		return nil
 	}
-	if p.fakeTime, err = findFakeTime(ctx, p.options.Progress); err != nil {
+	library, err := findFakeTime(ctx, p.options.Progress)
+	if err != nil {
 		return err
 	}
-	return p.ShiftClock(0)
-}
-
-// clockEnvironment puts libfaketime between the server and the machine's clock. Time that elapses is left alone.
-func (p *Postgres) clockEnvironment() []string {
-	if !p.options.OwnClock {
-		return nil
-	}
+	// It stands between the server and the machine's clock. Time that elapses is left alone.
 	const yes = "=1"
-	return []string{
-		"LD_PRELOAD=" + p.fakeTime, "FAKETIME_TIMESTAMP_FILE=" + p.folder.join(clockFile),
+	p.recipe.environment = []string{
+		"LD_PRELOAD=" + library, "FAKETIME_TIMESTAMP_FILE=" + p.folder.join(clockFile),
 		"FAKETIME_CACHE_DURATION" + yes, "FAKETIME_DONT_FAKE_MONOTONIC" + yes, "DONT_FAKE_MONOTONIC" + yes, "NO_FAKE_STAT" + yes,
 	}
+	return p.ShiftClock(0)
 }
 
 // findFakeTime finds the library, and installs Debian's where it is missing and that can be done.

@@ -9,29 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var errNotRunning = errors.New("the server does not run")
-
-// Crash ends the server at once, as a power failure would: nothing is written down, sessions are cut, and what was not
-// on disk is gone. Restart starts it again. A server that does not run is no error.
-func (p *Postgres) Crash() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.end(syscall.SIGQUIT)
-}
-
-// Restart starts the server again, after stopping it if it runs, on the same port and with the same data.
-func (p *Postgres) Restart(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return errNotRunning
-	}
-	if err := p.end(syscall.SIGINT); err != nil {
-		return err
-	}
-	return p.startOn(ctx, p.port)
-}
-
 // Pause stops every process of the server where it stands, as a machine that hangs would, and returns how to let them
 // go on. Connections stay open and nothing answers.
 func (p *Postgres) Pause(ctx context.Context) (resume func() error, err error) {

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	tempPrefix = "curfew-postgres-"
+	tempPrefix = "curfew-peer-"
 	ownerLock  = "owner.lock"
 	clusterDir = "cluster"
 )
@@ -26,7 +26,7 @@ type folder struct {
 func openFolder(path string, as *syscall.Credential) (*folder, error) {
 	f, err := lockedFolder(path)
 	if err != nil {
-		return nil, fmt.Errorf("a folder for PostgreSQL: %w", err)
+		return nil, fmt.Errorf("a folder for a server: %w", err)
 	}
 	if err := give(f.path, as); err != nil {
 		return nil, errors.Join(fmt.Errorf("give %s to the account of the server: %w", f.path, err), f.close())

@@ -6,22 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
-	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Superuser is the role that owns everything in a Postgres.
 const Superuser = "postgres"
-
-// stopPatience is how long a server may take for a fast shutdown before it is killed.
-const stopPatience = 10 * time.Second
 
 // PostgresOptions say which PostgreSQL to start, and how. The zero value is any version, in a temporary folder, without
 // fsync.
@@ -44,18 +43,10 @@ type PostgresOptions struct {
 // Postgres is a private PostgreSQL that listens on a loopback port and admits nobody without a password
 // (scram-sha-256). It dies with this process. Its methods are safe for concurrent use.
 type Postgres struct {
+	server
 	options  PostgresOptions
 	programs programs
-	account  *syscall.Credential
-	folder   *folder
 	password string
-	// fakeTime is the library behind a clock of its own.
-	fakeTime string
-
-	mu      sync.Mutex
-	port    int
-	process *process
-	stopped bool
 }
 
 // StartPostgres starts a server and returns when it answers queries. The context bounds the start, installation
@@ -82,8 +73,13 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postgres{options: o, programs: found, account: account, folder: f}
-	if err := errors.Join(p.makeClock(ctx), p.initialise(ctx)); err != nil {
+	p := &Postgres{server: server{folder: f}, options: o, programs: found}
+	p.recipe = recipe{
+		name: "PostgreSQL", command: p.command, ready: p.ping, portTaken: "Address already in use", account: account,
+		// A fast and an immediate shutdown. SIGKILL would leave its children and its shared memory.
+		polite: syscall.SIGINT, abrupt: syscall.SIGQUIT,
+	}
+	if err := errors.Join(p.initialise(ctx), p.makeClock(ctx)); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := p.start(ctx); err != nil {
@@ -126,7 +122,7 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	if err := os.WriteFile(passwordFile, []byte(p.password), 0o600); err != nil {
 		return err
 	}
-	if err := give(passwordFile, p.account); err != nil {
+	if err := give(passwordFile, p.recipe.account); err != nil {
 		return err
 	}
 	args := []string{
@@ -138,7 +134,7 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(ctx, p.programs.path("initdb"), args...)
 	p.confine(cmd)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.account}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.recipe.account}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		// What is left of a failed attempt would be taken for a cluster next time.
 		return errors.Join(fmt.Errorf("initdb: %w: %s", err, tail(out)), os.RemoveAll(p.folder.join(clusterDir)))
@@ -146,21 +142,8 @@ func (p *Postgres) initialise(ctx context.Context) error {
 	return nil
 }
 
-// confine sets where a program stands, and an environment that no PG… variable of the caller reaches.
-func (p *Postgres) confine(cmd *exec.Cmd) {
-	cmd.Dir = p.folder.path
-	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
-}
-
 // Version is the major version that runs.
 func (p *Postgres) Version() int { return p.programs.major }
-
-// Addr is the address that it listens on.
-func (p *Postgres) Addr() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return addr(p.port)
-}
 
 // SuperuserDSN connects as the superuser, whose password is random.
 func (p *Postgres) SuperuserDSN(database string) string {
@@ -197,19 +180,27 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Log is what the server has written about itself so far.
-func (p *Postgres) Log() (string, error) {
-	text, err := os.ReadFile(p.folder.join(logFile))
-	return string(text), err
+// command is the server's. Settings of the caller come last and win.
+func (p *Postgres) command(port int) []string {
+	onOff := map[bool]string{true: "on", false: "off"}
+	argv := []string{p.programs.path("postgres"), "-D", p.folder.join(clusterDir)}
+	set := func(name, value string) { argv = append(argv, "-c", name+"="+value) }
+	set("listen_addresses", "127.0.0.1")
+	set("port", strconv.Itoa(port))
+	set("unix_socket_directories", "") // a socket's path may be too long for its address
+	set("fsync", onOff[p.options.Fsync])
+	for _, name := range slices.Sorted(maps.Keys(p.options.Settings)) {
+		set(name, p.options.Settings[name])
+	}
+	return argv
 }
 
-// Stop ends the server and its sessions, and removes the folder if it is a temporary one. Further calls do nothing.
-func (p *Postgres) Stop() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return nil
+// ping logs in as the superuser. That the answer comes from this server, and not from one that took the port, shows in
+// the password.
+func (p *Postgres) ping(ctx context.Context, port int) error {
+	conn, err := pgx.Connect(ctx, dsn(addr(port), Superuser, Superuser, p.password))
+	if err != nil {
+		return err
 	}
-	p.stopped = true
-	return errors.Join(p.end(syscall.SIGINT), p.folder.close())
+	return errors.Join(conn.Ping(ctx), conn.Close(ctx))
 }

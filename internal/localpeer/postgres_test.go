@@ -302,7 +302,7 @@ func TestDiesWithItsStarter(t *testing.T) {
 	}
 	// The next start takes the folder away.
 	p := start(t, localpeer.PostgresOptions{})
-	left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "curfew-postgres-*"))
+	left, err := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "curfew-peer-*"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("folders are %v, want only the new one; %v", left, err)
 	}
