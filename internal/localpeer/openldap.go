@@ -1,0 +1,144 @@
+package localpeer
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// OpenLDAPOptions say how to start OpenLDAP. The zero value is an empty directory that everybody who logs in may read.
+type OpenLDAPOptions struct {
+	// Suffix is the name of the topmost entry, which is not made. Default: dc=example,dc=com.
+	Suffix string
+	// Access are rules of access control (slapd.access(5)), without the word "access".
+	Access []string
+	// Progress gets a line when something has to be installed. Nil discards it.
+	Progress io.Writer
+}
+
+// OpenLDAP is a private OpenLDAP that listens on a loopback port. It dies with this process. Its methods are safe for
+// concurrent use.
+type OpenLDAP struct {
+	server
+	options  OpenLDAPOptions
+	program  string
+	password string
+}
+
+const (
+	openLDAPConfig = "slapd.conf"
+	openLDAPData   = "data"
+)
+
+// StartOpenLDAP starts a server and returns when its root can log in. The context bounds the start, installation
+// included, not the life of the server; the caller must Stop it.
+func StartOpenLDAP(ctx context.Context, o OpenLDAPOptions) (*OpenLDAP, error) {
+	if o.Suffix == "" {
+		o.Suffix = "dc=example,dc=com"
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	program, err := findSlapd(ctx, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	sweep(nil)
+	f, err := openFolder("", nil)
+	if err != nil {
+		return nil, err
+	}
+	l := &OpenLDAP{server: server{folder: f}, options: o, program: program, password: rand.Text()}
+	l.recipe = recipe{
+		name: "OpenLDAP", command: l.command, ready: l.ping, portTaken: "Address already in use",
+		polite: syscall.SIGTERM, abrupt: syscall.SIGKILL,
+	}
+	if err := l.configure(); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	if err := l.start(ctx); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return l, nil
+}
+
+// findSlapd finds the server, which Debian puts where only root looks, or installs it.
+func findSlapd(ctx context.Context, progress io.Writer) (path string, err error) {
+	const usual = "/usr/sbin/slapd"
+	there := func() bool {
+		if isFile(usual) {
+			path = usual
+			return true
+		}
+		path, err = exec.LookPath("slapd")
+		return err == nil
+	}
+	if there() {
+		return path, nil
+	}
+	if done, err := installDebian(ctx, progress, there, "slapd"); err != nil || done {
+		return path, err
+	}
+	return "", errors.New("there is no slapd: install OpenLDAP's server (Debian: apt-get install slapd)")
+}
+
+// configure writes the server's configuration. Its root is above all rules.
+func (l *OpenLDAP) configure() error {
+	lines := []string{
+		"modulepath /usr/lib/ldap", "moduleload back_mdb",
+		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema",
+		"include /etc/ldap/schema/nis.schema", "include /etc/ldap/schema/inetorgperson.schema",
+		"pidfile " + l.folder.join("slapd.pid"), "argsfile " + l.folder.join("slapd.args"),
+		"database mdb", "suffix " + quoted(l.options.Suffix), "directory " + l.folder.join(openLDAPData), "dbnosync",
+		"rootdn " + quoted(l.RootDN()), "rootpw " + l.password,
+		"index objectClass,entryUUID,uid eq",
+	}
+	for _, rule := range l.options.Access {
+		lines = append(lines, "access "+rule)
+	}
+	if err := os.Mkdir(l.folder.join(openLDAPData), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(l.folder.join(openLDAPConfig), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+
+func (l *OpenLDAP) command(port int) []string {
+	return []string{l.program, "-f", l.folder.join(openLDAPConfig), "-h", "ldap://" + addr(port), "-d", "0"}
+}
+
+// ping logs in as the root, whose password no other server knows.
+func (l *OpenLDAP) ping(_ context.Context, port int) error {
+	conn, err := ldap.DialURL("ldap://" + addr(port))
+	if err != nil {
+		return err
+	}
+	return errors.Join(conn.Bind(l.RootDN(), l.password), conn.Close())
+}
+
+// URL is where it listens.
+func (l *OpenLDAP) URL() string { return "ldap://" + l.Addr() }
+
+// RootDN is the entry of the root, whose password is random.
+func (l *OpenLDAP) RootDN() string { return "cn=root," + l.options.Suffix }
+
+// Root is a connection of the root's. The caller closes it.
+func (l *OpenLDAP) Root() (*ldap.Conn, error) {
+	conn, err := ldap.DialURL(l.URL())
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Bind(l.RootDN(), l.password); err != nil {
+		return nil, errors.Join(fmt.Errorf("log in as the root: %w", err), conn.Close())
+	}
+	return conn, nil
+}
