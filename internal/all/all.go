@@ -6,12 +6,14 @@ package all
 
 import (
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/ldap"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
 )
 
 // ConnectorTypes lists the types of connector, by name. The list is the caller's own.
 func ConnectorTypes() []connector.Type {
 	return []connector.Type{
+		ldap.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
 	}

@@ -36,7 +36,7 @@ type Config struct {
 	Base             string              `json:"base" jsonschema:"required,description=The entry below which accounts and groups are found"`
 	AccountAttribute string              `json:"account_attribute,omitempty" jsonschema:"default=uid,description=The attribute that holds the name of an account; sAMAccountName on Active Directory"`
 	Resources        map[string]Resource `json:"resources" jsonschema:"required,description=What can be asked for"`
-	Placeholder      string              `json:"placeholder,omitempty" jsonschema:"description=The member that a group keeps which must not be empty. Default: bind_dn"`
+	Placeholder      string              `json:"placeholder,omitempty" jsonschema:"description=The member that a group keeps which must not be empty (groupOfNames and groupOfUniqueNames). No entry of that name needs to be there"`
 	MaxConnections   int                 `json:"max_connections,omitempty" jsonschema:"minimum=1,maximum=100,default=4,description=How many connections Curfew may hold to the server"`
 }
 
@@ -75,9 +75,9 @@ func (c *Config) Validate() error {
 	if c.Password == "" {
 		return fieldError("name the password of Curfew's account, as in file:ldap-password", "password")
 	}
-	for field, dn := range map[string]string{"bind_dn": c.BindDN, "base": c.Base, "placeholder": cmp.Or(c.Placeholder, c.BindDN)} {
-		if err := checkDN(dn); err != nil {
-			return fieldError(err.Error(), field)
+	for _, name := range []struct{ field, dn string }{{"bind_dn", c.BindDN}, {"base", c.Base}, {"placeholder", cmp.Or(c.Placeholder, c.BindDN)}} {
+		if err := checkDN(name.dn); err != nil {
+			return fieldError(err.Error(), name.field)
 		}
 	}
 	if !attributeName.MatchString(c.AccountAttribute) {

@@ -28,9 +28,6 @@ var _ connector.Driver = (*driver)(nil)
 func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	d := &driver{name: env.Name, clock: env.Clock, config: *c}
 	d.config.Resources = maps.Clone(c.Resources)
-	if d.config.Placeholder == "" {
-		d.config.Placeholder = d.config.BindDN
-	}
 	var err error
 	d.pool, err = openPool(d.config)
 	return d, err
@@ -103,8 +100,11 @@ func (d *driver) groups(s *session, e access.Entitlement) ([]entry, error) {
 		if group == nil {
 			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s is not there, or Curfew's account may not see it. An operator must create it or change resources.", dn, d.name)
 		}
-		if _, ok := membershipsOf(*group); !ok {
+		switch m, ok := membershipsOf(*group); {
+		case !ok:
 			return nil, access.Errorf(access.KindMisconfigured, "The entry %q of the connector %s is no group of a kind that Curfew knows (groupOfNames, groupOfUniqueNames, posixGroup, group).", dn, d.name)
+		case !m.optional && d.config.Placeholder == "":
+			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s must not be empty, so that its last member could not be taken away. An operator must name a placeholder.", dn, d.name)
 		}
 		groups = append(groups, *group)
 	}

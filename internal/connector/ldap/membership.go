@@ -62,7 +62,7 @@ func (s *session) remove(m membership) error {
 	r := protocol.NewModifyRequest(m.group.dn, nil)
 	r.Delete(m.attribute, []string{m.value})
 	err = s.Modify(r)
-	if protocol.IsErrorWithCode(err, protocol.LDAPResultObjectClassViolation) && !m.optional {
+	if protocol.IsErrorWithCode(err, protocol.LDAPResultObjectClassViolation) && s.config.Placeholder != "" {
 		r.Add(m.attribute, []string{s.config.Placeholder})
 		err = s.Modify(r)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,14 +36,28 @@ const (
 	nobodys  = "password of its own"
 )
 
-// rules let the members of a group read what it opens. Curfew's are those of the page.
-var rules = []string{
-	`to attrs=userPassword by anonymous auth by * none`,
-	`to dn.base="cn=read,ou=payroll,` + suffix + `" by group.exact="` + readers + `" read by * none`,
-	`to dn.base="cn=admin,ou=payroll,` + suffix + `" by group.exact="` + admins + `" read by * none`,
-	`to dn.subtree="ou=groups,` + suffix + `" attrs=member,uniqueMember,memberUid by group.exact="` + managers + `" write by * none`,
-	`to dn.subtree="ou=groups,` + suffix + `" by group.exact="` + managers + `" read by * none`,
-	`to * by dn.exact="` + curfew + `" read by users search by * none`,
+// page is what operators read; its rules are the ones that are tested.
+const page = "../../../docs/connectors/ldap.md"
+
+// rules let the members of a group read what it opens, and give Curfew what its page says.
+func rules(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)<!-- run: access -->\n```\n(.*?)```").FindSubmatch(text)
+	if m == nil {
+		t.Fatal("the page has no rules")
+	}
+	opens := func(name, group string) string {
+		return `to dn.base="cn=` + name + `,ou=payroll,` + suffix + `" by group.exact="` + group + `" read by * none`
+	}
+	all := []string{opens("read", readers), opens("admin", admins)}
+	for rule := range strings.SplitSeq(strings.TrimPrefix(string(m[1]), "access "), "\naccess ") {
+		all = append(all, rule)
+	}
+	return all
 }
 
 // peer is a directory with people, groups, and what groups open.
@@ -53,7 +68,7 @@ type peer struct {
 
 func start(t *testing.T) *peer {
 	t.Helper()
-	server, err := localpeer.StartOpenLDAP(t.Context(), localpeer.OpenLDAPOptions{Access: rules})
+	server, err := localpeer.StartOpenLDAP(t.Context(), localpeer.OpenLDAPOptions{Access: rules(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
