@@ -45,6 +45,8 @@ type recipe struct {
 	polite, abrupt syscall.Signal
 	// account is whom it runs as; nil is ourselves.
 	account *syscall.Credential
+	// ownNetwork puts it into a network in which nobody else is. It takes root, on Linux.
+	ownNetwork bool
 }
 
 // server is a program that listens on a loopback port of its own, and keeps everything in a folder of its own. It dies
@@ -102,7 +104,7 @@ func (s *server) startOn(ctx context.Context, port int) error {
 	// The context is that of the start; the server lives on.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	s.confine(cmd)
-	cmd.SysProcAttr = sysProcAttr(s.recipe.account, s.recipe.abrupt)
+	cmd.SysProcAttr = sysProcAttr(s.recipe)
 	cmd.Stdout, cmd.Stderr = log, log
 	proc, err := startProcess(cmd)
 	if err != nil {

@@ -103,12 +103,25 @@ func (d *driver) groups(s *session, e access.Entitlement) ([]entry, error) {
 		switch m, ok := membershipsOf(*group); {
 		case !ok:
 			return nil, access.Errorf(access.KindMisconfigured, "The entry %q of the connector %s is no group of a kind that Curfew knows (groupOfNames, groupOfUniqueNames, posixGroup, group).", dn, d.name)
-		case !m.optional && d.config.Placeholder == "":
-			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s must not be empty, so that its last member could not be taken away. An operator must name a placeholder.", dn, d.name)
+		case (!m.optional || s.active) && d.config.Placeholder == "":
+			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s must not be empty, or could not be read back if it were. An operator must name a placeholder.", dn, d.name)
+		case s.active:
+			if err := d.checkSight(s, *group, m); err != nil {
+				return nil, err
+			}
 		}
 		groups = append(groups, *group)
 	}
 	return groups, nil
+}
+
+// checkSight checks that the placeholder is a member: on Active Directory nothing else proves that members may be seen.
+func (d *driver) checkSight(s *session, group entry, m memberships) error {
+	seen, err := s.hasMember(group.dn, m.attribute, d.config.Placeholder)
+	if err == nil && !seen {
+		err = access.Errorf(access.KindMisconfigured, "The placeholder of the connector %s is not a member of the group %q, or Curfew's account may not see it. An operator must make it one.", d.name, group.dn)
+	}
+	return err
 }
 
 // Prepare reads whether the order can work and plans the memberships.

@@ -22,6 +22,9 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	if ctx.Err() != nil {
 		return say(access.KindOf(ctx.Err()), "its time ran out or it was cancelled.")
 	}
+	if errors.Is(err, errBlind) {
+		return say(access.KindMisconfigured, "its account may not see who is a member. An operator must grant that; the connector's page has the rules.")
+	}
 	var result *protocol.Error
 	if !errors.As(err, &result) {
 		return say(access.KindUnavailable, "the server cannot be reached.")

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"errors"
 
 	protocol "github.com/go-ldap/ldap/v3"
 
@@ -66,19 +67,56 @@ func (s *session) remove(m membership) error {
 		r.Add(m.attribute, []string{s.config.Placeholder})
 		err = s.Modify(r)
 	}
-	if protocol.IsErrorWithCode(err, protocol.LDAPResultNoSuchAttribute) {
+	if err == nil {
+		return nil
+	}
+	if there, again := s.holds(m); again == nil && !there {
 		return nil // somebody was faster
 	}
 	return err
 }
 
-// holds asks the server, which compares by its own rules, whether the account is a member.
+// errBlind says that Curfew's account may not see who is a member.
+var errBlind = errors.New("the members may not be seen")
+
+// holds asks the server, which compares by its own rules, whether the account is a member. OpenLDAP says so when it is not
+// allowed to answer.
 func (s *session) holds(m membership) (bool, error) {
+	if s.active {
+		return s.shows(m)
+	}
 	there, err := s.Compare(m.group.dn, m.attribute, m.value)
-	if m.optional && !s.active && protocol.IsErrorWithCode(err, protocol.LDAPResultNoSuchAttribute) {
-		return false, nil // without the right to compare, the answer is another one
+	switch {
+	case m.optional && protocol.IsErrorWithCode(err, protocol.LDAPResultNoSuchAttribute):
+		return false, nil // nobody is: without the right to compare, the answer is another one
+	case protocol.IsErrorAnyOf(err, protocol.LDAPResultInsufficientAccessRights, protocol.LDAPResultNoSuchAttribute):
+		return false, errors.Join(errBlind, err)
 	}
 	return there, err
+}
+
+// shows is holds on Active Directory, to which what may not be seen is not there; and Samba's compares the names of
+// entries wrongly. So a member that is always there must be seen as well.
+func (s *session) shows(m membership) (bool, error) {
+	there, err := s.hasMember(m.group.dn, m.attribute, m.value)
+	if there || err != nil {
+		return there, err
+	}
+	seen, err := s.hasMember(m.group.dn, m.attribute, s.config.Placeholder)
+	if !seen && err == nil {
+		err = errBlind
+	}
+	return false, err
+}
+
+// hasMember searches the group itself.
+func (s *session) hasMember(group, attribute, value string) (bool, error) {
+	found, err := s.Search(protocol.NewSearchRequest(group, protocol.ScopeBaseObject, protocol.NeverDerefAliases, 1, 0, false,
+		"("+attribute+"="+protocol.EscapeFilter(value)+")", []string{"1.1"}, nil))
+	if err != nil {
+		return false, err
+	}
+	return len(found.Entries) > 0, nil
 }
 
 // Observe reads each membership. That the base and the group itself are seen is the proof of sight.
@@ -99,7 +137,7 @@ func (d *driver) Observe(ctx context.Context, _ connector.Order, p access.Plan) 
 			if m.group != nil {
 				there, err := s.holds(m)
 				switch {
-				case protocol.IsErrorAnyOf(err, protocol.LDAPResultInsufficientAccessRights, protocol.LDAPResultNoSuchAttribute):
+				case errors.Is(err, errBlind):
 				case err != nil:
 					return err
 				case there:

@@ -1,7 +1,6 @@
 package ldap
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,18 +125,20 @@ func (p *peer) modify(t testing.TB, dn string, change func(*protocol.ModifyReque
 	}
 }
 
-func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
+// passwordFile keeps a password where a configuration would refer to it.
+func passwordFile(t testing.TB, password string) secret.Ref {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(nobodys), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ref, err := secret.ParseRef("file:" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return secret.Ref("file:" + file)
+}
+
+func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
+	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URL, c.BindDN, c.Password, c.Base, c.Placeholder = p.URL(), curfew, ref, suffix, nobody
+	c.URL, c.BindDN, c.Password, c.Base, c.Placeholder = p.URL(), curfew, passwordFile(t, nobodys), suffix, nobody
 	c.Resources = map[string]Resource{"payroll": {Permissions: map[string]Permission{
 		"read": {Groups: []string{readers}}, "admin": {Groups: []string{readers, admins}}, "unix": {Groups: []string{unix}},
 	}}}
@@ -225,6 +226,15 @@ func (p *peer) dnOf(t testing.TB, id string) string {
 	return found.Entries[0].DN
 }
 
+// waitPast waits: orders are dated by the clock of this machine.
+func waitPast(t testing.TB, at time.Time) {
+	select {
+	case <-time.After(time.Until(at) + time.Millisecond):
+	case <-t.Context().Done():
+		t.Fatal(context.Cause(t.Context()))
+	}
+}
+
 // TestLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestLaw(t *testing.T) {
 	p := start(t)
@@ -247,13 +257,7 @@ func TestLaw(t *testing.T) {
 				}
 			})
 		},
-		WaitPast: func(t testing.TB, at time.Time) {
-			select {
-			case <-time.After(time.Until(at) + time.Millisecond):
-			case <-t.Context().Done():
-				t.Fatal(cmp.Or(context.Cause(t.Context()), t.Context().Err()))
-			}
-		},
+		WaitPast: waitPast,
 		Blind: func(t testing.TB) func() {
 			p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Delete("member", []string{curfew}) })
 			return func() { p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Add("member", []string{curfew}) }) }
