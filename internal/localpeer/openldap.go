@@ -3,6 +3,8 @@ package localpeer
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +22,8 @@ type OpenLDAPOptions struct {
 	Suffix string
 	// Access are rules of access control (slapd.access(5)), without the word "access".
 	Access []string
+	// TLS has it speak TLS: from the start at SecureURL, or after StartTLS at URL, without which nobody logs in then.
+	TLS bool
 	// Progress gets a line when something has to be installed. Nil discards it.
 	Progress io.Writer
 }
@@ -31,11 +35,14 @@ type OpenLDAP struct {
 	options  OpenLDAPOptions
 	program  string
 	password string
+	// securePort is the port for TLS from the start; zero without TLS.
+	securePort int
 }
 
 const (
 	openLDAPConfig = "slapd.conf"
 	openLDAPData   = "data"
+	openLDAPKey    = "server.key"
 )
 
 // StartOpenLDAP starts a server and returns when its root can log in. The context bounds the start, installation
@@ -61,7 +68,7 @@ func StartOpenLDAP(ctx context.Context, o OpenLDAPOptions) (*OpenLDAP, error) {
 		name: "OpenLDAP", command: l.command, ready: l.ping, portTaken: "Address already in use",
 		polite: syscall.SIGTERM, abrupt: syscall.SIGKILL,
 	}
-	if err := l.configure(); err != nil {
+	if err := l.configure(ctx); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	if err := l.start(ctx); err != nil {
@@ -91,7 +98,7 @@ func findSlapd(ctx context.Context, progress io.Writer) (path string, err error)
 }
 
 // configure writes the server's configuration. Its root is above all rules.
-func (l *OpenLDAP) configure() error {
+func (l *OpenLDAP) configure(ctx context.Context) error {
 	lines := []string{
 		"modulepath /usr/lib/ldap", "moduleload back_mdb",
 		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema",
@@ -100,6 +107,16 @@ func (l *OpenLDAP) configure() error {
 		"database mdb", "suffix " + quoted(l.options.Suffix), "directory " + l.folder.join(openLDAPData), "dbnosync",
 		"rootdn " + quoted(l.RootDN()), "rootpw " + l.password,
 		"index objectClass,entryUUID,uid eq",
+	}
+	if l.options.TLS {
+		var err error
+		if l.securePort, err = freePort(ctx); err != nil {
+			return err
+		}
+		if err := writeCertificate(l.CAFile(), l.folder.join(openLDAPKey)); err != nil {
+			return err
+		}
+		lines = append(lines, "TLSCertificateFile "+l.CAFile(), "TLSCertificateKeyFile "+l.folder.join(openLDAPKey), "security simple_bind=128")
 	}
 	for _, rule := range l.options.Access {
 		lines = append(lines, "access "+rule)
@@ -113,32 +130,64 @@ func (l *OpenLDAP) configure() error {
 func quoted(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 
 func (l *OpenLDAP) command(port int) []string {
-	return []string{l.program, "-f", l.folder.join(openLDAPConfig), "-h", "ldap://" + addr(port), "-d", "0"}
+	listen := "ldap://" + addr(port)
+	if l.options.TLS {
+		listen += " " + l.SecureURL()
+	}
+	return []string{l.program, "-f", l.folder.join(openLDAPConfig), "-h", listen, "-d", "0"}
 }
 
 // ping logs in as the root, whose password no other server knows.
 func (l *OpenLDAP) ping(_ context.Context, port int) error {
-	conn, err := ldap.DialURL("ldap://" + addr(port))
+	conn, err := l.dial("ldap://" + addr(port))
 	if err != nil {
 		return err
 	}
-	return errors.Join(conn.Bind(l.RootDN(), l.password), conn.Close())
+	return conn.Close()
 }
 
-// URL is where it listens.
-func (l *OpenLDAP) URL() string { return "ldap://" + l.Addr() }
-
-// RootDN is the entry of the root, whose password is random.
-func (l *OpenLDAP) RootDN() string { return "cn=root," + l.options.Suffix }
-
-// Root is a connection of the root's. The caller closes it.
-func (l *OpenLDAP) Root() (*ldap.Conn, error) {
-	conn, err := ldap.DialURL(l.URL())
+// dial logs in as the root.
+func (l *OpenLDAP) dial(at string) (*ldap.Conn, error) {
+	conn, err := ldap.DialURL(at)
 	if err != nil {
 		return nil, err
+	}
+	if l.options.TLS {
+		config, err := l.clientTLS()
+		if err == nil {
+			err = conn.StartTLS(config)
+		}
+		if err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	if err := conn.Bind(l.RootDN(), l.password); err != nil {
 		return nil, errors.Join(fmt.Errorf("log in as the root: %w", err), conn.Close())
 	}
 	return conn, nil
 }
+
+func (l *OpenLDAP) clientTLS() (*tls.Config, error) {
+	pem, err := os.ReadFile(l.CAFile())
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}, nil
+}
+
+// URL is where it listens.
+func (l *OpenLDAP) URL() string { return "ldap://" + l.Addr() }
+
+// SecureURL is where it listens for TLS from the start, if it does.
+func (l *OpenLDAP) SecureURL() string { return "ldaps://" + addr(l.securePort) }
+
+// CAFile is the certificate that its own is checked against: its own.
+func (l *OpenLDAP) CAFile() string { return l.folder.join("server.crt") }
+
+// RootDN is the entry of the root, whose password is random.
+func (l *OpenLDAP) RootDN() string { return "cn=root," + l.options.Suffix }
+
+// Root is a connection of the root's. The caller closes it.
+func (l *OpenLDAP) Root() (*ldap.Conn, error) { return l.dial(l.URL()) }

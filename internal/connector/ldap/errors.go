@@ -2,8 +2,10 @@ package ldap
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 
 	protocol "github.com/go-ldap/ldap/v3"
 
@@ -24,6 +26,9 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	}
 	if errors.Is(err, errBlind) {
 		return say(access.KindMisconfigured, "its account may not see who is a member. An operator must grant that; the connector's page has the rules.")
+	}
+	if untrusted(err) {
+		return say(access.KindMisconfigured, "nobody vouches for the server's certificate. An operator must name the authority's in ca_file, or correct the url.")
 	}
 	var result *protocol.Error
 	if !errors.As(err, &result) {
@@ -50,4 +55,10 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindUnavailable, "the server is going down, starting up or broken.")
 	}
 	return say(access.KindInternal, "the server refused it.")
+}
+
+// untrusted reports whether the server's certificate was refused. Of what StartTLS says the library keeps the text alone.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok || strings.Contains(err.Error(), "failed to verify certificate")
 }

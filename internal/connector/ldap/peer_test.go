@@ -65,9 +65,13 @@ type peer struct {
 	root *protocol.Conn
 }
 
-func start(t *testing.T) *peer {
+func start(t *testing.T, change ...func(*localpeer.OpenLDAPOptions)) *peer {
 	t.Helper()
-	server, err := localpeer.StartOpenLDAP(t.Context(), localpeer.OpenLDAPOptions{Access: rules(t)})
+	options := localpeer.OpenLDAPOptions{Access: rules(t)}
+	for _, f := range change {
+		f(&options)
+	}
+	server, err := localpeer.StartOpenLDAP(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
