@@ -39,7 +39,7 @@ const (
 const page = "../../../docs/connectors/ldap.md"
 
 // rules let the members of a group read what it opens, and give Curfew what its page says.
-func rules(t *testing.T) []string {
+func rules(t testing.TB) []string {
 	t.Helper()
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -65,7 +65,7 @@ type peer struct {
 	root *protocol.Conn
 }
 
-func start(t *testing.T, change ...func(*localpeer.OpenLDAPOptions)) *peer {
+func start(t testing.TB, change ...func(*localpeer.OpenLDAPOptions)) *peer {
 	t.Helper()
 	options := localpeer.OpenLDAPOptions{Access: rules(t)}
 	for _, f := range change {
@@ -202,6 +202,11 @@ func (r *reader) Close() { _ = r.Conn.Close() }
 // snapshot is every entry with every attribute that people write.
 func (p *peer) snapshot(t testing.TB, _ ...access.Mark) string {
 	t.Helper()
+	return strings.Join(p.values(t), "\n")
+}
+
+func (p *peer) values(t testing.TB) []string {
+	t.Helper()
 	found, err := p.root.Search(protocol.NewSearchRequest(suffix, protocol.ScopeWholeSubtree, protocol.NeverDerefAliases, 0, 0, false,
 		"(objectClass=*)", []string{"*"}, nil))
 	if err != nil {
@@ -216,7 +221,7 @@ func (p *peer) snapshot(t testing.TB, _ ...access.Mark) string {
 		}
 	}
 	slices.Sort(lines)
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // dnOf finds an entry by its ID.
