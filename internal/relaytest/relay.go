@@ -1,7 +1,7 @@
 // Package relaytest stands between a client and a server in tests, and cuts or holds what they say to each other.
 //
-// It owns the connections and the order of what goes over them. It does not own when to disturb them, nor what the bytes
-// mean: that is the Pass of each test.
+// It owns the connections and the order of what goes over them, and the Disturber that the law of drivers wants. It does not
+// own what the bytes mean: that is the Pass of each test.
 package relaytest
 
 import (

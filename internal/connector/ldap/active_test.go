@@ -17,6 +17,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 const (
@@ -110,10 +111,10 @@ func (d *domain) attribute(t testing.TB, dn, name string) []byte {
 	return found.Entries[0].GetRawAttributeValue(name)
 }
 
-func (d *domain) open(t testing.TB) connector.Driver {
+func (d *domain) open(t testing.TB, url string) connector.Driver {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URL, c.BindDN, c.Password, c.Base, c.AccountAttribute = d.URL(), adCurfew, passwordFile(t, adPassword), adSuffix, "sAMAccountName"
+	c.URL, c.BindDN, c.Password, c.Base, c.AccountAttribute = url, adCurfew, passwordFile(t, adPassword), adSuffix, "sAMAccountName"
 	c.Placeholder = "CN=placeholder,CN=Users," + adSuffix
 	c.Resources = map[string]Resource{"payroll": {Permissions: map[string]Permission{
 		"read": {Groups: []string{adReaders}}, "admin": {Groups: []string{adReaders, adAdmins}},
@@ -218,8 +219,9 @@ func (d *domain) rules(t testing.TB, dn string) []byte {
 // TestLawOnActiveDirectory holds the driver to the law of all drivers, on Samba's directory.
 func TestLawOnActiveDirectory(t *testing.T) {
 	d := startDomain(t)
+	relay := relaytest.NewDisturber(t, d.Addr())
 	connectortest.Run(t, &connectortest.Harness{
-		Open:        func(t testing.TB) connector.Driver { return d.open(t) },
+		Open:        func(t testing.TB) connector.Driver { return d.open(t, "ldap://"+relay.Addr()) },
 		Traits:      traits(),
 		Entitlement: access.Entitlement{Connector: "directory", Resource: "payroll", Permission: "read"},
 		Another:     access.Entitlement{Connector: "directory", Resource: "payroll", Permission: "admin"},
@@ -252,10 +254,10 @@ func TestLawOnActiveDirectory(t *testing.T) {
 				}
 			}
 		},
+		Interrupt: relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Without: map[connectortest.Capability]string{
 			connectortest.MakeForeign: "memberships bear no mark", connectortest.MakeObject: "the account is the user's own",
-			connectortest.Standing:  "the law's own log-in is a standing one",
-			connectortest.Interrupt: "TODO", connectortest.Stall: "TODO",
+			connectortest.Standing: "the law's own log-in is a standing one",
 		},
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
+	"github.com/curfewhq/curfew/internal/relaytest"
 	"github.com/curfewhq/curfew/internal/secret"
 )
 
@@ -247,8 +248,11 @@ func waitPast(t testing.TB, at time.Time) {
 // TestLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestLaw(t *testing.T) {
 	p := start(t)
+	relay := relaytest.NewDisturber(t, p.Addr())
 	connectortest.Run(t, &connectortest.Harness{
-		Open:        func(t testing.TB) connector.Driver { return p.open(t) },
+		Open: func(t testing.TB) connector.Driver {
+			return p.open(t, func(c *Config) { c.URL = "ldap://" + relay.Addr() })
+		},
 		Traits:      traits(),
 		Entitlement: access.Entitlement{Connector: "directory", Resource: "payroll", Permission: "read"},
 		Another:     access.Entitlement{Connector: "directory", Resource: "payroll", Permission: "admin"},
@@ -271,10 +275,10 @@ func TestLaw(t *testing.T) {
 			p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Delete("member", []string{curfew}) })
 			return func() { p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Add("member", []string{curfew}) }) }
 		},
+		Interrupt: relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Without: map[connectortest.Capability]string{
 			connectortest.MakeForeign: "memberships bear no mark", connectortest.MakeObject: "the account is the user's own",
-			connectortest.Standing:  "the law's own log-in is a standing one",
-			connectortest.Interrupt: "TODO", connectortest.Stall: "TODO",
+			connectortest.Standing: "the law's own log-in is a standing one",
 		},
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 // makeAdmins makes so many administrators with the statements of the page, which has them for two.
@@ -32,7 +33,7 @@ func TestLawWithAdminRoles(t *testing.T) {
 	p := newPeer(t, 18)
 	admins := p.makeAdmins(t, 2)
 	p.exec(t, "postgres", `ALTER ROLE curfew NOCREATEROLE; REVOKE orders_read, orders_write FROM curfew`)
-	proxy := newProxy(t, p.Addr())
+	proxy := relaytest.NewDisturber(t, p.Addr())
 	p.dsn = p.ref(t, "curfew", "choose a password", proxy.Addr())
 	p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.Addr())
 	p.exec(t, "orders", `CREATE ROLE standing LOGIN PASSWORD 'standing' IN ROLE orders_read`)

@@ -16,12 +16,13 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 // TestLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestLaw(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
-		proxy := newProxy(t, p.Addr())
+		proxy := relaytest.NewDisturber(t, p.Addr())
 		p.dsn = p.ref(t, "curfew", "choose a password", proxy.Addr())
 		p.observerDSN = p.ref(t, "curfew_observer", "choose another password", proxy.Addr())
 		p.exec(t, "orders", `CREATE ROLE standing LOGIN PASSWORD 'standing' IN ROLE orders_read`)
@@ -33,7 +34,7 @@ func TestLaw(t *testing.T) {
 func TestOddAccountNames(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
 		p.exec(t, "postgres", `ALTER ROLE curfew RENAME TO "Curfew: Prod"; ALTER ROLE curfew_observer RENAME TO "Observer"`)
-		proxy := newProxy(t, p.Addr())
+		proxy := relaytest.NewDisturber(t, p.Addr())
 		p.dsn = p.ref(t, "Curfew: Prod", "choose a password", proxy.Addr())
 		p.observerDSN = p.ref(t, "Observer", "choose another password", proxy.Addr())
 		some := []string{
@@ -54,7 +55,7 @@ func TestOddAccountNames(t *testing.T) {
 }
 
 // harness is the peer as the law wants it; calls of the driver go through the proxy.
-func (p *peer) harness(t *testing.T, proxy *proxy) *connectortest.Harness {
+func (p *peer) harness(t *testing.T, proxy *relaytest.Disturber) *connectortest.Harness {
 	t.Helper()
 	return &connectortest.Harness{
 		Open:        func(t testing.TB) connector.Driver { return p.open(t) },
@@ -66,9 +67,9 @@ func (p *peer) harness(t *testing.T, proxy *proxy) *connectortest.Harness {
 		WaitPast: func(t testing.TB, at time.Time) {
 			p.await(t, "postgres", "clock_timestamp() > $1", at)
 		},
-		Interrupt: proxy.arm(true),
-		Stall:     proxy.arm(false),
-		Points:    proxyPoints,
+		Interrupt: proxy.Arm(true),
+		Stall:     proxy.Arm(false),
+		Points:    relaytest.Points,
 		Blind: func(t testing.TB) func() {
 			p.exec(t, "postgres", `REVOKE SELECT ON pg_auth_members FROM PUBLIC`)
 			return func() { p.exec(t, "postgres", `GRANT SELECT ON pg_auth_members TO PUBLIC`) }

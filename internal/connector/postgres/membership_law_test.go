@@ -11,6 +11,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
+	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
 // memberName is a log-in that needs quoting wherever it stands.
@@ -57,7 +58,7 @@ func (p *peer) openMembership(t testing.TB, change ...func(*MembershipConfig)) *
 // TestMembershipLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestMembershipLaw(t *testing.T) {
 	onEach(t, func(t *testing.T, p *peer) {
-		proxy := newProxy(t, p.Addr())
+		proxy := relaytest.NewDisturber(t, p.Addr())
 		setUpMembers(t, p, proxy.Addr())
 		connectortest.Run(t, &connectortest.Harness{
 			Open:        func(t testing.TB) connector.Driver { return p.openMembership(t) },
@@ -79,7 +80,7 @@ func TestMembershipLaw(t *testing.T) {
 			},
 			Snapshot:  p.snapshot,
 			WaitPast:  func(t testing.TB, at time.Time) { p.await(t, "postgres", "clock_timestamp() > $1", at) },
-			Interrupt: proxy.arm(true), Stall: proxy.arm(false), Points: proxyPoints,
+			Interrupt: proxy.Arm(true), Stall: proxy.Arm(false), Points: relaytest.Points,
 			Blind: func(t testing.TB) func() {
 				p.exec(t, "postgres", `REVOKE SELECT ON pg_auth_members FROM PUBLIC`)
 				return func() { p.exec(t, "postgres", `GRANT SELECT ON pg_auth_members TO PUBLIC`) }

@@ -1,4 +1,4 @@
-package postgres
+package relaytest
 
 import (
 	"sync"
@@ -6,16 +6,15 @@ import (
 
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
-	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
-// proxyPoints is how many points of a call the proxy can disturb it at. Each message that goes either way is one: 0 is
+// Points is how many points of a call a Disturber can disturb it at. Each message that goes either way is one: 0 is
 // before the first request reaches the server, 1 is before its answer comes back, and so on.
-const proxyPoints = 6
+const Points = 6
 
-// proxy stands between the driver and the server, and cuts or holds the traffic at the point that it is armed for.
-type proxy struct {
-	*relaytest.Relay
+// Disturber is a Relay between a driver and its target, which cuts or holds what is said at the point that it is armed for.
+type Disturber struct {
+	*Relay
 
 	mu    sync.Mutex
 	armed *disturbance
@@ -29,16 +28,17 @@ type disturbance struct {
 	back    chan struct{}
 }
 
-func newProxy(t *testing.T, server string) *proxy {
+// NewDisturber carries until the end of the test.
+func NewDisturber(t testing.TB, server string) *Disturber {
 	t.Helper()
-	p := &proxy{}
-	p.Relay = relaytest.New(t, server, p.pass)
+	p := &Disturber{}
+	p.Relay = New(t, server, p.pass)
 	t.Cleanup(p.disarm)
 	return p
 }
 
 // pass counts a message against what is armed. It reports whether the message may go on, after holding it if need be.
-func (p *proxy) pass(relaytest.Message) bool {
+func (p *Disturber) pass(Message) bool {
 	d := p.reach()
 	switch {
 	case d == nil:
@@ -52,7 +52,7 @@ func (p *proxy) pass(relaytest.Message) bool {
 }
 
 // reach is what is in force for the next message, if anything is.
-func (p *proxy) reach() *disturbance {
+func (p *Disturber) reach() *disturbance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d := p.armed
@@ -68,7 +68,7 @@ func (p *proxy) reach() *disturbance {
 }
 
 // disarm lets go what is held.
-func (p *proxy) disarm() {
+func (p *Disturber) disarm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.armed != nil {
@@ -86,8 +86,8 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
-// arm makes a capability of the harness: cut, or else hold.
-func (p *proxy) arm(cut bool) func(testing.TB, connector.Call, int) connectortest.Disturbance {
+// Arm makes a capability of the law's harness: cut, or else hold.
+func (p *Disturber) Arm(cut bool) func(testing.TB, connector.Call, int) connectortest.Disturbance {
 	return func(_ testing.TB, _ connector.Call, point int) connectortest.Disturbance {
 		d := &disturbance{cut: cut, left: point, reached: make(chan struct{}), back: make(chan struct{})}
 		p.mu.Lock()
