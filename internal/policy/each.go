@@ -74,6 +74,8 @@ const targetVariables = "resource."
 type sight struct {
 	subject subject
 	bytes   []byte
+	// keys is room for the names of labels.
+	keys []string
 }
 
 // of is everything about a target that these policies, which are all that concern it, go by: who owns it, and what their
@@ -89,7 +91,7 @@ func (s *sight) of(t *Target, owners []Selector, policies []*compiled) []byte {
 		for _, e := range [...]*expression{p.when, p.until} {
 			for _, name := range e.variables() {
 				if strings.HasPrefix(name, targetVariables) {
-					b = appendValue(b, s.subject.vars[name].value(&s.subject), t)
+					b = s.appendValue(b, s.subject.vars[name].value(&s.subject), t)
 				}
 			}
 		}
@@ -99,13 +101,15 @@ func (s *sight) of(t *Target, owners []Selector, policies []*compiled) []byte {
 }
 
 // appendValue appends the value of a variable; of one that it does not know, it appends which target it is of.
-func appendValue(key []byte, value any, t *Target) []byte {
+func (s *sight) appendValue(key []byte, value any, t *Target) []byte {
 	switch v := value.(type) {
 	case string:
 		return appendText(key, v)
 	case map[string]string:
 		key = binary.AppendUvarint(key, uint64(len(v)))
-		for _, k := range slices.Sorted(maps.Keys(v)) {
+		s.keys = slices.AppendSeq(s.keys[:0], maps.Keys(v))
+		slices.Sort(s.keys)
+		for _, k := range s.keys {
 			key = appendText(appendText(key, k), v[k])
 		}
 		return key
