@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +55,7 @@ func (p *program) extend(ctx context.Context, typed string, body client.ExtendBo
 	if p.wantsJSON() {
 		return p.printJSON(g)
 	}
-	note := strings.TrimSuffix(grantNote(g, time.Now()), ".")
+	note := grantNote(g, time.Now())
 	p.say("Grant %s (%s) %s.", access.Short(access.GrantID(g.ID)), g.Entitlement, note)
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,11 +89,12 @@ func grantNote(g client.Grant, now time.Time) string {
 	}
 }
 
+// withError adds what went wrong last, which is a sentence; a note is none, and has no full stop.
 func withError(note string, g client.Grant) string {
 	if g.LastError == "" {
 		return note
 	}
-	return note + ": " + g.LastError
+	return note + ": " + strings.TrimSuffix(g.LastError, ".")
 }
 
 // endText says how a grant has ended, or is ending.

@@ -31,7 +31,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindMisconfigured, "nobody vouches for the server's certificate. An operator must name the authority's in ca_file, or correct the url.")
 	}
 	var result *protocol.Error
-	if !errors.As(err, &result) {
+	if !errors.As(err, &result) || result.ResultCode >= protocol.ErrorNetwork {
 		return say(access.KindUnavailable, "the server cannot be reached.")
 	}
 	switch result.ResultCode {
@@ -51,7 +51,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindTimeout, "the server took too long.")
 	case protocol.LDAPResultObjectClassViolation, protocol.LDAPResultConstraintViolation, protocol.LDAPResultUnwillingToPerform:
 		return say(access.KindMisconfigured, "the server refuses the change: its schema or a rule of its own forbids it.")
-	case protocol.LDAPResultBusy, protocol.LDAPResultUnavailable, protocol.LDAPResultOther, protocol.ErrorNetwork:
+	case protocol.LDAPResultBusy, protocol.LDAPResultUnavailable, protocol.LDAPResultOther:
 		return say(access.KindUnavailable, "the server is going down, starting up or broken.")
 	}
 	return say(access.KindInternal, "the server refused it.")
