@@ -24,6 +24,9 @@ type owner struct {
 	amid map[right]string
 	// taken are the rights that the owner has ever taken away; of those in missing nobody has made anew.
 	taken, missing map[right]bool
+	// overtaken are the rights that were missing when the target hastily said that it had removed them: reading back shows
+	// them gone, and nobody can tell that the order is still to come, which may take what was given anew.
+	overtaken map[right]bool
 	// robbed are the grants whose object the owner has removed; those in final were active, with no order under way.
 	robbed, final map[access.GrantID]bool
 	// changes counts what the owner has done.
@@ -33,7 +36,7 @@ type owner struct {
 func newOwner() owner {
 	return owner{
 		accounts: map[string]memory.Account{}, members: map[right]access.Mark{}, unclear: map[right]bool{}, amid: map[right]string{},
-		taken: map[right]bool{}, missing: map[right]bool{}, robbed: map[access.GrantID]bool{}, final: map[access.GrantID]bool{},
+		taken: map[right]bool{}, missing: map[right]bool{}, overtaken: map[right]bool{}, robbed: map[access.GrantID]bool{}, final: map[access.GrantID]bool{},
 	}
 }
 

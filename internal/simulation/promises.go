@@ -163,7 +163,7 @@ func liveStays(w *World, _, now *state) string {
 			return ""
 		}
 		for _, r := range w.rightsOf(g) {
-			if _, there := now.members[r]; !there && !w.owner.missing[r] {
+			if _, there := now.members[r]; !there && !w.owner.missing[r] && !w.owner.overtaken[r] {
 				return fmt.Sprintf("%s is active, and %s is not at the target", g.ID, r)
 			}
 		}

@@ -177,6 +177,9 @@ func (w *World) sendAway(
 	case 3:
 		// A target that says yes and does it later: reading back is there to notice.
 		if call == connector.CallRevoke {
+			for _, r := range w.rightsOf(w.seen.grants[o.Grant]) {
+				w.owner.overtaken[r] = w.owner.overtaken[r] || w.owner.missing[r]
+			}
 			return w.trouble(t, "hasty answer", errHasty)
 		}
 	}
