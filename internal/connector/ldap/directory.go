@@ -21,7 +21,7 @@ type dialect struct {
 	id string
 }
 
-// entry is what is read of an account or a group.
+// entry is what is read of an account or a group. The zero value is one that is not there, or may not be seen.
 type entry struct {
 	// id is the value of the dialect's attribute, as text.
 	id, dn string
@@ -30,6 +30,9 @@ type entry struct {
 	// name is the account's, or empty.
 	name string
 }
+
+// there reports whether the entry was seen.
+func (e entry) there() bool { return e.dn != "" }
 
 func (e entry) is(class string) bool { return slices.Contains(e.classes, class) }
 
@@ -92,7 +95,7 @@ func newSession(conn *protocol.Conn, c *Config) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if base == nil || base.id == "" {
+	if base.id == "" {
 		return nil, access.Errorf(access.KindMisconfigured, "The entry %q is not there, or Curfew's account may not see it and its %s.", c.Base, s.id)
 	}
 	s.base = base.id
@@ -104,44 +107,43 @@ func (s *session) attributes() []string {
 	return []string{s.id, "objectClass", s.config.AccountAttribute}
 }
 
-// read reads an entry by its name; nil is one that is not there or may not be seen.
-func (s *session) read(dn string) (*entry, error) {
+// read reads an entry by its name.
+func (s *session) read(dn string) (entry, error) {
 	return s.one(protocol.NewSearchRequest(dn, protocol.ScopeBaseObject, protocol.NeverDerefAliases, 1, 0, false,
 		"(objectClass=*)", s.attributes(), nil))
 }
 
 // byID reads an entry by what never changes, wherever below the base it is now.
-func (s *session) byID(id string) (*entry, error) {
+func (s *session) byID(id string) (entry, error) {
 	filter := "(" + s.id + "=" + s.escapeID(id) + ")"
 	return s.one(protocol.NewSearchRequest(s.config.Base, protocol.ScopeWholeSubtree, protocol.NeverDerefAliases, 2, 0, false,
 		filter, s.attributes(), nil))
 }
 
 // account reads an account by its name.
-func (s *session) account(name string) (*entry, error) {
+func (s *session) account(name string) (entry, error) {
 	filter := "(" + s.config.AccountAttribute + "=" + protocol.EscapeFilter(name) + ")"
 	return s.one(protocol.NewSearchRequest(s.config.Base, protocol.ScopeWholeSubtree, protocol.NeverDerefAliases, 2, 0, false,
 		filter, s.attributes(), nil))
 }
 
 // one runs a search that must find one entry at most.
-func (s *session) one(r *protocol.SearchRequest) (*entry, error) {
+func (s *session) one(r *protocol.SearchRequest) (entry, error) {
 	found, err := s.Search(r)
 	if protocol.IsErrorWithCode(err, protocol.LDAPResultNoSuchObject) {
-		return nil, nil //nolint:nilnil // documented: nil is not there
+		return entry{}, nil
 	}
-	if err != nil && !protocol.IsErrorWithCode(err, protocol.LDAPResultSizeLimitExceeded) {
-		return nil, err
-	}
-	switch len(found.Entries) {
-	case 0:
-		return nil, nil //nolint:nilnil // likewise
-	case 1:
-	default:
-		return nil, access.Errorf(access.KindInvalid, "The directory has several entries where there must be one; an operator must make account_attribute and base such that names are unique.")
+	many := protocol.IsErrorWithCode(err, protocol.LDAPResultSizeLimitExceeded)
+	switch {
+	case err != nil && !many:
+		return entry{}, err
+	case many || len(found.Entries) > 1:
+		return entry{}, access.Errorf(access.KindInvalid, "The directory has several entries where there must be one; an operator must make account_attribute and base such that names are unique.")
+	case len(found.Entries) == 0:
+		return entry{}, nil
 	}
 	e := found.Entries[0]
-	read := &entry{dn: e.DN, name: e.GetEqualFoldAttributeValue(s.config.AccountAttribute), id: s.readID(e)}
+	read := entry{dn: e.DN, name: e.GetEqualFoldAttributeValue(s.config.AccountAttribute), id: s.readID(e)}
 	for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
 		read.classes = append(read.classes, strings.ToLower(class))
 	}

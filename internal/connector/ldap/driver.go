@@ -97,20 +97,20 @@ func (d *driver) groups(s *session, e access.Entitlement) ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if group == nil {
+		if !group.there() {
 			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s is not there, or Curfew's account may not see it. An operator must create it or change resources.", dn, d.name)
 		}
-		switch m, ok := membershipsOf(*group); {
+		switch m, ok := membershipsOf(group); {
 		case !ok:
 			return nil, access.Errorf(access.KindMisconfigured, "The entry %q of the connector %s is no group of a kind that Curfew knows (groupOfNames, groupOfUniqueNames, posixGroup, group).", dn, d.name)
 		case (!m.optional || s.active) && d.config.Placeholder == "":
 			return nil, access.Errorf(access.KindMisconfigured, "The group %q of the connector %s must not be empty, or could not be read back if it were. An operator must name a placeholder.", dn, d.name)
 		case s.active:
-			if err := d.checkSight(s, *group, m); err != nil {
+			if err := d.checkSight(s, group, m); err != nil {
 				return nil, err
 			}
 		}
-		groups = append(groups, *group)
+		groups = append(groups, group)
 	}
 	return groups, nil
 }
@@ -148,18 +148,18 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (p access.Plan,
 }
 
 // account reads the account that an order names. Its name is compared exactly: directories are looser.
-func (d *driver) account(s *session, name string) (*entry, error) {
+func (d *driver) account(s *session, name string) (entry, error) {
 	if name == "" || len(name) > access.MaxAtomText {
-		return nil, access.Errorf(access.KindInvalid, "The account at the connector %s is no name of 1 to %d bytes.", d.name, access.MaxAtomText)
+		return entry{}, access.Errorf(access.KindInvalid, "The account at the connector %s is no name of 1 to %d bytes.", d.name, access.MaxAtomText)
 	}
 	account, err := s.account(name)
 	switch {
 	case err != nil:
-		return nil, err
-	case account == nil || account.name != name:
-		return nil, access.Errorf(access.KindNotFound, "There is no account %q at the connector %s; ask its owner for one.", name, d.name)
+		return entry{}, err
+	case account.name != name:
+		return entry{}, access.Errorf(access.KindNotFound, "There is no account %q at the connector %s; ask its owner for one.", name, d.name)
 	case sameDN(account.dn, d.config.BindDN) || sameDN(account.dn, d.config.Placeholder):
-		return nil, access.Errorf(access.KindInvalid, "The account %q at the connector %s is Curfew's own.", name, d.name)
+		return entry{}, access.Errorf(access.KindInvalid, "The account %q at the connector %s is Curfew's own.", name, d.name)
 	}
 	return account, nil
 }
@@ -167,7 +167,7 @@ func (d *driver) account(s *session, name string) (*entry, error) {
 // Grant makes the memberships, one after the other. What an error leaves behind is a part of the plan.
 func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {
 	err := d.each(ctx, o, p, "make the account a member", func(s *session, m membership) error {
-		if m.account == nil || m.group == nil {
+		if !m.account.there() || !m.group.there() {
 			return access.Errorf(access.KindNotFound, "The account or a group of the connector %s is not there any more.", d.name)
 		}
 		return s.add(m)
@@ -193,7 +193,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 // Revoke ends the memberships. A group that is not there has no members.
 func (d *driver) Revoke(ctx context.Context, o connector.Order, p access.Plan) (connector.Removal, error) {
 	err := d.each(ctx, o, p, "end the membership", func(s *session, m membership) error {
-		if m.group == nil {
+		if !m.group.there() {
 			return nil
 		}
 		return s.remove(m)
@@ -269,7 +269,7 @@ func (d *driver) Check(ctx context.Context) (h connector.Health, err error) {
 		}
 		var errs []error
 		for _, name := range slices.Sorted(maps.Keys(d.config.Resources)) {
-			for permission := range d.config.Resources[name].Permissions {
+			for _, permission := range slices.Sorted(maps.Keys(d.config.Resources[name].Permissions)) {
 				if _, err := d.groups(s, access.Entitlement{Connector: d.name, Resource: name, Permission: permission}); err != nil {
 					errs = append(errs, err)
 				}

@@ -10,10 +10,10 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
-// membership is an atom, with the entries as they are now; nil is one that is not there or may not be seen.
+// membership is an atom, with the entries as they are now.
 type membership struct {
 	atom           access.Atom
-	account, group *entry
+	account, group entry
 	memberships
 	// value is what the group's attribute holds: of an account that is gone, what it held when the plan was made.
 	value string
@@ -28,16 +28,16 @@ func (s *session) membership(v plan, a access.Atom) (m membership, err error) {
 	if m.account, err = s.byID(a.Account); err != nil {
 		return m, err
 	}
-	if m.group, err = s.byID(a.Right); err != nil || m.group == nil {
+	if m.group, err = s.byID(a.Right); err != nil || !m.group.there() {
 		return m, err
 	}
 	var known bool
-	if m.memberships, known = membershipsOf(*m.group); !known {
+	if m.memberships, known = membershipsOf(m.group); !known {
 		return m, access.Errorf(access.KindMisconfigured, "The entry %q is no group any more, or its objectClass may not be seen.", m.group.dn)
 	}
 	account := entry{dn: v.Account, name: v.Name}
-	if m.account != nil {
-		account = *m.account
+	if m.account.there() {
+		account = m.account
 	}
 	m.value = m.memberships.value(account)
 	return m, nil
@@ -134,7 +134,7 @@ func (d *driver) Observe(ctx context.Context, _ connector.Order, p access.Plan) 
 				return err
 			}
 			state := connector.Unknown // of a group that is not seen, nobody can say whether it is there
-			if m.group != nil {
+			if m.group.there() {
 				there, err := s.holds(m)
 				switch {
 				case errors.Is(err, errBlind):

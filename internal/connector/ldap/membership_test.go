@@ -202,3 +202,17 @@ func TestStrangeAccounts(t *testing.T) {
 		}
 	}
 }
+
+// Which of two people of one name is meant, nobody guesses.
+func TestTwoOfOneName(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	for _, below := range []string{"ou=services,", "ou=payroll,"} {
+		p.add(t, "cn=another,"+below+suffix, "objectClass", "inetOrgPerson", "sn", "Bob", "uid", "bob")
+		o := order("read")
+		o.Account = "bob"
+		if _, err := d.Prepare(t.Context(), o); access.KindOf(err) != access.KindInvalid || !strings.Contains(err.Error(), "unique") {
+			t.Errorf("with one more: %v", err)
+		}
+	}
+}
