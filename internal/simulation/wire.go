@@ -116,7 +116,8 @@ func send[T any](
 	var err error
 	run := func(ctx context.Context) {
 		if call == connector.CallRevoke {
-			w.strayRevoked(o)
+			// At its end, because what strays while it is under way may go with its second half.
+			defer w.strayRevoked(o)
 		}
 		answer, err = carryOut(ctx)
 	}
