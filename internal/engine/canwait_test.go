@@ -15,7 +15,7 @@ func TestCanWait(t *testing.T) {
 			waiting = append(waiting, name)
 		}
 	}
-	for _, name := range []store.TxName{txClaim, txClaimLive, txRevoke, txRemoved, txUndone, txFreeze, txSweep, txAttest, txMissing, txOffline, txSequence} {
+	for _, name := range []store.TxName{txClaim, txClaimLive, txAnnounce, txRevoke, txRemoved, txUndone, txFreeze, txSweep, txAttest, txMissing, txOffline, txSequence} {
 		if slices.Contains(waiting, name) {
 			t.Errorf("%s can wait", name)
 		}

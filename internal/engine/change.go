@@ -20,6 +20,7 @@ const (
 	txLapse     store.TxName = "lapse"
 	txClaim     store.TxName = "claim"
 	txClaimLive store.TxName = "claim-live"
+	txAnnounce  store.TxName = "announce"
 	txActivate  store.TxName = "activate"
 	txActivated store.TxName = "activated"
 	txFailed    store.TxName = "attempt-failed"
@@ -55,7 +56,7 @@ const (
 // anything is served, and the note under which rules all grants were decided, without which they are decided again.
 func Transactions() []store.TxName {
 	return []store.TxName{
-		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txActivate, txActivated, txFailed, txUndone, txReissue,
+		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txAnnounce, txActivate, txActivated, txFailed, txUndone, txReissue,
 		txIssued, txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
 		txFound, txGone, txAccept, txFreeze, txSweep, txUnfreeze, txExtend, txExtended, txAttest,
 	}

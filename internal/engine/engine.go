@@ -46,12 +46,13 @@ type Config struct {
 }
 
 // Engine leads requests and grants through their lives. It is safe for concurrent use and keeps nothing in memory for a
-// grant that just lives.
+// grant that just lives; of one that ends soon it keeps what it needs to take it back in time.
 type Engine struct {
 	cfg     Config
 	rules   atomic.Pointer[Rules]
 	signals *signals
 	standby *standby
+	aheads  *aheads
 	log     logReads
 
 	reconsidering reconsidering
@@ -65,7 +66,7 @@ func New(c Config) *Engine {
 	if c.Journal == nil {
 		c.Journal = forgetful{}
 	}
-	e := &Engine{cfg: c, signals: newSignals(), standby: newStandby()}
+	e := &Engine{cfg: c, signals: newSignals(), standby: newStandby(), aheads: newAheads()}
 	e.rules.Store(&c.Rules)
 	e.reconsidering.begin()
 	return e

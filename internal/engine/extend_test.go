@@ -286,7 +286,7 @@ func TestExtensionsAtOnce(t *testing.T) {
 	})
 }
 
-// Shortly before its end a grant can still be extended, and while the target does not answer it is still taken back on
+// Until it is announced that it ends a grant can be extended, and while the target does not answer it is still taken back on
 // time: the lease on an extension ends with the deadline.
 func TestExtendAtTheLastMoment(t *testing.T) {
 	for _, hangs := range []bool{false, true} {
@@ -296,7 +296,7 @@ func TestExtendAtTheLastMoment(t *testing.T) {
 			if hangs {
 				w.Target.Inject(memory.Fault{Call: connector.CallExtend, Moment: memory.BeforeEffect, Effect: memory.Hang})
 			}
-			time.Sleep(time.Until(old) - time.Second)
+			sleepUntil(old.Add(-3 * time.Second))
 			if _, err := extend(t, w, v, time.Hour); err != nil {
 				t.Fatal(err)
 			}

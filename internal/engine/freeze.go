@@ -202,7 +202,7 @@ func (c *change) sweep(f *access.Freeze) (done bool, err error) {
 		return false, err
 	}
 	for _, g := range grants {
-		if g.State == access.GrantRevoking {
+		if g.State == access.GrantRevoking && !c.isAnnounced(g) {
 			continue
 		}
 		if err := c.retire(&g, access.EndRevoked, frozenEvent(*f)); err != nil {

@@ -24,7 +24,8 @@ func (e *Engine) VoidLeases(ctx context.Context) error {
 	for name, conn := range e.rules.Load().Connectors {
 		for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
 			lane := store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: queue}
-			if err := e.voidLane(ctx, lane, now, now.Add(leaseFor(conn))); err != nil {
+			// A claim's lease begins no later than now, and that of what is announced no later than its deadline.
+			if err := e.voidLane(ctx, lane, now, now.Add(announceAhead+leaseFor(conn))); err != nil {
 				return err
 			}
 		}
@@ -45,7 +46,7 @@ func (e *Engine) voidLane(ctx context.Context, lane store.Lane, after, until tim
 				if g.Lease == "" {
 					continue
 				}
-				c.due(&g)
+				c.dueAt(&g, endsAt(g, c.Now()))
 				if err := c.save(&g); err != nil {
 					return err
 				}

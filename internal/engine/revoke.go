@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
@@ -63,9 +64,26 @@ func (c *change) retire(g *access.Grant, why access.EndReason, ev access.Event) 
 		g.EndReason = why
 		c.due(g)
 		return c.beginRevoking(g, ev)
+	case access.GrantRevoking:
+		return c.bringForward(g, why, ev)
 	default:
 		return nil
 	}
+}
+
+// bringForward has a grant taken back at once that would have ended in a moment.
+func (c *change) bringForward(g *access.Grant, why access.EndReason, ev access.Event) error {
+	if !c.isAnnounced(*g) {
+		return nil
+	}
+	g.EndReason = why
+	c.due(g)
+	if err := c.save(g); err != nil {
+		return err
+	}
+	ev = because(ev, why)
+	ev.Kind, ev.From, ev.To = access.EventGrantRevoking, string(g.State), string(g.State)
+	return c.recordGrant(*g, ev)
 }
 
 // beginRevoking moves a grant to revoking, the one way out. The credential is gone from the store with the same commit.
@@ -78,11 +96,15 @@ func (c *change) beginRevoking(g *access.Grant, ev access.Event) error {
 	if err := c.undoPartial(*g); err != nil {
 		return err
 	}
-	if ev.Detail == nil {
-		ev.Detail = map[string]string{}
-	}
-	ev.Detail["reason"] = string(g.EndReason)
-	return c.move(g, access.GrantRevoking, ev)
+	return c.move(g, access.GrantRevoking, because(ev, g.EndReason))
+}
+
+// because adds why a grant ends to the event of that.
+func because(ev access.Event, why access.EndReason) access.Event {
+	detail := map[string]string{"reason": string(why)}
+	maps.Copy(detail, ev.Detail)
+	ev.Detail = detail
+	return ev
 }
 
 // remove takes the access away and reads back that it is gone, or explained by something else. Only that ends the grant.

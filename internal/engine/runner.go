@@ -40,6 +40,8 @@ const (
 	quick = 200 * time.Millisecond
 	// laneFloor is the shortest pause between two looks at a lane that has something due which cannot be claimed.
 	laneFloor = 50 * time.Millisecond
+	// letGoLimit is how long a Runner that stops tries to give back what it has in hand.
+	letGoLimit = 5 * time.Second
 	// storePause is the pause after an error of the store.
 	storePause = time.Second
 	// laneCeiling bounds how long a lane sleeps: another node may have brought work forward.
@@ -190,12 +192,18 @@ func (r *Runner) step(ctx context.Context, lane store.Lane, limit int) (Progress
 	return r.engine.Step(ctx, now, lane, limit)
 }
 
-// Stop lets the Steps under way come to their end and returns when they have. Stopping twice is safe.
+// Stop lets the Steps under way come to their end, gives back what they have in hand, and returns when they have. Stopping
+// twice is safe.
 func (r *Runner) Stop() {
 	if r.cancel != nil {
 		r.cancel()
 	}
 	r.done.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), letGoLimit)
+	defer cancel()
+	if err := r.engine.letGo(ctx); err != nil {
+		r.engine.cfg.Log.WarnContext(ctx, "what is in hand could not be given back; it comes up again when its lease has passed", "error", err)
+	}
 }
 
 // again is the progress of work that goes on at once while there is more.

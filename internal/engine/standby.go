@@ -105,7 +105,7 @@ func (s *standby) due(name access.ConnectorName) (list []*handy) {
 	defer s.mu.Unlock()
 	now := s.clock()
 	for _, h := range s.atHand {
-		over := h.grant.State == access.GrantRevoking || !h.grant.Deadline.After(now)
+		over := !h.grant.Deadline.After(now) || h.grant.State == access.GrantRevoking && !endsAt(h.grant, now).After(now)
 		if h.grant.Entitlement.Connector == name && over && !h.taken && !h.again.After(now) {
 			list = append(list, h)
 		}

@@ -22,35 +22,39 @@ type Progress struct {
 }
 
 // Step does what is due in one queue of a lane at now: it claims at most limit grants under a lease, acts at the target,
-// and settles each. It starts no goroutine. Failures of the target are kept with the grant and tried again; an error
-// of Step itself is one of the store, and what was claimed comes up again when its lease has passed. The end of ctx
-// does not cut short what was begun.
+// and settles each. Where grants are taken back together it also writes ahead what ends within moments, and leaves what is
+// to be settled to the next Step while there is more to do at the target. It starts no goroutine. Failures of the target
+// are kept with the grant and tried again; an error of Step itself is one of the store, and what was claimed comes up again
+// when its lease has passed. The end of ctx does not cut short what was begun.
 func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit int) (Progress, error) {
-	next, err := e.nextDue(ctx, lane)
-	if err != nil || next.IsZero() || next.After(now) {
-		return Progress{Next: next}, err
-	}
 	conn, err := e.connector(lane.Connector)
+	if err == nil && lane.Queue != store.QueueNew && removesTogether(conn) {
+		return e.stepAhead(ctx, now, lane, conn, limit)
+	}
+	next, dueErr := e.nextDue(ctx, lane)
+	if dueErr != nil || next.IsZero() || next.After(now) {
+		return Progress{Next: next}, dueErr
+	}
 	if err != nil {
 		return Progress{}, err
 	}
 	work, err := e.claim(ctx, now, lane, conn, limit)
-	errs := []error{err}
-	ctx = context.WithoutCancel(ctx) // what was begun is brought to its end
-	together, alone := apart(conn, work)
-	errs = append(errs, e.removeTogether(ctx, conn, together))
-	for _, g := range alone {
+	err = errors.Join(err, e.actOn(context.WithoutCancel(ctx), conn, work)) // what was begun is brought to its end
+	next, dueErr = e.nextDue(ctx, lane)
+	return Progress{Claimed: len(work), Next: next}, errors.Join(err, dueErr)
+}
+
+// actOn acts on claimed grants one by one, while their lease lasts.
+func (e *Engine) actOn(ctx context.Context, conn *connector.Connector, work []access.Grant) error {
+	var errs []error
+	for _, g := range work {
 		over, err := e.leaseOver(ctx, conn, g)
-		if err != nil {
-			return Progress{Claimed: len(work)}, errors.Join(append(errs, err)...)
-		}
-		if over {
-			break
+		if over || err != nil {
+			return errors.Join(append(errs, err)...)
 		}
 		errs = append(errs, e.act(ctx, conn, g))
 	}
-	next, err = e.nextDue(ctx, lane)
-	return Progress{Claimed: len(work), Next: next}, errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
 }
 
 func (e *Engine) nextDue(ctx context.Context, lane store.Lane) (next time.Time, err error) {
@@ -67,11 +71,7 @@ func (c *change) end(g *access.Grant, reason access.EndReason, ev access.Event) 
 	if err := c.undoPartial(*g); err != nil {
 		return err
 	}
-	if ev.Detail == nil {
-		ev.Detail = map[string]string{}
-	}
-	ev.Detail["reason"] = string(reason)
-	return c.move(g, access.GrantEnded, ev)
+	return c.move(g, access.GrantEnded, because(ev, reason))
 }
 
 // act does what the grant's state asks for at the target.

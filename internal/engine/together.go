@@ -18,16 +18,20 @@ type removal struct {
 	grant   access.Grant
 	task    connector.Task
 	removed connector.Removal
-	back    reading
+	// read is when the read back began, and back what it saw.
+	read time.Time
+	back reading
 	// err is why the grant is not gone.
 	err error
 }
 
+// removesTogether reports whether what is behind a connector is taken back together. What is shared waits for its turn.
+func removesTogether(conn *connector.Connector) bool {
+	return conn.Batches() && !conn.Type().Traits.Shared()
+}
+
 // apart takes what can be removed together from a claim. What is alone is no less urgent; it is acted on one by one.
-func apart(conn *connector.Connector, work []access.Grant) (together, alone []access.Grant) {
-	if !conn.Batches() || conn.Type().Traits.Shared() {
-		return nil, work // a slow one would hold up the ends of all; and what is shared waits for its turn
-	}
+func apart(work []access.Grant) (together, alone []access.Grant) {
 	for _, g := range work {
 		if g.State == access.GrantRevoking {
 			together = append(together, g)
@@ -38,15 +42,17 @@ func apart(conn *connector.Connector, work []access.Grant) (together, alone []ac
 	return together, alone
 }
 
-// removeTogether takes grants back and reads them back, as many at once as the target can, while their lease lasts.
-func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, grants []access.Grant) error {
-	for batch := range slices.Chunk(grants, connector.MaxBatch) {
-		if over, err := e.leaseOver(ctx, conn, batch[0]); over || err != nil {
+// removeTogether takes grants back and reads them back, as many at once as the target can, while their lease lasts. They
+// are settled later.
+func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, a *ahead, list []*removal) error {
+	for batch := range slices.Chunk(list, connector.MaxBatch) {
+		if over, err := e.leaseOver(ctx, conn, batch[0].grant); over || err != nil {
 			return err
 		}
 		if err := e.removeBatch(ctx, conn, batch); err != nil {
 			return err
 		}
+		a.addDone(batch)
 	}
 	return nil
 }
@@ -58,14 +64,10 @@ func (e *Engine) leaseOver(ctx context.Context, conn *connector.Connector, g acc
 	return g.State != access.GrantActive && now.Add(conn.Timeout()).After(g.DueAt), err
 }
 
-func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, grants []access.Grant) error {
-	for _, g := range grants {
-		_, ended := e.cfg.Observer.Act(ctx, g)
+func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, list []*removal) error {
+	for _, r := range list {
+		_, ended := e.cfg.Observer.Act(ctx, r.grant)
 		defer ended()
-	}
-	list, err := e.removals(ctx, grants)
-	if err != nil {
-		return err
 	}
 	revoke(ctx, conn, list)
 	// Taken before the read: an order that arrives after it must find the read yet to come.
@@ -74,11 +76,20 @@ func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, gra
 		return err
 	}
 	readBackAll(ctx, conn, list)
-	return e.settleRemovals(ctx, list, read)
+	for _, r := range list {
+		r.read = read
+		if r.err != nil {
+			e.attemptFailed(ctx, r.grant, r.err)
+		}
+	}
+	return nil
 }
 
 // removals reads the plans of the grants at once.
 func (e *Engine) removals(ctx context.Context, grants []access.Grant) ([]*removal, error) {
+	if len(grants) == 0 {
+		return nil, nil
+	}
 	list := make([]*removal, len(grants))
 	sealed := make([][]byte, len(grants))
 	err := e.cfg.Store.View(ctx, func(tx store.Tx) error {
@@ -130,15 +141,10 @@ func unfailed(list []*removal) (going []*removal, tasks []connector.Task) {
 	return going, tasks
 }
 
-// settleRemovals ends what is gone and puts back what is not, a few in one transaction.
-func (e *Engine) settleRemovals(ctx context.Context, list []*removal, read time.Time) error {
-	for _, r := range list {
-		if r.err != nil {
-			e.attemptFailed(ctx, r.grant, r.err)
-		}
-	}
-	for some := range slices.Chunk(list, bite) {
-		if err := e.settleSome(ctx, some, read); err != nil {
+// settleDone ends what is gone and puts back what is not, a few in one transaction.
+func (e *Engine) settleDone(ctx context.Context, a *ahead) error {
+	for some := a.takeDone(bite); len(some) > 0; some = a.takeDone(bite) {
+		if err := e.settleSome(ctx, some); err != nil {
 			return err
 		}
 	}
@@ -146,7 +152,7 @@ func (e *Engine) settleRemovals(ctx context.Context, list []*removal, read time.
 }
 
 // settleSome settles in one transaction. A grant that somebody else has taken further meanwhile is left as it is.
-func (e *Engine) settleSome(ctx context.Context, list []*removal, read time.Time) error {
+func (e *Engine) settleSome(ctx context.Context, list []*removal) error {
 	return e.update(ctx, txRemoved, func(c *change) error {
 		for _, r := range list {
 			g := r.grant
@@ -154,7 +160,7 @@ func (e *Engine) settleSome(ctx context.Context, list []*removal, read time.Time
 			if r.err != nil {
 				err = c.failed(&g, r.err)
 			} else {
-				err = c.removed(&g, r.removed, r.back, read)
+				err = c.removed(&g, r.removed, r.back, r.read)
 			}
 			if lost(err) != nil {
 				return err

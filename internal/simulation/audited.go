@@ -57,6 +57,10 @@ func changesOf(id access.GrantID, before, now *state) (want []entry) {
 		e := of(access.EventKind("grant." + string(g.State)))
 		e.From, e.To = string(was.State), string(g.State)
 		want = append(want, e)
+	case g.State == access.GrantRevoking && was.EndReason != g.EndReason: // it was to end in a moment, and ends at once
+		e := of(access.EventGrantRevoking)
+		e.From, e.To = string(g.State), string(g.State)
+		want = append(want, e)
 	case was.ExtendTo.IsZero() && !g.ExtendTo.IsZero():
 		want = append(want, of(access.EventGrantExtending))
 	case !was.Deadline.Equal(g.Deadline):

@@ -21,14 +21,15 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// wait lets time pass: a moment, seconds, until something is due, or long. While something is going on, it is mostly short.
+// wait lets time pass: a moment, seconds, until something is due, until just before an end, or long. While something is
+// going on, it is mostly short.
 func (w *World) wait() {
 	var d time.Duration
-	untilDue, long := 30, 4
+	untilDue, untilEnd, long := 30, 30, 4
 	if len(w.sched.tasks) > 0 {
-		untilDue, long = 6, 1
+		untilDue, untilEnd, long = 6, 10, 1
 	}
-	switch w.choose.among(30, 30, untilDue, long, 1) {
+	switch w.choose.among(30, 30, untilDue, untilEnd, long, 1) {
 	case 0:
 		d = time.Duration(1+w.choose.pick(999)) * time.Millisecond
 	case 1:
@@ -36,6 +37,11 @@ func (w *World) wait() {
 	case 2:
 		d = w.untilDue(false)
 	case 3:
+		if g, ok := pickOf(w.choose, w.seen.grants, isActive); ok {
+			d = g.Deadline.Sub(w.storeClock.Now()) - time.Duration(1+w.choose.pick(int(moment/time.Millisecond)))*time.Millisecond
+		}
+		d = max(d, time.Millisecond)
+	case 4:
 		d = time.Duration(1+w.choose.pick(5)) * time.Minute
 	default:
 		d = time.Duration(1+w.choose.pick(3)) * time.Hour
@@ -55,7 +61,13 @@ func (w *World) untilDue(requestsToo bool) time.Duration {
 		if !requestsToo {
 			lapse = time.Time{}
 		}
-		for _, t := range []time.Time{due, lapse} {
+		next := []time.Time{due, lapse}
+		for _, id := range sortedKeys(w.seen.grants) {
+			if g := w.seen.grants[id]; isAnnounced(g, tx.Now()) {
+				next = append(next, g.Deadline)
+			}
+		}
+		for _, t := range next {
 			if d := t.Sub(tx.Now()); d > 0 && (wait == 0 || d < wait) {
 				wait = d
 			}

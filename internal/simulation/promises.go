@@ -156,19 +156,21 @@ func credentialGone(_ *World, _, now *state) string {
 	})
 }
 
-// liveStays: but for the owner nobody takes access away, other than the engine in revoking.
+// liveStays: but for the owner nobody takes access away, other than the engine in revoking, and not before the deadline
+// when that is why.
 func liveStays(w *World, _, now *state) string {
 	return each(now, func(g access.Grant) string {
-		if g.State != access.GrantActive {
-			return ""
+		if g.State != access.GrantActive && !isAnnounced(g, now.now) {
+			return wrongf(g.EndReason == access.EndExpired && g.State == access.GrantEnded && g.VerifiedAt.Before(g.Deadline),
+				"%s expired at %s and was read back at %s", g.ID, g.Deadline, g.VerifiedAt)
 		}
 		for _, r := range w.rightsOf(g) {
 			if _, there := now.members[r]; !there && !w.owner.missing[r] && !w.owner.overtaken[r] {
-				return fmt.Sprintf("%s is active, and %s is not at the target", g.ID, r)
+				return fmt.Sprintf("%s is %s, and %s is not at the target", g.ID, g.State, r)
 			}
 		}
 		_, there := now.accounts[g.ID]
-		return wrongf(!w.shared() && !there && !w.owner.robbed[g.ID], "%s is active, and its access is not at the target", g.ID)
+		return wrongf(!w.shared() && !there && !w.owner.robbed[g.ID], "%s is %s until %s, and its access is not at the target", g.ID, g.State, g.Deadline)
 	})
 }
 

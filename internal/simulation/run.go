@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -117,6 +118,11 @@ func isUnended(g access.Grant) bool   { return g.State != access.GrantEnded }
 func isActive(g access.Grant) bool    { return g.State == access.GrantActive }
 func isUnswept(f access.Freeze) bool  { return f.SweptAt.IsZero() }
 
+// isAnnounced tells the grants that are written as revoking ahead of their deadline.
+func isAnnounced(g access.Grant, now time.Time) bool {
+	return g.State == access.GrantRevoking && g.EndReason == access.EndExpired && now.Before(g.Deadline)
+}
+
 // isOverdue tells the grants that administrators may attest to.
 func (w *World) isOverdue(g access.Grant) bool {
 	return g.State == access.GrantRevoking && g.Overdue(w.storeClock.Now())
@@ -130,12 +136,27 @@ func flag(is bool) int {
 	return 0
 }
 
-// isDueIn tells which grants a Step would claim now.
+// moment is about how long before the deadline a grant may be written as revoking.
+const moment = 2 * time.Second
+
+// isDueIn tells which grants a Step would claim or announce now, or take back at their deadline.
 func (w *World) isDueIn(queue store.Queue) func(access.Grant) bool {
 	return func(g access.Grant) bool {
+		due, now := w.nextOf(g), w.storeClock.Now()
+		if isActive(g) {
+			due = due.Add(-moment)
+		}
 		isNew := g.State == access.GrantScheduled
-		return !g.DueAt.IsZero() && !g.DueAt.After(w.storeClock.Now()) && isNew == (queue == store.QueueNew)
+		return !due.IsZero() && !due.After(now) && isNew == (queue == store.QueueNew)
 	}
+}
+
+// nextOf is when something is to be done about a grant. Who has announced one works on it before its lease ends.
+func (w *World) nextOf(g access.Grant) time.Time {
+	if isAnnounced(g, w.storeClock.Now()) {
+		return g.Deadline
+	}
+	return g.DueAt
 }
 
 func count[K comparable, V any](m map[K]V, is func(V) bool) (n int) {

@@ -117,7 +117,7 @@ func places() []string {
 		"weather: the store is down", "weather: the target is down", "weather: what users made is locked",
 		"end: removed_at_target", "kept by: a grant", "kept by: standing", "put back", "stray: orphan", "stray: after_end",
 		"finding: orphan", "finding: after_end", "finding: foreign", "finding: forged", "shape: own", "shape: bare", "shape: marked",
-		"found missing", "turn of another", "no account",
+		"found missing", "announced", "brought forward", "turn of another", "no account",
 	}
 	for _, name := range engine.Transactions() {
 		if !slices.Contains(notSimulated(), name) {

@@ -17,6 +17,12 @@ func (w *World) tally(before, now *state) {
 				w.reached["kept by: "+kindOfKeeper(by)]++
 			}
 		}
+		if isAnnounced(g, now.now) && was.State == access.GrantActive {
+			w.reached["announced"]++
+		}
+		if isAnnounced(was, before.now) && was.EndReason != g.EndReason {
+			w.reached["brought forward"]++
+		}
 		if was.Lease != "" && g.Lease != "" && was.Lease != g.Lease {
 			w.reached["lease lost"]++
 		}

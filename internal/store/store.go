@@ -216,7 +216,7 @@ type Grants interface {
 	// NextDue is the earliest DueAt in the lane; zero when nothing is due ever.
 	NextDue(Lane) (time.Time, error)
 	// Upcoming lists the grants of the lane that are due after from and no later than until, in the order of their
-	// times, at most limit. It claims none.
+	// times, at most limit. Like Due it claims none, and leaves out what another transaction is about to take on.
 	Upcoming(lane Lane, from Due, until time.Time, limit int) ([]access.Grant, error)
 	// Lanes lists the lanes, without a queue, with a grant that has not ended, or has ended and is still due, for housekeeping.
 	Lanes() ([]Lane, error)

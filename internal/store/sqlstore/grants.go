@@ -156,14 +156,10 @@ func (t grants) OfRequests(tenant access.TenantID, requests ...access.RequestID)
 }
 
 func (t grants) Due(lane store.Lane, now time.Time, limit int) ([]access.Grant, error) {
-	lock := ""
-	if t.tx.writable {
-		lock = t.tx.dialect.lockDue
-	}
 	return queryAll(t.tx, scanGrant, `
 		SELECT `+grantColumns+` FROM grants
 		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3`+queued(lane.Queue)+`
-		ORDER BY due_at, id`+limitTo("$4")+lock,
+		ORDER BY due_at, id`+limitTo("$4")+t.lock(),
 		lane.Tenant, lane.Connector, access.Micros(now), clampLimit(limit))
 }
 
@@ -177,8 +173,16 @@ func (t grants) Upcoming(lane store.Lane, from store.Due, until time.Time, limit
 	return queryAll(t.tx, scanGrant, `
 		SELECT `+grantColumns+` FROM grants
 		WHERE tenant = $1 AND connector = $2 AND due_at IS NOT NULL AND due_at <= $3 AND (due_at, id) > ($4, $5)`+
-		queued(lane.Queue)+` ORDER BY due_at, id`+limitTo("$6"),
+		queued(lane.Queue)+` ORDER BY due_at, id`+limitTo("$6")+t.lock(),
 		lane.Tenant, lane.Connector, access.Micros(until), access.Micros(from.At), from.ID, clampLimit(limit))
+}
+
+// lock has a transaction that may write take what it reads for itself, and leave out what another has taken.
+func (t grants) lock() string {
+	if !t.tx.writable {
+		return ""
+	}
+	return t.tx.dialect.lockDue
 }
 
 // queued is the condition of a queue, in the very words of its partial index.
