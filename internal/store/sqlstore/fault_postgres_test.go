@@ -139,11 +139,36 @@ func makeGrant(tx store.Tx, id access.GrantID) error {
 
 // testClaimsPass claims in the middle of another claim: the second takes what the first left, and does not wait for it.
 func testClaimsPass(t *testing.T, p *peer) {
-	s := openPostgres(t, p.empty(t))
 	lane, now := store.Lane{Tenant: "acme", Connector: "c"}, time.UnixMicro(10)
+	for name, read := range map[string]func(store.Grants) ([]access.Grant, error){
+		"due":      func(g store.Grants) ([]access.Grant, error) { return g.Due(lane, now, 1) },
+		"upcoming": func(g store.Grants) ([]access.Grant, error) { return g.Upcoming(lane, store.Due{}, now, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openPostgres(t, p.empty(t))
+			makeDue(t, s, now, "gr_2", "gr_3")
+			outer, inner, err := claimWithin(t, s, func(tx store.Tx, lease string) (access.GrantID, error) {
+				list, err := read(tx.Grants())
+				if err != nil || len(list) != 1 {
+					return "", fmt.Errorf("claimed %d: %w", len(list), err)
+				}
+				g := list[0]
+				g.Lease, g.DueAt = lease, now.Add(time.Hour)
+				return g.ID, tx.Grants().Update(g)
+			})
+			if err != nil || outer == inner {
+				t.Errorf("%v; the claims got %q and %q; want one each", err, outer, inner)
+			}
+		})
+	}
+}
+
+// makeDue makes grants that are due.
+func makeDue(t *testing.T, s store.Store, now time.Time, ids ...access.GrantID) {
+	t.Helper()
 	err := s.Update(t.Context(), "make", func(tx store.Tx) error {
 		err := makeGrant(tx, "gr_1")
-		for _, id := range []access.GrantID{"gr_2", "gr_3"} {
+		for _, id := range ids {
 			g, getErr := tx.Grants().Get("acme", "gr_1")
 			g.ID, g.DueAt = id, now
 			err = errors.Join(err, getErr, tx.Grants().Insert(g))
@@ -153,40 +178,25 @@ func testClaimsPass(t *testing.T, p *peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim := func(tx store.Tx, lease string) ([]access.Grant, error) {
-		list, err := tx.Grants().Due(lane, now, 1)
-		for _, g := range list {
-			g.Lease, g.DueAt = lease, now.Add(time.Hour)
-			err = errors.Join(err, tx.Grants().Update(g))
-		}
-		return list, err
-	}
-	holders := map[string]access.GrantID{}
-	var inner error
+}
+
+// claimWithin claims, and claims once more before that is committed.
+func claimWithin(t *testing.T, s store.Store, claim func(store.Tx, string) (access.GrantID, error)) (outer, inner access.GrantID, err error) {
+	t.Helper()
+	var innerErr error
 	first := true
-	err = s.Update(t.Context(), "outer", func(tx store.Tx) error {
-		list, err := claim(tx, "outer")
-		if err != nil || len(list) != 1 {
-			return fmt.Errorf("claimed %d: %w", len(list), err)
-		}
-		holders["outer"] = list[0].ID
-		if !first {
-			return nil
+	err = s.Update(t.Context(), "outer", func(tx store.Tx) (err error) {
+		if outer, err = claim(tx, "outer"); err != nil || !first {
+			return err
 		}
 		first = false
-		inner = s.Update(t.Context(), "inner", func(tx store.Tx) error {
-			list, err := claim(tx, "inner")
-			if err != nil || len(list) != 1 {
-				return fmt.Errorf("claimed %d: %w", len(list), err)
-			}
-			holders["inner"] = list[0].ID
-			return nil
+		innerErr = s.Update(t.Context(), "inner", func(tx store.Tx) (err error) {
+			inner, err = claim(tx, "inner")
+			return err
 		})
 		return nil
 	})
-	if err := errors.Join(err, inner); err != nil || holders["outer"] == holders["inner"] {
-		t.Errorf("%v; the claims got %v; want one each", err, holders)
-	}
+	return outer, inner, errors.Join(err, innerErr)
 }
 
 // testNumberTaken has another transaction take the number that is about to be given. That is no serialisation failure to
