@@ -11,14 +11,19 @@ import (
 type events struct{ tx *tx }
 
 func (e events) Append(event store.EventRow) error {
-	err := e.tx.insert(alreadyThere("event", string(event.ID)), `
-		INSERT INTO events (tenant, id, at, kind, request_id, grant_id, person, leaf)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
-		event.Tenant, event.ID, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
+	position, err := e.tx.numbering.next(e.tx, event.Tenant)
+	if err != nil {
+		return err
+	}
+	err = e.tx.insert(alreadyThere("event", string(event.ID)), `
+		INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		event.Tenant, event.ID, position, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
 		event.Person, event.Leaf)
 	if err != nil {
 		return err
 	}
+	e.tx.numbering.appended(event.Tenant)
 	for i, p := range event.Personal {
 		_, err := e.tx.exec(`
 			INSERT INTO event_personal (tenant, event_id, ordinal, field, value, salt)
@@ -26,9 +31,6 @@ func (e events) Append(event store.EventRow) error {
 		if err != nil {
 			return err
 		}
-	}
-	if e.tx.appended != nil {
-		e.tx.appended[event.Tenant]++
 	}
 	return nil
 }

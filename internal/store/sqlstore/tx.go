@@ -21,8 +21,8 @@ type tx struct {
 	broken error
 	// wrote says that something may have been written.
 	wrote bool
-	// appended counts the events of each tenant, where the commit numbers them; nil where it does not.
-	appended map[access.TenantID]int
+	// numbering gives events their positions, where the commit numbers them; nil where it does not.
+	numbering *numbering
 }
 
 func (t *tx) Now() time.Time { return t.now }

@@ -170,13 +170,13 @@ type runner func(m *member, t *tx) (answer, err error)
 func (w *writer) runAll(batch []*member, run runner, more func([]*member) *member) ([]*member, []error, error) {
 	now := w.clock.Now()
 	answers := make([]error, 0, len(batch))
-	var appended map[access.TenantID]int
+	var numbers *numbering
 	if w.numbers {
-		appended = map[access.TenantID]int{}
+		numbers = newNumbering()
 	}
 	begin := func() *tx {
 		return &tx{
-			dialect: w.dialect, session: w.session, now: now, writable: true, stopped: context.Background().Err, appended: appended,
+			dialect: w.dialect, session: w.session, now: now, writable: true, stopped: context.Background().Err, numbering: numbers,
 		}
 	}
 	for i := 0; i < len(batch); i++ {
@@ -191,24 +191,7 @@ func (w *writer) runAll(batch []*member, run runner, more func([]*member) *membe
 			}
 		}
 	}
-	return batch, answers, numberEvents(begin(), appended)
-}
-
-// numberEvents numbers as many events of each tenant as were appended: those, unless older ones have no number yet.
-func numberEvents(t *tx, appended map[access.TenantID]int) error {
-	for tenant, n := range appended {
-		for n > 0 {
-			numbered, err := t.Events().Sequence(tenant, n)
-			if err != nil {
-				return err
-			}
-			if numbered == 0 {
-				break // their member failed, and took them back
-			}
-			n -= numbered
-		}
-	}
-	return nil
+	return batch, answers, numbers.finish(begin())
 }
 
 // run is the runner for members of which none fails after it has written.
@@ -237,8 +220,10 @@ func (w *writer) runSaved(m *member, t *tx) (answer, err error) {
 	if err := w.control("SAVEPOINT member"); err != nil {
 		return nil, err
 	}
+	before := t.numbering.clone()
 	answer, err = w.run(m, t)
 	if errors.Is(err, errHalfWritten) {
+		t.numbering.rollBack(before)
 		err = w.control("ROLLBACK TO SAVEPOINT member")
 	}
 	if err != nil {
