@@ -159,7 +159,10 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %d connectors, %d policies, digest %s\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())
+			if err := server.CheckKeyFile(c.Server); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good (connectors: %d, policies: %d, digest: %s)\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())
 			return err
 		},
 	}

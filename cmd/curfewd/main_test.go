@@ -140,3 +140,21 @@ func TestServeStartsAndStops(t *testing.T) {
 		t.Errorf("without a token: exit %d: %s", code, errs)
 	}
 }
+
+// A key file that serve would refuse is refused by check, and one that is yet to be made is not.
+func TestCheckLooksAtTheKeyFile(t *testing.T) {
+	folder := t.TempDir()
+	path, key := filepath.Join(folder, "curfew.yaml"), filepath.Join(folder, "curfew.key")
+	if err := os.WriteFile(path, []byte(smallConfig+"connectors: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := curfewd(t, "check", "-c", path); code != 0 {
+		t.Errorf("without a key file: exit %d\n%s%s", code, out, errs)
+	}
+	if err := os.WriteFile(key, []byte("something else"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := curfewd(t, "check", "-c", path); code != 1 || !strings.Contains(errs, "chmod 600") {
+		t.Errorf("with a key file that others can read: exit %d\n%s", code, errs)
+	}
+}

@@ -44,17 +44,18 @@ func CompileAccountRule(text string) (*AccountRule, error) {
 func (r *AccountRule) Account(p access.Principal) (string, error) {
 	value, err := r.expression.eval(&subject{in: &Input{Principal: p}, vars: r.vars})
 	if err != nil {
-		return "", err
+		// Where in the rule that is says nothing to who asks for access.
+		return "", fmt.Errorf("the rule for it reads something that your entry in the directory does not have")
 	}
 	text, ok := value.(types.String)
 	account := string(text)
 	switch {
 	case !ok || account == "":
-		return "", fmt.Errorf("it yields nothing for you")
+		return "", fmt.Errorf("the rule for it yields nothing for you")
 	case len(account) > MaxAccount:
-		return "", fmt.Errorf("it yields %d bytes, more than %d", len(account), MaxAccount)
+		return "", fmt.Errorf("the rule for it yields %d bytes, more than %d", len(account), MaxAccount)
 	case strings.ContainsFunc(account, unicode.IsControl):
-		return "", fmt.Errorf("it yields control characters")
+		return "", fmt.Errorf("the rule for it yields control characters")
 	}
 	return account, nil
 }

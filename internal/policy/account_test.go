@@ -20,7 +20,7 @@ func TestAccountRule(t *testing.T) {
 		{rule: `principal.subject + "@acme"`, want: "alice@acme"},
 		{rule: `principal.attributes[?"github"].orValue(principal.subject)`, want: "alice"},
 		{rule: `"static/payments" in principal.groups ? "payments" : ""`, want: "payments"},
-		{rule: `principal.attributes.missing`, wrong: "no such key"},
+		{rule: `principal.attributes.missing`, wrong: "your entry in the directory does not have"},
 		{rule: `principal.attributes.empty`, wrong: "yields nothing"},
 		{rule: `principal.attributes.long`, wrong: "more than 256"},
 		{rule: `principal.attributes.lines`, wrong: "control characters"},

@@ -56,6 +56,15 @@ func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 	return s, nil
 }
 
+// CheckKeyFile opens the key file as a start would, and changes nothing. One that is not there may be one that the first
+// start makes.
+func CheckKeyFile(c config.Server) error {
+	if _, err := localfile.Open(c.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // openKeys makes the key file and the tenant's data key at the first start, and opens them at every other. A key file
 // is made only for a store that has no keys: for any other store a missing file is an error.
 func openKeys(ctx context.Context, st store.Store, c config.Server) (*secret.Sealer, string, error) {
