@@ -14,9 +14,9 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// How late access ends must not depend on how fast the books are written. So what ends at its deadline, and can be taken
-// back together with others, is written as revoking a moment ahead; at the deadline only the target is waited for; and
-// what was read back is settled when nothing else is due. A crash in between costs nothing: the lease passes, or is voided
+// How late access ends must not depend on how fast the books are written. So what ends at its deadline, and is an object of
+// the grant's own, is written as revoking a moment ahead; at the deadline only the target is waited for; and what was read
+// back is settled when nothing else is due. A crash in between costs nothing: the lease passes, or is voided
 // at the next start, and the access is taken back once more.
 
 const (
@@ -153,7 +153,7 @@ func (a *ahead) next(now time.Time) time.Time {
 	}
 }
 
-// stepAhead is a Step in a lane whose removals are done together. What must be done at the target now goes first, then
+// stepAhead is a Step in a lane where each grant has an object of its own. What must be done at the target now goes first, then
 // what is to be written ahead; what is over is settled when neither is left.
 func (e *Engine) stepAhead(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector, limit int) (Progress, error) {
 	a := e.aheads.of(lane.Connector)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/store"
@@ -26,9 +27,21 @@ func (s *sluggish) Update(ctx context.Context, name store.TxName, fn func(store.
 	return s.Store.Update(ctx, name, fn)
 }
 
+// oneByOne is a driver without what it could do for many at once.
+type oneByOne struct{ connector.Driver }
+
 // However slowly the ends of many grants are written, each is taken back and read back at its deadline.
 func TestLatenessIsNotThatOfTheBooks(t *testing.T) {
+	t.Run("together", func(t *testing.T) { testLateness(t) })
+	t.Run("one by one", func(t *testing.T) {
+		testLateness(t, WithDriver(func(d connector.Driver) connector.Driver { return oneByOne{d} }))
+	})
+}
+
+func testLateness(t *testing.T, options ...Option) {
+	t.Helper()
 	slow := &sluggish{name: "removed", takes: 2 * time.Second}
+	watch := WithObserver(nobody{}, func(s store.Store) store.Store { slow.Store = s; return slow })
 	bubble(t, func(t *testing.T, w *World) {
 		grants, end := many(t, w, 100)
 		sleepUntil(end.Add(-time.Second))
@@ -56,7 +69,7 @@ func TestLatenessIsNotThatOfTheBooks(t *testing.T) {
 				t.Errorf("%s was read back %s after its deadline", id, late)
 			}
 		}
-	}, WithObserver(nobody{}, func(s store.Store) store.Store { slow.Store = s; return slow }))
+	}, append(options, watch)...)
 }
 
 // Once it is announced a grant is on its way out, though its access lasts until the deadline.

@@ -22,13 +22,13 @@ type Progress struct {
 }
 
 // Step does what is due in one queue of a lane at now: it claims at most limit grants under a lease, acts at the target,
-// and settles each. Where grants are taken back together it also writes ahead what ends within moments, and leaves what is
+// and settles each. Where each grant has an object of its own it also writes ahead what ends within moments, and leaves what is
 // to be settled to the next Step while there is more to do at the target. It starts no goroutine. Failures of the target
 // are kept with the grant and tried again; an error of Step itself is one of the store, and what was claimed comes up again
 // when its lease has passed. The end of ctx does not cut short what was begun.
 func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit int) (Progress, error) {
 	conn, err := e.connector(lane.Connector)
-	if err == nil && lane.Queue != store.QueueNew && removesTogether(conn) {
+	if err == nil && lane.Queue != store.QueueNew && ownsObjects(conn) {
 		return e.stepAhead(ctx, now, lane, conn, limit)
 	}
 	next, dueErr := e.nextDue(ctx, lane)

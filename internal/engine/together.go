@@ -11,7 +11,7 @@ import (
 )
 
 // Objects of their grants' own are removed together where the target can: it takes a hundred back with little more work
-// than one, and a hundred ends are one commit. Each grant fares as it would alone.
+// than one. Each grant fares as it would alone, and eight ends are one commit.
 
 // removal is one of several grants that are taken back together.
 type removal struct {
@@ -25,12 +25,18 @@ type removal struct {
 	err error
 }
 
-// removesTogether reports whether what is behind a connector is taken back together. What is shared waits for its turn.
-func removesTogether(conn *connector.Connector) bool {
-	return conn.Batches() && !conn.Type().Traits.Shared()
+// ownsObjects reports whether each grant behind a connector has an object of its own. What is shared waits for its turn.
+func ownsObjects(conn *connector.Connector) bool { return !conn.Type().Traits.Shared() }
+
+// atOnce is how many grants are taken back with one call behind a connector.
+func atOnce(conn *connector.Connector) int {
+	if conn.Batches() {
+		return connector.MaxBatch
+	}
+	return 1 // a slow one would hold up the ends of all
 }
 
-// apart takes what can be removed together from a claim. What is alone is no less urgent; it is acted on one by one.
+// apart takes what is to be removed from a claim. The rest is no less urgent; it is acted on one by one.
 func apart(work []access.Grant) (together, alone []access.Grant) {
 	for _, g := range work {
 		if g.State == access.GrantRevoking {
@@ -45,7 +51,7 @@ func apart(work []access.Grant) (together, alone []access.Grant) {
 // removeTogether takes grants back and reads them back, as many at once as the target can, while their lease lasts. They
 // are settled later.
 func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, a *ahead, list []*removal) error {
-	for batch := range slices.Chunk(list, connector.MaxBatch) {
+	for batch := range slices.Chunk(list, atOnce(conn)) {
 		if over, err := e.leaseOver(ctx, conn, batch[0].grant); over || err != nil {
 			return err
 		}
