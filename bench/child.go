@@ -105,6 +105,10 @@ type idleGrants struct{ store.Grants }
 
 func (idleGrants) NextDue(store.Lane) (time.Time, error) { return time.Time{}, nil }
 
+func (idleGrants) Upcoming(store.Lane, store.Due, time.Time, int) ([]access.Grant, error) {
+	return nil, nil
+}
+
 // child is a running server.
 type child struct {
 	cmd      *exec.Cmd

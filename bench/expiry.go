@@ -71,7 +71,7 @@ func expire(ctx context.Context, s settings, n int, killed bool) (_ expiries, er
 		return expiries{}, err
 	}
 	defer func() { err = errors.Join(err, m.remove()) }()
-	sleep(ctx, time.Until(m.at))
+	sleep(ctx, time.Until(m.at.Add(-workAhead)))
 	idle := treeCPU(m.server.pid())
 	if s.profiles != "" && !killed {
 		if err := profiled(ctx, m.server, filepath.Join(s.profiles, "5.pprof"), 10*time.Second)(); err != nil {

@@ -14,6 +14,10 @@ import (
 const (
 	momentLimit = 5 * time.Minute
 	restLimit   = 30 * time.Minute
+	// workAhead is how long before its moment the work begins: what ends within two seconds is written ahead.
+	workAhead = 3 * time.Second
+	// restAhead is how long before its moment a server must be at rest.
+	restAhead = 7 * time.Second
 )
 
 // moment is an installation of which many grants end at one instant.
@@ -74,8 +78,7 @@ func (m *moment) start(ctx context.Context) (err error) {
 
 // rest waits until the server is at rest, and fails when it is not some seconds before the moment.
 func (m *moment) rest(ctx context.Context) error {
-	const before = 3 * time.Second
-	if err := restUntil(ctx, m.server, m.at.Add(-before)); err != nil {
+	if err := restUntil(ctx, m.server, m.at.Add(-restAhead)); err != nil {
 		return fmt.Errorf("%d grants were made, and too little time was left before their end; the machine is too busy: %w", m.grants, err)
 	}
 	return nil

@@ -81,7 +81,7 @@ func revokeAtOnce(ctx context.Context, s settings, n, sessions int, killed bool)
 			_ = conn.Close(ctx) // it was ended
 		}
 	}()
-	sleep(ctx, time.Until(m.at))
+	sleep(ctx, time.Until(m.at.Add(-workAhead)))
 	databases := t.processes()
 	server, postgres := treeCPU(m.server.pid()), treeCPU(databases...)
 	if killed {
