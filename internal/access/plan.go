@@ -39,6 +39,8 @@ type Credential struct {
 	URI      string `json:"uri,omitempty"`
 	// Env is what a child process finds in its environment.
 	Env map[string]string `json:"env,omitempty"`
+	// Files are contents that a child process finds in files, each by the path in the variable of this name.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 // SealedCredential is a Credential that only the holder of the recipient's private key can open.

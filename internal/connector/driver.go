@@ -37,7 +37,7 @@ type Driver interface {
 	// yet.
 	Grant(ctx context.Context, o Order, p access.Plan) (Outcome, error)
 	// Extend moves the native expiry to Order.Deadline, later or earlier; credential and sessions stay. Where the access
-	// is not there it makes none, and fails.
+	// is not there it makes none, and fails. With Traits.ExpiryFixed there is nothing to move: the next credential lives longer.
 	Extend(ctx context.Context, o Order, p access.Plan) error
 	// Revoke removes the access and ends its sessions, from the plan alone: of the order it may need Grant, Attempt,
 	// ActBy, Mark and Tenant. Absent is success. It succeeds only when the access itself is gone. It waits
@@ -182,13 +182,19 @@ type Traits struct {
 	Provenance Provenance
 	// NativeExpiry: the target ends the access by itself, Curfew alive or not.
 	NativeExpiry bool
+	// ExpiryFixed: the expiry is a credential's and cannot be moved, so that after an extension a new one is issued.
+	ExpiryFixed bool
+	// ExpiryFloor is the shortest life that the target can give to what expires. Access whose deadline is nearer expires
+	// that long after it was made, and until then only Curfew ends it.
+	ExpiryFloor time.Duration
 	// EndsSessions: open sessions are ended at the deadline.
 	EndsSessions bool
 	// Settle is how long after a removal a read may still show, or fail to show, the old state.
 	Settle time.Duration
 	// LateEffect: the target cannot enforce Order.ActBy, so it is observed again after it.
 	LateEffect bool
-	// Residual is how long what was issued can outlive its removal.
+	// Residual is how long what was issued can outlive its removal, whoever removed it. A grant ends that long after it
+	// was first read back as gone.
 	Residual time.Duration
 	// Accounts: the access is given to an account of the principal's at the target, which Order.Account names.
 	Accounts bool

@@ -20,7 +20,7 @@ func (c *Connector) seal(o Order, out Outcome) (Outcome, error) {
 		return Outcome{}, c.errorf(access.KindInternal, "issued a credential for nobody; this is a defect of its driver")
 	case c.options.Type.Traits.NativeExpiry && out.NativeExpiry.IsZero():
 		return Outcome{}, c.errorf(access.KindInternal, "made access that does not expire; this is a defect of its driver")
-	case out.NativeExpiry.After(o.Deadline):
+	case out.NativeExpiry.After(c.latestExpiry(o)):
 		return Outcome{}, c.errorf(access.KindInternal,
 			"made access that expires at %s, after its deadline %s; this is a defect of its driver",
 			out.NativeExpiry.UTC().Format(time.RFC3339Nano), o.Deadline.UTC().Format(time.RFC3339Nano))
@@ -38,4 +38,13 @@ func (c *Connector) seal(o Order, out Outcome) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return out, nil
+}
+
+// latestExpiry is when the access of an order must have expired: at its deadline, unless the target lets nothing expire so soon.
+func (c *Connector) latestExpiry(o Order) time.Time {
+	traits := c.options.Type.Traits
+	if soonest := c.options.Clock.Now().Add(traits.ExpiryFloor + c.options.SkewLimit); traits.ExpiryFloor > 0 && soonest.After(o.Deadline) {
+		return soonest
+	}
+	return o.Deadline
 }

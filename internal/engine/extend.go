@@ -139,6 +139,12 @@ func (e *Engine) extend(ctx context.Context, conn *connector.Connector, g access
 	var extended access.Grant
 	err = e.update(ctx, txExtended, func(c *change) error {
 		extended = g
+		if conn.Type().Traits.ExpiryFixed {
+			// It lapses at the old deadline. Whoever asks for it from now on is issued another.
+			if err := c.Credentials().Delete(g.Tenant, g.ID); err != nil {
+				return err
+			}
+		}
 		return c.extended(&extended)
 	})
 	if err == nil && t == nil {

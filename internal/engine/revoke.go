@@ -132,6 +132,7 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
+	removal.ResidualUntil = residualUntil(conn, g, removal, read)
 	return lost(e.update(ctx, txRemoved, func(c *change) error {
 		g := g
 		if err := c.settle(t); err != nil {
@@ -139,6 +140,20 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 		}
 		return c.removed(&g, removal, back, read)
 	}))
+}
+
+// residualUntil is when the last of what was issued stops working. What the target makes of removals counts from the first read
+// that the access was gone, which the grant remembers: whoever removed it, and whoever died after that, had nothing else to tell.
+func residualUntil(conn *connector.Connector, g access.Grant, removal connector.Removal, read time.Time) time.Time {
+	residual := conn.Type().Traits.Residual
+	if residual == 0 {
+		return removal.ResidualUntil
+	}
+	since := g.ResidualUntil
+	if since.IsZero() {
+		since = read.Add(residual)
+	}
+	return latest(since, removal.ResidualUntil)
 }
 
 // removed ends a grant whose access was read back as gone, or as kept by something else, by a read that began at read,

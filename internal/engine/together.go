@@ -83,7 +83,7 @@ func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, lis
 	}
 	readBackAll(ctx, conn, list)
 	for _, r := range list {
-		r.read = read
+		r.read, r.removed.ResidualUntil = read, residualUntil(conn, r.grant, r.removed, read)
 		if r.err != nil {
 			e.attemptFailed(ctx, r.grant, r.err)
 		}

@@ -11,9 +11,9 @@ import (
 
 func credentialCases() []Case {
 	return []Case{
-		{Name: "without a recipient nothing is issued", needs: []Capability{ownObject}, run: noRecipientNoCredential},
-		{Name: "the credential issued last counts, alone", needs: []Capability{ownObject}, run: lastCredentialCounts},
-		{Name: "no secret in plans, reads and lists", needs: []Capability{ownObject}, run: noSecretLeaks},
+		{Name: "without a recipient nothing is issued", needs: []Capability{ownObject, credentials}, run: noRecipientNoCredential},
+		{Name: "the credential issued last counts, alone", needs: []Capability{ownObject, credentials}, run: lastCredentialCounts},
+		{Name: "no secret in plans, reads and lists", needs: []Capability{ownObject, credentials}, run: noSecretLeaks},
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 func expiryCases() []Case {
 	return []Case{
 		{Name: "native expiry is not after the deadline", needs: []Capability{nativeExpiry}, run: expiryNotLater},
-		{Name: "the target refuses after the deadline", needs: []Capability{nativeExpiry, WaitPast}, run: targetExpires},
-		{Name: "extend moves the native expiry", needs: []Capability{nativeExpiry, WaitPast}, run: extendMovesExpiry},
+		{Name: "the target refuses after the deadline", needs: []Capability{nativeExpiry, soonExpiry, movedExpiry, WaitPast}, run: targetExpires},
+		{Name: "extend moves the native expiry", needs: []Capability{nativeExpiry, soonExpiry, movedExpiry, WaitPast}, run: extendMovesExpiry},
+		{Name: "a credential that is issued after extend lives longer", needs: []Capability{nativeExpiry}, run: issuedAfterExtend},
+		{Name: "a short grant expires as soon as the target can", needs: []Capability{nativeExpiry}, run: expirySoon},
 		{Name: "extend keeps credential and session", needs: []Capability{ownObject}, run: extendKeeps},
 		{Name: "extend makes no access", needs: []Capability{ownObject}, run: extendMakesNothing},
 	}
@@ -43,7 +45,29 @@ func expiryNotLater(l *law) {
 	l.grant(l.again(o), g.plan)
 	l.wantExpiry(g, o.Start, o.Deadline, "after a second Grant")
 	later := o.Deadline.Add(life)
-	l.wantExpiry(l.extend(g, later), o.Deadline, later, "after Extend")
+	moved := o.Deadline
+	if l.h.Traits.ExpiryFixed {
+		moved = o.Start
+	}
+	l.wantExpiry(l.extend(g, later), moved, later, "after Extend")
+}
+
+func issuedAfterExtend(l *law) {
+	g := l.give(l.order(l.h.Entitlement))
+	before := g.order.Deadline
+	g = l.extend(g, before.Add(life))
+	again := l.grant(l.again(g.order), g.plan)
+	l.wantExpiry(again, before, g.order.Deadline, "after Extend and a new credential")
+	l.login(again, "with a credential that was issued after Extend")
+}
+
+// expirySoon has access end sooner than a target can let it expire, if there is such a bound.
+func expirySoon(l *law) {
+	o := l.order(l.h.Entitlement)
+	o.Deadline = o.Start.Add(max(shortLife, l.h.Traits.ExpiryFloor/2))
+	if g := l.give(o); l.h.Traits.ExpiryFloor == 0 {
+		l.wantExpiry(g, o.Start, o.Deadline, "after Grant of a short grant")
+	}
 }
 
 // targetExpires shows with one grant that the log-in works and is cut off when Curfew only waits, and with another that

@@ -103,8 +103,11 @@ const (
 	MakeObject  Capability = "make an object"
 	Standing    Capability = "open a standing session"
 
-	// nativeExpiry and sessionEnd are not declared: the traits say whether they are there.
+	// The rest are not declared: the traits say whether they are there.
 	nativeExpiry Capability = "native expiry"
+	soonExpiry   Capability = "native expiry within seconds"
+	movedExpiry  Capability = "native expiry that can be moved"
+	credentials  Capability = "credential"
 	sessionEnd   Capability = "end of sessions"
 	ownObject    Capability = "object of the grant's own"
 	sharedRight  Capability = "shared right"
@@ -167,6 +170,18 @@ func (h *Harness) lacks(c Capability) string {
 	case nativeExpiry:
 		if !h.Traits.NativeExpiry {
 			return "its traits say that the target does not expire access by itself"
+		}
+	case soonExpiry:
+		if floor := h.Traits.ExpiryFloor; floor > shortLife {
+			return "its traits say that the target lets nothing expire sooner than after " + floor.String()
+		}
+	case movedExpiry:
+		if h.Traits.ExpiryFixed {
+			return "its traits say that an expiry cannot be moved"
+		}
+	case credentials:
+		if h.Traits.NoCredential {
+			return "its traits say that none is issued"
 		}
 	case sessionEnd:
 		if !h.Traits.EndsSessions {

@@ -199,7 +199,7 @@ func checkOutcome(traits connector.Traits, o connector.Order, out connector.Outc
 	switch {
 	case traits.NativeExpiry && out.NativeExpiry.IsZero():
 		return errors.New("Grant: the traits promise native expiry, and the outcome has none")
-	case out.NativeExpiry.After(o.Deadline):
+	case out.NativeExpiry.After(o.Deadline) && (traits.ExpiryFloor == 0 || out.NativeExpiry.After(o.ActBy.Add(traits.ExpiryFloor))):
 		return fmt.Errorf("Grant: native expiry %v is after the deadline %v", out.NativeExpiry, o.Deadline)
 	}
 	return nil
