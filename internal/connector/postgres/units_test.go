@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
-	"github.com/curfewhq/curfew/internal/access"
 )
 
 // TestSCRAMVerifier compares with RFC 7677's example: user, password "pencil", its salt and 4096 iterations. The stored key
