@@ -117,7 +117,7 @@ func manyOrdersAtOnce(l *law) {
 	})
 	for i, g := range gs {
 		if i%2 == 0 {
-			l.wantGone(g, "after Revokes beside Grants")
+			l.wantGoneBeside(g, "after Revokes beside Grants")
 		} else {
 			l.login(g, "after Grants beside Revokes").Close()
 		}

@@ -172,9 +172,12 @@ func refinedPlanLost(l *law) {
 	}
 	for _, g := range []granted{first, second} {
 		l.wantState(g, connector.Present, "after Grant")
-		l.revoke(g)
-		l.wantGone(g, "after Revoke")
 	}
+	l.revoke(first)
+	l.wantGoneBeside(first, "after Revoke")
+	l.wantState(second, connector.Present, "after another grant's Revoke")
+	l.revoke(second)
+	l.wantGone(second, "after Revoke")
 }
 
 // grantedLate has an order come too late, which must change nothing, and then in time. It returns the late order as

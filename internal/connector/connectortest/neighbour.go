@@ -22,7 +22,7 @@ func overlappingGrants(l *law) {
 	l.wantListed(newer.order.Mark, 1, "with two grants")
 
 	l.revoke(older)
-	l.wantGone(older, "the older grant after its Revoke")
+	l.wantGoneBeside(older, "the older grant after its Revoke")
 	l.wantState(newer, connector.Present, "the newer grant after the older one's Revoke")
 	l.wantUse(s, "the newer grant's session after the older one's Revoke")
 	l.login(newer, "the newer grant's log-in after the older one's Revoke")
