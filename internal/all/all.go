@@ -6,6 +6,7 @@ package all
 
 import (
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/kubernetes"
 	"github.com/curfewhq/curfew/internal/connector/ldap"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
 )
@@ -13,6 +14,8 @@ import (
 // ConnectorTypes lists the types of connector, by name. The list is the caller's own.
 func ConnectorTypes() []connector.Type {
 	return []connector.Type{
+		kubernetes.Type(),
+		kubernetes.UserType(),
 		ldap.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
