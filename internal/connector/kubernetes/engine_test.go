@@ -1,0 +1,137 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// together is how many grants end at once in TestEndTogether. 500 are for a look by hand.
+var together = flag.Int("together", 60, "how many grants TestEndTogether ends at once")
+
+// company has a cluster in the place of its database: the namespace orders.
+func company(t *testing.T, c *cluster, options ...enginetest.Option) *enginetest.World {
+	t.Helper()
+	return enginetest.New(t, append(options, enginetest.WithTimeout(20*time.Second), enginetest.WithConnector(func() (connector.Type, connector.Driver) {
+		return Type(), c.open(t)
+	}))...)
+}
+
+// TestEndTogether lets many grants end at one moment, on two nodes. How late they are is for who reads the log.
+func TestEndTogether(t *testing.T) {
+	c := start(t)
+	before := c.snapshot(t)
+	clock := &enginetest.LeapClock{}
+	w := company(t, c, enginetest.WithClock(clock))
+	enginetest.EndTogether(t, w, clock, *together)
+	var gone, ended []time.Duration
+	page := store.Page{Limit: 1000}
+	items, _, err := w.Engine.Grants(t.Context(), w.Who(enginetest.Carol), engine.All, true, page)
+	if err != nil || len(items) != *together {
+		t.Fatalf("there are %d grants: %v", len(items), err)
+	}
+	first := slices.MinFunc(items, func(a, b access.Grant) int { return a.ResidualUntil.Compare(b.ResidualUntil) }).ResidualUntil
+	for _, g := range items {
+		gone = append(gone, g.ResidualUntil.Sub(first))
+		ended = append(ended, g.VerifiedAt.Sub(g.ResidualUntil))
+	}
+	slices.Sort(gone)
+	slices.Sort(ended)
+	n := len(gone)
+	t.Logf("%d grants on two nodes: read back as gone %v, %v (p99) and %v (last) after the first; ended %v, %v (p99) and %v (last) after their residual of %v",
+		n, gone[n/2], gone[n*99/100], gone[n-1], ended[n/2], ended[n*99/100], ended[n-1], residual)
+	if after := c.snapshot(t); after != before {
+		t.Errorf("something is left:\n%s", after)
+	}
+}
+
+// TestEndedMeansRefused uses a token without a pause, so that the server has always just remembered that it was good. When the books
+// say that the grant has ended, the server must refuse it: not only what it asks for, but the token.
+func TestEndedMeansRefused(t *testing.T) {
+	c := start(t)
+	w := company(t, c)
+	g := w.Obtain(t, w.Engine, enginetest.Alice, enginetest.Read)
+	r := c.reader(entitlement("orders", "read"), obtainCredential(t, w, g.ID).Password)
+	if err := r.Use(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	using, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		for using.Err() == nil {
+			_ = r.Use(using)
+		}
+	}()
+	w.Run()
+	if _, err := w.Engine.Return(t.Context(), w.Who(enginetest.Alice), g.ID); err != nil {
+		t.Fatal(err)
+	}
+	if status := c.review(t, r.token); status != http.StatusCreated && status != http.StatusUnauthorized {
+		t.Errorf("a question about the token was answered with %d", status)
+	}
+	awaitEnded(t, w)
+	if status := c.review(t, r.token); status != http.StatusUnauthorized {
+		t.Errorf("the grant has ended, and the server answers its token with %d", status)
+	}
+	enginetest.WantEnd(t, w.Grant(t, g.ID), access.EndReturned, "")
+}
+
+// review asks the server, with the token, whose it is: SelfSubjectReview.
+func (c *cluster) review(t testing.TB, token string) int {
+	t.Helper()
+	status, _, err := c.as(t.Context(), token, http.MethodPost, "/apis/authentication.k8s.io/v1/selfsubjectreviews", map[string]string{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// obtainCredential fetches a grant's credential and opens it, as its principal's program does.
+func obtainCredential(t *testing.T, w *enginetest.World, id access.GrantID) (cred access.Credential) {
+	t.Helper()
+	key, err := secret.NewRecipientKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := w.Who(enginetest.Alice)
+	sealed, err := w.Engine.Credential(t.Context(), alice, id, key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := key.Open(secret.Binding{Tenant: access.DefaultTenant, Grant: id, Principal: alice.ID, Attempt: sealed.Attempt}, sealed.Ciphertext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(plain, &cred); err != nil {
+		t.Fatal(err)
+	}
+	return cred
+}
+
+// awaitEnded waits until a grant has ended.
+func awaitEnded(t *testing.T, w *enginetest.World) {
+	t.Helper()
+	for after := int64(0); ; {
+		page, err := w.Engine.WaitEvents(t.Context(), w.Who(enginetest.Carol), after, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Items {
+			if e.Kind == access.EventGrantEnded {
+				return
+			}
+		}
+		after = page.Next
+	}
+}
