@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -71,7 +72,11 @@ func (d *driver) give(ctx context.Context, v plan, b *binding, to subject, expir
 	if !expires.IsZero() {
 		change["metadata"].(map[string]any)["annotations"] = map[string]any{noteExpires: expires.UTC().Format(time.RFC3339)}
 	}
-	return d.api.patch(ctx, v.path(), change, nil)
+	err := d.api.patch(ctx, v.path(), change, nil)
+	if answered(err, http.StatusUnprocessableEntity) { // a UID cannot be changed: this is another binding
+		return access.Wrap(access.KindConflict, err, fmt.Sprintf("Another call has made the binding of this grant at the connector %s anew.", d.name))
+	}
+	return err
 }
 
 // expiry is when the token that the binding was given for expires, as was noted with it; zero where there is none.

@@ -49,8 +49,10 @@ func TestUserLaw(t *testing.T) {
 		WaitPast:    waitPast,
 		Blind:       c.blind,
 		MakeForeign: c.makeForeign,
-		Standing:    func(testing.TB) connectortest.Session { return c.reader(entitlement("orders", "read"), people()[standing]) },
-		Interrupt:   relay.Arm(true), Stall: relay.Arm(false), Points: points,
+		Standing: func(testing.TB) connectortest.Session {
+			return c.reader(entitlement("orders", "read"), people()[standing])
+		},
+		Interrupt: relay.Arm(true), Stall: relay.Arm(false), Points: points,
 		Without: map[connectortest.Capability]string{connectortest.MakeObject: "objects of Kubernetes belong to nobody"},
 	})
 }

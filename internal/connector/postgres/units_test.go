@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
-
 )
 
 // TestSCRAMVerifier compares with RFC 7677's example: user, password "pencil", its salt and 4096 iterations. The stored key
