@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -134,14 +135,14 @@ func manifests(t testing.TB, name string) []manifest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?s)<!-- apply: " + name + " -->\n```yaml\n(.*?)```").FindSubmatch(text)
+	m := regexp.MustCompile("(?s)<!-- apply: " + name + " -->\n```yml\n(.*?)```").FindSubmatch(text)
 	if m == nil {
 		t.Fatalf("the page has no manifest %q", name)
 	}
 	var all []manifest
 	for d := yaml.NewDecoder(bytes.NewReader(m[1])); ; {
 		var value map[string]any
-		if err := d.Decode(&value); err == io.EOF {
+		if err := d.Decode(&value); errors.Is(err, io.EOF) {
 			return all
 		} else if err != nil {
 			t.Fatal(err)
