@@ -126,8 +126,8 @@ func devCommand() *cobra.Command {
 	o := dev.Options{}
 	output := "text"
 	cmd := &cobra.Command{
-		Use:   "dev [--data DIR] [--tour]",
-		Short: "Run a demo with a private PostgreSQL, people and policies",
+		Use:   "dev [--data DIR] [--tour[=TARGET]]",
+		Short: "Run a demo with private servers, people and policies",
 		Args:  cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error {
 			if output != "text" && output != "json" {
@@ -142,7 +142,8 @@ func devCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.Data, "data", "", "a folder to keep everything in (default: a temporary one)")
 	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:8420", "the address to listen on; a free port when it is taken")
-	cmd.Flags().BoolVar(&o.Tour, "tour", false, "play the life of a grant in about a minute, and end")
+	cmd.Flags().StringVar(&o.Tour, "tour", "", "play the life of a grant in about a minute, and end; --tour=TARGET at another one that is on this machine ("+strings.Join(dev.Targets(), ", ")+")")
+	cmd.Flags().Lookup("tour").NoOptDefVal = dev.Postgres
 	cmd.Flags().StringVarP(&output, "output", "o", output, "text, or json for one line of JSON")
 	_ = cmd.MarkFlagDirname("data")
 	return cmd

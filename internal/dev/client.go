@@ -33,10 +33,10 @@ func (d *demo) person(name string) (*person, error) {
 	return &person{ClientWithResponses: c, id: access.PrincipalID{Issuer: access.StaticIssuer, Subject: name}, key: key}, err
 }
 
-// request asks to read the orders and waits until that is granted or not.
-func (p *person) request(ctx context.Context, d time.Duration, reason string) (client.Request, error) {
+// request asks for an entitlement and waits until that is granted or not.
+func (p *person) request(ctx context.Context, entitlement string, d time.Duration, reason string) (client.Request, error) {
 	r, err := p.SubmitRequestWithResponse(ctx, &client.SubmitRequestParams{Wait: "30s"}, client.RequestBody{
-		Entitlements: []string{readOrders}, Duration: d.String(), Reason: reason, Recipient: p.key.Public(),
+		Entitlements: []string{entitlement}, Duration: d.String(), Reason: reason, Recipient: p.key.Public(),
 	})
 	return read[client.Request](r, err)
 }

@@ -28,8 +28,9 @@ type Options struct {
 	Listen string
 	// JSON prints one line of JSON in place of words.
 	JSON bool
-	// Tour plays the life of a grant and ends.
-	Tour   bool
+	// Tour names the target at which to play the life of a grant, and end: postgres, or another that Targets lists. Empty
+	// plays nothing.
+	Tour   string
 	Stdout io.Writer
 	Stderr io.Writer
 }
@@ -37,6 +38,9 @@ type Options struct {
 // Run starts the demo and returns when ctx ends, or the tour. Before it returns it takes back what is live, reads that
 // back, and removes what it made.
 func Run(ctx context.Context, o Options) (err error) {
+	if err := checkTour(o); err != nil {
+		return err
+	}
 	d := &demo{Options: o}
 	// What is put away is put away in peace, after ctx has ended.
 	defer func() { err = errors.Join(err, d.close(context.WithoutCancel(ctx))) }()
@@ -47,7 +51,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	switch {
-	case o.Tour:
+	case o.Tour != "":
 		return d.tour(ctx)
 	case o.JSON:
 		err = json.NewEncoder(o.Stdout).Encode(struct {
@@ -69,7 +73,9 @@ type demo struct {
 	Options
 	folder   *folder
 	postgres *localpeer.Postgres
-	server   *server.Server
+	// others are the targets beside it, by the names of their kinds.
+	others map[string]target
+	server *server.Server
 	// address is where the API is.
 	address string
 	logFile *os.File
@@ -84,6 +90,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 	}
 	fmt.Fprintln(d.Stderr, "Starting a private PostgreSQL and curfewd …")
 	if d.postgres, err = startTarget(ctx, d.folder, d.Stderr); err != nil {
+		return err
+	}
+	if d.others, err = startOthers(ctx, d.Options, d.folder); err != nil {
 		return err
 	}
 	path, err := d.folder.config(d.Listen)
@@ -132,9 +141,9 @@ What needs a review:
   CURFEW_TOKEN=$CURFEW_REVIEWER_TOKEN curfew requests --to-review
   CURFEW_TOKEN=$CURFEW_REVIEWER_TOKEN curfew approve ID
 
-Everything lies in %s, the log in curfewd.log there.
+%sEverything lies in %s, the log in curfewd.log there.
 Ctrl-C takes back what is live, reads that back, and %s.
-`, d.address, d.folder.tokens["engineer"], d.folder.tokens["reviewer"], d.folder.path, d.farewell())
+`, d.address, d.folder.tokens["engineer"], d.folder.tokens["reviewer"], d.offers(), d.folder.path, d.farewell())
 	return err
 }
 
@@ -154,6 +163,9 @@ func (d *demo) close(ctx context.Context) error {
 	var errs []error
 	if d.server != nil {
 		errs = append(errs, d.stopServing(ctx), d.takeBack(ctx), d.stopServer(ctx))
+	}
+	for _, other := range d.others {
+		errs = append(errs, other.stop())
 	}
 	if d.postgres != nil {
 		errs = append(errs, d.postgres.Stop())

@@ -18,6 +18,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/syncbuf"
 )
 
@@ -79,7 +80,7 @@ func TestDemo(t *testing.T) {
 	demo := run(t, Options{})
 	engineer, reviewer := demo.must(t, "engineer"), demo.must(t, "reviewer")
 
-	granted, err := engineer.request(ctx, time.Hour, "look at order 17")
+	granted, err := engineer.request(ctx, readOrders, time.Hour, "look at order 17")
 	if err != nil || len(granted.Grants) != 1 || granted.Grants[0].State != client.GrantState(access.GrantActive) {
 		t.Fatalf("%+v, %v", granted, err)
 	}
@@ -145,7 +146,7 @@ func TestDataIsKept(t *testing.T) {
 	}
 	ctx := t.Context()
 	first := run(t, Options{Data: folder})
-	granted, err := first.must(t, "engineer").request(ctx, time.Hour, "x")
+	granted, err := first.must(t, "engineer").request(ctx, readOrders, time.Hour, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +162,7 @@ func TestDataIsKept(t *testing.T) {
 	if err != nil || g.EndReason != client.GrantEndReason(access.EndRevoked) || g.VerifiedAt.IsZero() {
 		t.Errorf("the first grant is %+v, %v", g, err)
 	}
-	if _, err := engineer.request(ctx, time.Hour, "x"); err != nil {
+	if _, err := engineer.request(ctx, readOrders, time.Hour, "x"); err != nil {
 		t.Errorf("the second demo grants nothing: %v", err)
 	}
 	if err := second.interrupt(); err != nil {
@@ -172,12 +173,37 @@ func TestDataIsKept(t *testing.T) {
 func TestTour(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr syncbuf.Buffer
-	if err := Run(t.Context(), Options{Tour: true, Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
+	if err := Run(t.Context(), Options{Tour: Postgres, Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
 	}
 	for _, want := range []string{"still connected", "terminating connection", "verified at", "Each of the seven steps was seen to happen."} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the tour does not show %q:\n%s", want, &stdout)
+		}
+	}
+}
+
+// The same seven steps are seen at every target.
+func TestTourOfKubernetes(t *testing.T) {
+	t.Parallel()
+	if err := localpeer.BuildKubernetes(t.Context(), os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr syncbuf.Buffer
+	if err := Run(t.Context(), Options{Tour: "kubernetes", Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
+	}
+	for _, want := range []string{"Edsger", "403", "verified at", "No resources found", "Each of the seven steps was seen to happen."} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the tour does not show %q:\n%s", want, &stdout)
+		}
+	}
+}
+
+func TestTourOfNothing(t *testing.T) {
+	for _, o := range []Options{{Tour: "mainframe"}, {Tour: "kubernetes", Data: "somewhere"}} {
+		if err := Run(t.Context(), o); access.KindOf(err) != access.KindInvalid {
+			t.Errorf("a tour at %q is answered with %v", o.Tour, err)
 		}
 	}
 }

@@ -74,22 +74,27 @@ func (f *folder) write(name, value string) error {
 	return os.WriteFile(filepath.Join(f.secrets(), name), []byte(value), 0o600)
 }
 
-// config writes the demo configuration, unless the user already has one there, and returns its path.
+// config writes the demo configuration, unless the user already has one there, and returns its path: the folder's, in which
+// other targets have files of their own.
 func (f *folder) config(listen string) (string, error) {
-	path := filepath.Join(f.path, "curfew.yaml")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+	const name = "curfew.yaml"
+	if _, err := os.Stat(filepath.Join(f.path, name)); err == nil {
+		return f.path, nil
 	}
-	t, err := template.New("demo.yaml").Option("missingkey=error").Parse(demoConfig)
+	return f.path, f.configure(name, demoConfig, struct{ Listen, Secrets string }{listen, f.secrets()})
+}
+
+// configure writes a file of the configuration from its template.
+func (f *folder) configure(name, text string, data any) error {
+	t, err := template.New(name).Option("missingkey=error").Parse(text)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var b bytes.Buffer
-	err = t.Execute(&b, struct{ Listen, Secrets string }{listen, f.secrets()})
-	if err != nil {
-		return "", err
+	if err := t.Execute(&b, data); err != nil {
+		return err
 	}
-	return path, os.WriteFile(path, b.Bytes(), 0o600)
+	return os.WriteFile(filepath.Join(f.path, name), b.Bytes(), 0o600)
 }
 
 // remove deletes the folder if dev made it.

@@ -14,21 +14,21 @@ import (
 
 // command is psql, without the user's own settings, and with the password in its environment: arguments are for
 // everybody on the machine to read.
-func (t *tour) command(ctx context.Context, dsn *url.URL, args ...string) *exec.Cmd {
+func (t *psql) command(ctx context.Context, dsn *url.URL, args ...string) *exec.Cmd {
 	password, _ := dsn.User.Password()
 	bare := *dsn
 	bare.User = url.User(dsn.User.Username())
-	cmd := exec.CommandContext(ctx, t.psql, append([]string{"--no-psqlrc", "--no-password", bare.String()}, args...)...)
+	cmd := exec.CommandContext(ctx, t.program, append([]string{"--no-psqlrc", "--no-password", bare.String()}, args...)...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+password, "PGCONNECT_TIMEOUT=10")
 	return cmd
 }
 
 // run runs one statement as a user of the database orders, and returns everything that psql said.
-func (t *tour) run(ctx context.Context, user, password, statement string) (string, error) {
+func (t *psql) run(ctx context.Context, user, password, statement string) (string, error) {
 	return t.runDSN(ctx, t.postgres.DSN("orders", user, password), statement)
 }
 
-func (t *tour) runDSN(ctx context.Context, dsn, statement string) (string, error) {
+func (t *psql) runDSN(ctx context.Context, dsn, statement string) (string, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
 		return "", err
@@ -39,7 +39,7 @@ func (t *tour) runDSN(ctx context.Context, dsn, statement string) (string, error
 
 // session keeps one psql open and gives it the statement again and again, until the server ends it: the error is
 // psql's. Everything that it says is shown as it says it.
-func (t *tour) session(ctx context.Context, c access.Credential, statement string, every time.Duration) error {
+func (t *psql) session(ctx context.Context, c access.Credential, statement string, every time.Duration) error {
 	u, err := url.Parse(t.postgres.DSN("orders", c.Username, c.Password))
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (t *tour) session(ctx context.Context, c access.Credential, statement strin
 }
 
 // follow shows lines as they come.
-func (t *tour) follow(r io.Reader) {
+func (t *psql) follow(r io.Reader) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		t.show(lines.Text())
