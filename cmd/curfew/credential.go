@@ -140,6 +140,9 @@ func (p *program) showCredential(typed string, c access.Credential) error {
 	if err := p.table(nil, rows); err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
+		p.say("For a command that wants %s: curfew exec %s -- COMMAND", name, typed)
+	}
 	if len(c.Env) > 0 {
 		p.say("For a shell: eval \"$(curfew credential %s --env)\"", typed)
 	}
@@ -158,10 +161,14 @@ func (p *program) printExports(env map[string]string) error {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		if !variable.MatchString(name) || strings.ContainsRune(env[name], 0) {
-			return access.Errorf(access.KindUnavailable, "the credential names a variable %q that no shell can hold", name)
+			return errNoVariable(name)
 		}
 		b.WriteString("export " + name + "='" + strings.ReplaceAll(env[name], "'", `'\''`) + "'\n")
 	}
 	_, err := p.stdout.Write([]byte(b.String()))
 	return err
+}
+
+func errNoVariable(name string) error {
+	return access.Errorf(access.KindUnavailable, "the credential names a variable %q that no shell can hold", name)
 }

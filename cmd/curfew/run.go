@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,6 +36,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return 0
 	}
+	if child, ok := errors.AsType[childExit](err); ok {
+		return child.code()
+	}
 	fmt.Fprintf(stderr, "curfew: %s\n", lines(err.Error()))
 	if !p.began {
 		fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", ran.CommandPath())
@@ -51,7 +55,7 @@ func (p *program) command() *cobra.Command {
 		Long: `Curfew gives access for a stated time and takes it back when the time is up.
 
 CURFEW_URL is the address of the server, and CURFEW_TOKEN says who you are.
-Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waiting.`,
+Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waiting; that of exec is the command's.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -66,7 +70,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 	complete(root, "output", "table", "json")
 	root.AddCommand(
 		p.listCommand(), p.requestCommand(), p.requestsCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
-		p.grantsCommand(), p.credentialCommand(), p.extendCommand(), p.returnCommand(), p.revokeCommand(), p.attestCommand(),
+		p.grantsCommand(), p.credentialCommand(), p.execCommand(), p.extendCommand(), p.returnCommand(), p.revokeCommand(), p.attestCommand(),
 		p.freezesCommand(), p.unfreezeCommand(), p.findingsCommand(), p.auditCommand(), p.whoamiCommand(), p.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {

@@ -221,7 +221,10 @@ func (t *Target) enable(name string, o connector.Order) (*access.Credential, err
 		return nil, err
 	}
 	a.setPassword(password)
-	return &access.Credential{Username: name, Password: password}, nil
+	return &access.Credential{
+		Username: name, Password: password,
+		Env: map[string]string{"TARGET_USER": name}, Files: map[string]string{"TARGET_PASSWORD_FILE": password},
+	}, nil
 }
 
 // Extend implements connector.Driver.
