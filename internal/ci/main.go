@@ -96,7 +96,7 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 			say("left out, for they need peers", left)), nil
 	case "test":
 		racy, plain := split(all, withoutRace)
-		return append(append([]phase{compiler()}, static...),
+		return append(append([]phase{compiler(), builtPeers()}, static...),
 			tests("tests with the race detector", racy, underRace...), tests("tests without it", plain),
 			tests("planted bugs", []string{"./" + simulation}, "-tags=plantedbugs", "-run=^(TestPlantedBugs|TestShrink)$"),
 			lessonsPhase()), nil

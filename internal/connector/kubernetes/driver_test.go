@@ -183,6 +183,10 @@ func TestOwnersObjectIsLeftAlone(t *testing.T) {
 	if presence, err := d.Observe(t.Context(), o, p); err != nil || presence.State() != connector.Unknown {
 		t.Errorf("Observe says %s of somebody else's binding: %v", presence.State(), err)
 	}
+	k, _ := d.(*driver)
+	if err := k.api.delete(t.Context(), path(at, baseName(o)), "00000000-0000-0000-0000-000000000000"); !answered(err, http.StatusConflict) {
+		t.Errorf("a binding of another UID is deleted: %v", err)
+	}
 	if after := c.snapshot(t); after != before {
 		t.Error("somebody else's binding was changed")
 	}
@@ -250,5 +254,26 @@ func TestReissueRemovesTheAccountBefore(t *testing.T) {
 	}
 	if len(names) != 1 || names[0] != out.Credential.Username {
 		t.Errorf("the accounts are %q, and the credential is %q", names, out.Credential.Username)
+	}
+}
+
+// TestLabelAloneIsNoMark leaves an account alone that has the label of a grant and no mark.
+func TestLabelAloneIsNoMark(t *testing.T) {
+	c := start(t)
+	d := c.open(t)
+	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
+	owners := serviceAccount{object: object{Metadata: metadata{Name: "owners", Labels: map[string]string{labelGrant: string(g.order.Grant), labelManagedBy: managedBy}}}}
+	c.must(t, http.MethodPost, accountsPath(defaultAccountsNamespace), owners)
+	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil {
+		t.Fatal(err)
+	}
+	if presence, err := d.Observe(t.Context(), g.order, g.plan); err != nil || presence.State() != connector.Absent {
+		t.Errorf("Observe says %s: %v", presence.State(), err)
+	}
+	if status, _ := c.try(t, http.MethodGet, path(accountsPath(defaultAccountsNamespace), "owners"), nil); status != http.StatusOK {
+		t.Errorf("the owners' account is answered with %d", status)
+	}
+	for found, err := range d.List(t.Context()) {
+		t.Errorf("List yields %+v, %v", found, err)
 	}
 }
