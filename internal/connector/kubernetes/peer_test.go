@@ -37,6 +37,9 @@ func people() map[string]string {
 	return map[string]string{standing: "standing-token", hostile: "hostile-token"}
 }
 
+// curfewUser is Curfew's own account, as the server names it.
+const curfewUser = "system:serviceaccount:default:curfew"
+
 // opens is what each permission of the tests opens: reading one kind of object.
 func opens() map[string]string {
 	return map[string]string{"read": "configmaps", "restart": "services", "debug": "endpoints", "nodes": "nodes"}
@@ -314,21 +317,25 @@ func (c *cluster) blind(t testing.TB) (back func()) {
 		}
 	}
 	c.must(t, http.MethodDelete, at+"/curfew-bindings", nil)
-	c.awaitCurfew(t, false)
+	c.awaitUser(t, curfewUser, rbacGroup+"/rolebindings", false)
 	return func() {
 		c.must(t, http.MethodPost, at, binding.value)
-		c.awaitCurfew(t, true)
+		c.awaitUser(t, curfewUser, rbacGroup+"/rolebindings", true)
 	}
 }
 
-// awaitCurfew waits until the server lets Curfew's account read bindings, or does not.
-func (c *cluster) awaitCurfew(t testing.TB, allowed bool) {
+// awaitUser waits until the server lets a user read objects of the namespace orders, or does not.
+func (c *cluster) awaitUser(t testing.TB, user, resource string, allowed bool) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
+	group, name, _ := strings.Cut(resource, "/")
+	if name == "" {
+		group, name = "", resource
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		answer := c.must(t, http.MethodPost, "/apis/authorization.k8s.io/v1/subjectaccessreviews", accessReview{Spec: accessReviewSpec{
-			User: "system:serviceaccount:default:curfew", Resource: &resourceAttributes{Namespace: "orders", Verb: "get", Group: rbacGroup, Resource: "rolebindings"},
+			User: user, Resource: &resourceAttributes{Namespace: "orders", Verb: "get", Group: group, Resource: name},
 		}})
 		if status, _ := answer["status"].(map[string]any); status["allowed"] == allowed {
 			return
