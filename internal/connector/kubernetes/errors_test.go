@@ -1,0 +1,101 @@
+package kubernetes
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
+)
+
+// TestStatusesHaveKinds answers as API servers do that are busy, broken, or not what they seem: no real one can be brought to all
+// of that. What a server says goes to operators, bounded, and never to the asker.
+func TestStatusesHaveKinds(t *testing.T) {
+	var status int
+	body := `{"kind":"Status","message":"what the server says ` + strings.Repeat("x", 3*maxServerMessage) + `"}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.Header().Set("Location", "http://elsewhere.example/")
+		w.WriteHeader(status)
+		_, _ = fmt.Fprint(w, body)
+	}))
+	t.Cleanup(server.Close)
+	d := openAt(t, server.URL)
+	for s, want := range map[int]access.Kind{
+		http.StatusFound: access.KindInternal, http.StatusBadRequest: access.KindMisconfigured, http.StatusUnauthorized: access.KindMisconfigured,
+		http.StatusForbidden: access.KindMisconfigured, http.StatusConflict: access.KindConflict, http.StatusGone: access.KindUnavailable,
+		http.StatusUnprocessableEntity: access.KindMisconfigured, http.StatusTooManyRequests: access.KindExhausted,
+		http.StatusInternalServerError: access.KindUnavailable, http.StatusServiceUnavailable: access.KindUnavailable, http.StatusGatewayTimeout: access.KindTimeout,
+	} {
+		status = s
+		_, err := d.Check(t.Context())
+		wantKind(t, err, want, "The connector cluster cannot be used: ")
+		if err != nil && (strings.Contains(access.SafeMessage(err), "what the server says") || len(err.Error()) > 2*maxServerMessage) {
+			t.Errorf("of the status %d the asker reads %q, and operators %d bytes", s, access.SafeMessage(err), len(err.Error()))
+		}
+	}
+	status = http.StatusTooManyRequests
+	_, err := d.Check(t.Context())
+	wantKind(t, err, access.KindExhausted, "7")
+	status, body = http.StatusOK, `{"metadata":`
+	_, err = d.Check(t.Context())
+	wantKind(t, err, access.KindUnavailable, "cannot be reached")
+}
+
+// openAt opens a connector at an address on loopback.
+func openAt(t *testing.T, server string) connector.Driver {
+	t.Helper()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := &Config{
+		Server: server, TokenFile: token, AccountsNamespace: defaultAccountsNamespace, MaxConnections: 2,
+		Permissions: map[string]Permission{"read": {ClusterRole: "read"}},
+	}
+	if err := config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := config.Open(connector.Env{Name: "cluster", Clock: access.SystemClock{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// TestTokenIsReadAgain replaces the token of Curfew's account under an open connector, as a kubelet does.
+func TestTokenIsReadAgain(t *testing.T) {
+	c := start(t)
+	d := c.open(t)
+	good, err := os.ReadFile(c.token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text []byte) {
+		if err := os.WriteFile(c.token, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write([]byte("outdated"))
+	_, err = d.Check(t.Context())
+	wantKind(t, err, access.KindMisconfigured, "refuses the token")
+	write(good)
+	if _, err := d.Check(t.Context()); err != nil {
+		t.Errorf("with the new token: %v", err)
+	}
+}
+
+// TestStrangersCertificate meets a server for which nobody vouches.
+func TestStrangersCertificate(t *testing.T) {
+	c := start(t)
+	stranger := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(stranger.Close)
+	_, err := c.open(t, func(config *Config) { config.Server = stranger.URL }).Check(t.Context())
+	wantKind(t, err, access.KindMisconfigured, "ca_file")
+}
