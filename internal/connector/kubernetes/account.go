@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -152,5 +151,5 @@ func (d *driver) kubeconfig(v plan, token string) (string, error) {
 		"users":    named("grant", "user", map[string]any{"token": token}),
 		"contexts": named("curfew", "context", of),
 	}, "", "  ")
-	return string(text), errors.Join(err)
+	return string(text), err
 }

@@ -76,7 +76,7 @@ func (d *driver) rights() []resourceAttributes {
 	all := []resourceAttributes{{Verb: "list", Resource: "namespaces"}, {Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews"}}
 	for _, verb := range []string{"get", "list", "create", "patch", "delete"} {
 		where := []string{""}
-		if len(d.config.Namespaces) > 0 && verb != "list" {
+		if len(d.config.Namespaces) > 0 {
 			where = d.config.Namespaces
 		}
 		for _, namespace := range where {

@@ -277,3 +277,34 @@ func TestLabelAloneIsNoMark(t *testing.T) {
 		t.Errorf("List yields %+v, %v", found, err)
 	}
 }
+
+// TestSomeNamespacesOnly gives Curfew's account its rights in one namespace, as the page says: that suffices for what is configured.
+func TestSomeNamespacesOnly(t *testing.T) {
+	c := start(t)
+	c.blind(t)
+	c.must(t, http.MethodPost, bindingsPath("orders"), binding{
+		object: object{Metadata: metadata{Name: "curfew-bindings"}}, RoleRef: roleRef{rbacGroup, kindClusterRole, "curfew-bindings"},
+		Subjects: []subject{{Kind: kindServiceAccount, Name: "curfew", Namespace: "default"}},
+	})
+	c.awaitUser(t, curfewUser, rbacGroup+"/rolebindings", true)
+	d := c.open(t, func(config *Config) { config.Namespaces = []string{"orders"} })
+	if _, err := d.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
+	found := 0
+	for s, err := range d.List(t.Context()) {
+		if err != nil || s.Mark != g.order.Mark {
+			t.Errorf("List yields %+v, %v", s, err)
+		}
+		found++
+	}
+	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil || found != 1 {
+		t.Errorf("List yields %d, and Revoke %v", found, err)
+	}
+	_, err := c.open(t).Check(t.Context())
+	wantKind(t, err, access.KindMisconfigured, "may not get rolebindings")
+	if _, err := d.Prepare(t.Context(), newOrder(t, entitlement("archive", "read"))); err == nil {
+		t.Error("another namespace can be asked for")
+	}
+}

@@ -52,6 +52,12 @@ func (v plan) note() string {
 func (d *driver) marked(ctx context.Context) iter.Seq2[plan, error] {
 	query := url.Values{"labelSelector": {labelManagedBy + "=" + managedBy}}
 	paths := []string{path("/apis", rbacGroup, "v1", "rolebindings")}
+	if len(d.config.Namespaces) > 0 { // our account may see no others
+		paths = nil
+		for _, namespace := range d.config.Namespaces {
+			paths = append(paths, bindingsPath(namespace))
+		}
+	}
 	if d.lendsCluster() {
 		paths = append(paths, bindingsPath(""))
 	}
