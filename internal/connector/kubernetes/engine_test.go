@@ -133,3 +133,25 @@ func awaitEnded(t *testing.T, w *enginetest.World) {
 		after = page.Next
 	}
 }
+
+// TestUsersThroughTheEngine gives one user two grants of the same, on top of what an owner gave: each ends alone.
+func TestUsersThroughTheEngine(t *testing.T) {
+	c := start(t)
+	w := enginetest.New(t, enginetest.WithTimeout(20*time.Second), enginetest.WithConnector(func() (connector.Type, connector.Driver) {
+		return UserType(), c.openUsers(t)
+	}))
+	alice := c.reader(entitlement("orders", "read"), people()[enginetest.Alice])
+	want := func(may bool, when string) {
+		t.Helper()
+		if err := alice.Use(t.Context()); (err == nil) != may {
+			t.Errorf("%s she may read: %v", when, err)
+		}
+	}
+	want(false, "without a grant")
+	older, newer := w.Obtain(t, w.Engine, enginetest.Alice, enginetest.Read), w.Obtain(t, w.Node(), enginetest.Alice, enginetest.Read)
+	enginetest.WantEnd(t, w.GiveBack(t, w.Engine, enginetest.Alice, older.ID), access.EndReturned, "")
+	want(true, "after the older of two grants")
+	c.bindUser(t, enginetest.Alice, "orders-read")
+	enginetest.WantEnd(t, w.GiveBack(t, w.Engine, enginetest.Alice, newer.ID), access.EndReturned, "")
+	want(true, "by what an owner gave, after both grants")
+}

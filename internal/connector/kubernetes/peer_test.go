@@ -21,6 +21,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
+	"github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 )
 
@@ -34,7 +35,7 @@ const (
 )
 
 func people() map[string]string {
-	return map[string]string{standing: "standing-token", hostile: "hostile-token"}
+	return map[string]string{standing: "standing-token", hostile: "hostile-token", enginetest.Alice: "alice-token"}
 }
 
 // curfewUser is Curfew's own account, as the server names it.
