@@ -59,6 +59,7 @@ func (c *cluster) prepared(b *testing.B, d connector.Driver) (all []granted) {
 
 func BenchmarkBareGrant(b *testing.B) {
 	c := start(b)
+	b.ResetTimer()
 	for i := range b.N {
 		c.bareGrant(b, "bare-"+strconv.Itoa(i))
 	}

@@ -52,7 +52,7 @@ func TestUserLaw(t *testing.T) {
 		Standing: func(testing.TB) connectortest.Session {
 			return c.reader(entitlement("orders", "read"), people()[standing])
 		},
-		Interrupt: relay.Arm(true), Stall: relay.Arm(false), Points: points,
+		Interrupt: relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Without: map[connectortest.Capability]string{connectortest.MakeObject: "objects of Kubernetes belong to nobody"},
 	})
 }
