@@ -8,13 +8,13 @@ import (
 	"syscall"
 )
 
-// serverAccount is whom a server runs as: nil for ourselves, else, because PostgreSQL refuses to run as root, the user
-// postgres that its packages make, or nobody.
-func serverAccount() (*syscall.Credential, error) {
+// serverAccount is whom a server runs as that refuses to run as root: nil for ourselves, else the user that its packages
+// make, or nobody.
+func serverAccount(packaged string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range []string{packaged, "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue
@@ -29,7 +29,7 @@ func serverAccount() (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, fmt.Errorf("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody; add one, or start this as somebody else")
+	return nil, fmt.Errorf("the server refuses to run as root, and there is neither a user %s nor nobody; add one, or start this as somebody else", packaged)
 }
 
 // give makes the path the account's own, if there is one.

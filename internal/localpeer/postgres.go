@@ -64,7 +64,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, err := serverAccount()
+	account, err := serverAccount("postgres")
 	if err != nil {
 		return nil, err
 	}
