@@ -17,7 +17,7 @@ const accountPrefix = "c_"
 var accountPattern = regexp.MustCompile(`^c_[0-9a-z]{26}$`)
 
 // accountName is the name of a grant's account, in lower-case letters and digits that need no quoting anywhere.
-func accountName(grant access.GrantID) string { return accountPrefix + connector.UniqueSuffix(grant) }
+func accountName(grant access.GrantID) string { return accountPrefix + connector.GrantSuffix(grant) }
 
 // systemDatabases are the server's own, and Curfew's.
 func systemDatabases() []string {

@@ -137,7 +137,7 @@ func (p *peer) open(t testing.TB, change ...func(*Config)) *driver {
 
 // order is an order for alice on the database orders for an hour.
 func order(permission string) connector.Order {
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:connector.SuffixLength]
+	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
 	now := time.Now()
 	return connector.Order{
 		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
