@@ -30,7 +30,7 @@ SELECT VERSION(), i.id, i.version, CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS 
 func (d *driver) readServer(ctx context.Context) (s server, err error) {
 	var micros int64
 	var schema int
-	if err = d.pool.QueryRowContext(ctx, readServer).Scan(&s.version, &s.system, &schema, &micros, &s.readOnly); err != nil {
+	if err = one(ctx, d.pool, readServer, nil, &s.version, &s.system, &schema, &micros, &s.readOnly); err != nil {
 		return s, d.fail(ctx, err, "read Curfew's schema")
 	}
 	if schema != schemaVersion {
@@ -44,7 +44,7 @@ func (d *driver) readServer(ctx context.Context) (s server, err error) {
 	if s.flavour, err = d.flavourOf(s.version); err != nil {
 		return s, err
 	}
-	err = d.pool.QueryRowContext(ctx, s.flavour.patterns).Scan(&s.patterns)
+	err = one(ctx, d.pool, s.flavour.patterns, nil, &s.patterns)
 	return s, d.fail(ctx, err, "read its settings")
 }
 
@@ -71,7 +71,7 @@ func (d *driver) Check(ctx context.Context) (connector.Health, error) {
 func (d *driver) checkPermissions(ctx context.Context) error {
 	databases, err := d.databases(ctx)
 	if err != nil {
-		return d.fail(ctx, err, "list its databases")
+		return err
 	}
 	owner, err := d.rights(ctx, nil)
 	if err != nil {

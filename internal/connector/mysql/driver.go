@@ -24,6 +24,8 @@ const (
 	maxIdle = 30 * time.Second
 	// maxObservers bounds the connections of the observer's account.
 	maxObservers = 4
+	// readTimeout bounds a read that no context bounds: the library reads to the end what nobody wants any more.
+	readTimeout = 30 * time.Second
 )
 
 // driver is an open connector. It is immutable but for its pools.
@@ -60,7 +62,7 @@ func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 // openPool makes a pool of at most size connections of an account.
 func (c *Config) openPool(user string, password secret.Ref, size int, path ...string) (*sql.DB, error) {
 	p := protocol.NewConfig()
-	p.User, p.Net, p.Addr, p.Timeout, p.Logger = user, "tcp", c.Address, connectTimeout, &protocol.NopLogger{}
+	p.User, p.Net, p.Addr, p.Timeout, p.ReadTimeout, p.Logger = user, "tcp", c.Address, connectTimeout, readTimeout, &protocol.NopLogger{}
 	if c.socket() {
 		p.Net = "unix"
 	}

@@ -58,7 +58,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 		return err
 	}
 	var late bool
-	err = d.pool.QueryRowContext(ctx, readLive, unixTime(o.ActBy), v.Account, string(v.Mark), v.System).Scan(&late)
+	err = one(ctx, d.pool, readLive, []any{unixTime(o.ActBy), v.Account, string(v.Mark), v.System}, &late)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return access.Errorf(access.KindNotFound, "The connector %s cannot extend the account: it is not there.", d.name)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	protocol "github.com/go-sql-driver/mysql"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
@@ -89,10 +91,11 @@ type session struct {
 func (p *peer) session(ctx context.Context, permission, user, password string) (*session, error) {
 	config := p.Config("", user, password)
 	config.Timeout = 10 * time.Second
-	db, err := sql.Open("mysql", config.FormatDSN())
+	dialer, err := protocol.NewConnector(config)
 	if err != nil {
 		return nil, err
 	}
+	db := sql.OpenDB(dialer)
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, errors.Join(refused(err), db.Close())

@@ -2,6 +2,8 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -12,23 +14,16 @@ import (
 const listDatabases = `SELECT CAST(schema_name AS CHAR) FROM information_schema.schemata ORDER BY schema_name`
 
 // databases are those that can be asked for. One whose name could not be shown and typed is left out.
-func (d *driver) databases(ctx context.Context) ([]string, error) {
-	rows, err := d.pool.QueryContext(ctx, listDatabases)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []string
-	for rows.Next() {
+func (d *driver) databases(ctx context.Context) (all []string, err error) {
+	err = each(ctx, d.pool, listDatabases, nil, func(rows *sql.Rows) error {
 		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		if checkDatabase(name) == nil && (len(d.config.Databases) == 0 || slices.Contains(d.config.Databases, name)) {
+		err := rows.Scan(&name)
+		if err == nil && checkDatabase(name) == nil && (len(d.config.Databases) == 0 || slices.Contains(d.config.Databases, name)) {
 			all = append(all, name)
 		}
-	}
-	return all, rows.Err()
+		return err
+	})
+	return all, d.fail(ctx, err, "list its databases")
 }
 
 // Discover yields the databases that can be asked for, each with the permissions that can be given on it.
@@ -36,7 +31,7 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 	return func(yield func(access.Resource, error) bool) {
 		databases, err := d.databases(ctx)
 		if err != nil {
-			yield(access.Resource{}, d.fail(ctx, err, "list its databases"))
+			yield(access.Resource{}, err)
 			return
 		}
 		offers := map[string]offer{}
@@ -77,33 +72,23 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 			yield(access.Sighting{}, err)
 			return
 		}
-		rows, err := d.pool.QueryContext(ctx, listMarked)
-		if err != nil {
-			yield(access.Sighting{}, d.fail(ctx, err, "list the accounts that it made"))
-			return
-		}
-		defer func() { _ = rows.Close() }()
-		for rows.Next() {
+		err = each(ctx, d.pool, listMarked, nil, func(rows *sql.Rows) error {
 			v := plan{System: system}
 			var there bool
 			if err := rows.Scan(&v.Account, &v.Mark, &there); err != nil {
-				yield(access.Sighting{}, d.fail(ctx, err, "list the accounts that it made"))
-				return
+				return err
 			}
 			note := "an account"
 			if !there {
 				note = "the mark of an account that is not there"
 			}
 			p, err := v.encode()
-			if err != nil {
-				yield(access.Sighting{}, err)
-				return
+			if err == nil && !yield(access.Sighting{Mark: v.Mark, Atom: v.atom(), Note: note, Plan: p}, nil) {
+				err = errEnough
 			}
-			if !yield(access.Sighting{Mark: v.Mark, Atom: v.atom(), Note: note, Plan: p}, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
+			return err
+		})
+		if err != nil && !errors.Is(err, errEnough) {
 			yield(access.Sighting{}, d.fail(ctx, err, "list the accounts that it made"))
 		}
 	}

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,19 +44,13 @@ func (d *driver) readStates(ctx context.Context, plans []plan) (state, error) {
 		accounts = append(accounts, v.Account)
 	}
 	args := slices.Concat([]any{d.config.User}, accounts, accounts, accounts)
-	rows, err := d.observer.QueryContext(ctx, fmt.Sprintf(readStates, list), args...)
-	if err != nil {
-		return s, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	err := each(ctx, d.observer, fmt.Sprintf(readStates, list), args, func(rows *sql.Rows) error {
 		var kind, name, value string
-		if err := rows.Scan(&kind, &name, &value); err != nil {
-			return s, err
-		}
+		err := rows.Scan(&kind, &name, &value)
 		s.add(kind, name, value)
-	}
-	return s, rows.Err()
+		return err
+	})
+	return s, err
 }
 
 func (s *state) add(kind, name, value string) {

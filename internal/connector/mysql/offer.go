@@ -2,11 +2,15 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 
 	"github.com/curfewhq/curfew/internal/access"
 )
+
+// procedureOwner is the account that the procedures run as.
+const procedureOwner = "curfew_owner"
 
 // maxRights bounds what is read of one role.
 const maxRights = 10_000
@@ -16,26 +20,22 @@ const showRights = `CALL curfew.show_rights(?)`
 
 // rights are what a role, or the owner of the procedures, may do, roles that it holds included.
 func (d *driver) rights(ctx context.Context, role *string) ([]right, error) {
-	rows, err := d.pool.QueryContext(ctx, showRights, role)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	var all []right
-	for rows.Next() {
+	err := each(ctx, d.pool, showRights, []any{role}, func(rows *sql.Rows) error {
 		var line string
 		if err := rows.Scan(&line); err != nil {
-			return nil, err
+			return err
 		}
 		r, gives, err := parseRight(line)
 		if err != nil || len(all) == maxRights {
-			return nil, access.Errorf(access.KindMisconfigured, "The rights that the connector %s reads at its server cannot be judged. An operator must use a plainer role.", d.name)
+			return access.Errorf(access.KindMisconfigured, "The rights that the connector %s reads at its server cannot be judged. An operator must use a plainer role.", d.name)
 		}
 		if gives {
 			all = append(all, r)
 		}
-	}
-	return all, rows.Err()
+		return nil
+	})
+	return all, err
 }
 
 // offer is what a permission can be given on.
@@ -105,14 +105,13 @@ func (c *Config) danger(r right, p Permission) string {
 	if r.Grantable {
 		return "it can hand on what it has"
 	}
+	lower := right{Database: strings.ToLower(r.Database), Whole: r.Whole}
 	for _, name := range r.Privileges {
 		switch {
 		case name == "USAGE":
 			continue
-		case r.Database == "*" && !slices.Contains(p.Allow, name):
-			return "it has " + name + " on everything"
-		case r.Database != "*" && (like(strings.ToLower(r.Database), "mysql") || like(strings.ToLower(r.Database), "curfew")):
-			return "it has " + name + " on accounts or on Curfew's own schema"
+		case onDatabases(name) && (lower.covers("mysql") || lower.covers("curfew")):
+			return "it has " + name + " on the server's accounts, or on Curfew's own schema"
 		}
 		if err := c.checkPrivilege(name, p.Allow); err != nil {
 			return err.Error()
@@ -123,14 +122,16 @@ func (c *Config) danger(r right, p Permission) string {
 
 // ownerGives reports whether the owner of the procedures can give the permission on the database; of a role, on any.
 func ownerGives(owner []right, p Permission, database string) bool {
-	gives := func(privilege string) bool {
-		return slices.ContainsFunc(owner, func(r right) bool {
-			return r.Grantable && (r.Database == "*" || r.opens(database)) &&
-				(slices.Contains(r.Privileges, privilege) || slices.Contains(r.Privileges, "ALL PRIVILEGES"))
-		})
+	has := func(f func(right) bool) bool {
+		return slices.ContainsFunc(owner, func(r right) bool { return r.Holder == procedureOwner && r.Grantable && f(r) })
 	}
 	if p.Role != "" {
-		return slices.ContainsFunc(owner, func(r right) bool { return r.Grantable && slices.Contains(r.Roles, p.Role) })
+		return has(func(r right) bool { return slices.Contains(r.Roles, p.Role) })
 	}
-	return !slices.ContainsFunc(p.Privileges, func(privilege string) bool { return !gives(privilege) })
+	return !slices.ContainsFunc(p.Privileges, func(name string) bool {
+		return !has(func(r right) bool {
+			return (r.Whole || len(p.Tables) > 0) && r.covers(database) &&
+				(slices.Contains(r.Privileges, name) || slices.Contains(r.Privileges, "ALL PRIVILEGES"))
+		})
+	})
 }

@@ -25,7 +25,7 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 	}
 	databases, err := d.databases(ctx)
 	if err != nil {
-		return access.Plan{}, d.fail(ctx, err, "list its databases")
+		return access.Plan{}, err
 	}
 	if !slices.Contains(databases, database) {
 		return access.Plan{}, access.Errorf(access.KindNotFound, "The connector %s has no database %q.", d.name, database)

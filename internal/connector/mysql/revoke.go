@@ -26,7 +26,7 @@ func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (
 	ended := map[string]bool{}
 	for range endRounds {
 		var sessions string
-		if err := d.pool.QueryRowContext(ctx, callRevoke, v.System, v.Account, string(v.Mark)).Scan(&sessions); err != nil {
+		if err := one(ctx, d.pool, callRevoke, []any{v.System, v.Account, string(v.Mark)}, &sessions); err != nil {
 			return connector.Removal{}, d.fail(ctx, err, "drop the account")
 		}
 		if sessions == "" {
@@ -61,6 +61,6 @@ const readSystem = `SELECT id FROM curfew.identity`
 
 func (d *driver) readSystem(ctx context.Context) (string, error) {
 	var system string
-	err := d.pool.QueryRowContext(ctx, readSystem).Scan(&system)
+	err := one(ctx, d.pool, readSystem, nil, &system)
 	return system, d.fail(ctx, err, "read the server's identity")
 }

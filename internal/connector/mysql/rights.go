@@ -137,15 +137,14 @@ func cutName(s string) (name, rest string, err error) {
 	return "", "", fmt.Errorf("the server shows a right that cannot be read")
 }
 
-// opens reports whether the right is about the database. Its name is a pattern where it stands for all of the database.
+// opens reports whether the right lets somebody do something with the database.
 func (r right) opens(database string) bool {
-	switch {
-	case r.Database == "*" || r.Roles != nil || slices.Equal(r.Privileges, []string{"USAGE"}):
-		return false
-	case !r.Whole:
-		return r.Database == database
-	}
-	return like(r.Database, database)
+	return r.Database != "*" && r.Roles == nil && !slices.Equal(r.Privileges, []string{"USAGE"}) && r.covers(database)
+}
+
+// covers reports whether the right is about the database. Its name is a pattern where it stands for all of a database.
+func (r right) covers(database string) bool {
+	return r.Database == "*" || r.Database == database || r.Whole && like(r.Database, database)
 }
 
 // like reports whether a text is as SQL's LIKE wants it: _ is one character, % any number, and \ takes a meaning away.
