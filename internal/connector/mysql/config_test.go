@@ -47,6 +47,7 @@ func TestConfig(t *testing.T) {
 		"nothing":              {permission(Permission{}), "permissions.read"},
 		"both":                 {permission(Permission{Role: "r", Privileges: []string{"SELECT"}}), "permissions.read"},
 		"a role with tables":   {permission(Permission{Role: "r", Tables: []string{"t"}}), "permissions.read.tables"},
+		"a space at the end":   {permission(Permission{Role: "r "}), "permissions.read.role"},
 		"a role's name":        {permission(Permission{Role: strings.Repeat("r", 33)}), "permissions.read.role"},
 		"privileges":           {permission(Permission{Privileges: []string{"SELECT", "SHOW VIEW"}, Tables: []string{"a`b"}}), ""},
 		"small letters":        {permission(Permission{Privileges: []string{"select"}}), "permissions.read.privileges.0"},

@@ -42,6 +42,8 @@ func checkIdentifier(name string, most int) error {
 		return fmt.Errorf("a name is empty")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r == 0 || r > 0xffff }):
 		return fmt.Errorf("the name %q has characters that names cannot have", name)
+	case strings.HasSuffix(name, " "):
+		return fmt.Errorf("the name %q ends with a space, which the server would not keep", name)
 	case utf8.RuneCountInString(name) > most:
 		return fmt.Errorf("a name of %d characters is longer than %d", utf8.RuneCountInString(name), most)
 	}

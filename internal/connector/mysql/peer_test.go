@@ -212,7 +212,12 @@ func (p *peer) snapshot(t testing.TB, without ...access.Mark) string {
 // rows are all rows of a query by root.
 func (p *peer) rows(t testing.TB, query string, args ...any) [][]string {
 	t.Helper()
-	rows, err := p.root.QueryContext(context.WithoutCancel(t.Context()), query, args...)
+	return rowsOf(t, p.root, query, args...)
+}
+
+func rowsOf(t testing.TB, db *sql.DB, query string, args ...any) [][]string {
+	t.Helper()
+	rows, err := db.QueryContext(context.WithoutCancel(t.Context()), query, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
