@@ -29,9 +29,9 @@ type peer struct {
 	root *sql.DB
 }
 
-// blocks are the page's statements that a server for tests runs, in this order.
+// blocks are the page's statements in its own order.
 func blocks() []string {
-	return []string{"schema", "owner on MariaDB", "procedures", "account", "observer", "a role", "privileges"}
+	return []string{"schema", "owner on MariaDB", "account", "observer", "a role", "privileges", "procedures"}
 }
 
 func start(t testing.TB, change ...func(*localpeer.MariaDBOptions)) *peer {

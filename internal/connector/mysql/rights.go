@@ -50,12 +50,9 @@ func parseRight(line string) (r right, gives bool, err error) {
 		r.Database, r.Whole = "*", true
 		return r, true, nil
 	}
-	rest := ""
-	if r.Database, rest, err = cutName(object); err != nil {
-		return r, false, err
-	}
-	r.Whole = rest == ".*"
-	return r, true, nil
+	name, rest, err := cutName(object)
+	r.Database, r.Whole = name, rest == ".*"
+	return r, err == nil, err
 }
 
 // maskQuoted replaces what stands in quotes, so that words can be looked for.
