@@ -73,16 +73,27 @@ func StartMariaDB(ctx context.Context, o MariaDBOptions) (*MariaDB, error) {
 	return m, nil
 }
 
-// findMariaDB finds the server, which Debian puts where only root looks, or installs it.
-func findMariaDB(ctx context.Context, progress io.Writer) (path string, err error) {
+// mariaDBProgram finds the server, which Debian puts where only root looks.
+func mariaDBProgram() (path string, found bool) {
 	const usual = "/usr/sbin/mariadbd"
-	there := func() bool {
-		if isFile(usual) {
-			path = usual
-			return true
-		}
-		path, err = exec.LookPath("mariadbd")
-		return err == nil
+	if isFile(usual) {
+		return usual, true
+	}
+	path, err := exec.LookPath("mariadbd")
+	return path, err == nil
+}
+
+// HasMariaDB reports whether the server is on this machine, so that nothing must be installed.
+func HasMariaDB() bool {
+	_, found := mariaDBProgram()
+	return found
+}
+
+// findMariaDB finds the server, or installs it.
+func findMariaDB(ctx context.Context, progress io.Writer) (path string, err error) {
+	there := func() (found bool) {
+		path, found = mariaDBProgram()
+		return found
 	}
 	if there() {
 		return path, nil
@@ -170,12 +181,20 @@ func (m *MariaDB) RootConfig(database string) *mysql.Config {
 // CAFile is the certificate that its own is checked against: its own.
 func (m *MariaDB) CAFile() string { return m.path("server.crt") }
 
-// Script runs statements as root with MariaDB's own client, DELIMITER and all.
-func (m *MariaDB) Script(ctx context.Context, statements string) error {
+// Client is MariaDB's own client, as a user, in clear text. It reads statements from its input.
+func (m *MariaDB) Client(ctx context.Context, user, password string, args ...string) *exec.Cmd {
 	port := m.Addr()[strings.LastIndexByte(m.Addr(), ':')+1:]
-	cmd := exec.CommandContext(ctx, "mariadb", "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port="+port, "--user=root")
+	cmd := exec.CommandContext(ctx, "mariadb", append([]string{
+		"--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port=" + port, "--user=" + user,
+	}, args...)...)
 	m.confine(cmd)
-	cmd.Env = append(cmd.Env, "MYSQL_PWD="+m.password)
+	cmd.Env = append(cmd.Env, "MYSQL_PWD="+password)
+	return cmd
+}
+
+// Script runs statements as root, DELIMITER and all.
+func (m *MariaDB) Script(ctx context.Context, statements string) error {
+	cmd := m.Client(ctx, "root", m.password)
 	cmd.Stdin = bytes.NewBufferString(statements)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb: %w: %s", err, tail(out))

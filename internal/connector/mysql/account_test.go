@@ -207,3 +207,10 @@ func TestWhatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// TestPageIsWhatIsSetUp: operators read the page, and the demo runs the file.
+func TestPageIsWhatIsSetUp(t *testing.T) {
+	if MariaDBSetUp() != statements(t, "schema")+statements(t, "owner on MariaDB")+statements(t, "procedures") {
+		t.Error("the page and sql/mariadb.sql differ")
+	}
+}
