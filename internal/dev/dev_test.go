@@ -207,3 +207,16 @@ func TestTourOfNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestTourOfMariaDB(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr syncbuf.Buffer
+	if err := Run(t.Context(), Options{Tour: "mariadb", Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
+	}
+	for _, want := range []string{"Edsger", "still connected", "Lost connection", "verified at", "Access denied", "Each of the seven steps was seen to happen."} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the tour does not show %q:\n%s", want, &stdout)
+		}
+	}
+}

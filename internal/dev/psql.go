@@ -44,7 +44,11 @@ func (t *psql) session(ctx context.Context, c access.Credential, statement strin
 	if err != nil {
 		return err
 	}
-	cmd := t.command(ctx, u, "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1")
+	return t.keepAsking(ctx, t.command(ctx, u, "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"), statement, every)
+}
+
+// keepAsking gives a program the statement again and again, until it ends. Everything that it says is shown as it says it.
+func (t *tour) keepAsking(ctx context.Context, cmd *exec.Cmd, statement string, every time.Duration) error {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func (t *psql) session(ctx context.Context, c access.Credential, statement strin
 }
 
 // follow shows lines as they come.
-func (t *psql) follow(r io.Reader) {
+func (t *tour) follow(r io.Reader) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		t.show(lines.Text())
