@@ -214,3 +214,19 @@ func TestPageIsWhatIsSetUp(t *testing.T) {
 		t.Error("the page and sql/mariadb.sql differ")
 	}
 }
+
+// TestSetUpTwice: the statements may be run again, at a server that is in use.
+func TestSetUpTwice(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	g := give(t, d, order("read"))
+	before := p.snapshot(t)
+	p.script(t, MariaDBSetUp())
+	if after := p.snapshot(t); after != before {
+		t.Errorf("it changes something:\n%s", after)
+	}
+	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil {
+		t.Error(err)
+	}
+	p.wantGone(t, d, g)
+}

@@ -1,14 +1,14 @@
-CREATE DATABASE curfew CHARACTER SET utf8mb4;
-CREATE TABLE curfew.identity (
+CREATE DATABASE IF NOT EXISTS curfew CHARACTER SET utf8mb4;
+CREATE TABLE IF NOT EXISTS curfew.identity (
   id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY,
   version INT NOT NULL
 ) ENGINE = InnoDB;
-INSERT INTO curfew.identity VALUES (UUID(), 1);
-CREATE TABLE curfew.marks (
+INSERT INTO curfew.identity SELECT UUID(), 0 FROM (SELECT COUNT(*) AS n FROM curfew.identity) AS there WHERE n = 0;
+CREATE TABLE IF NOT EXISTS curfew.marks (
   account VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY,
   mark VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
 ) ENGINE = InnoDB;
-CREATE USER 'curfew_owner'@'localhost' ACCOUNT LOCK;
+CREATE USER IF NOT EXISTS 'curfew_owner'@'localhost' ACCOUNT LOCK;
 GRANT CREATE USER, CONNECTION ADMIN, PROCESS ON *.* TO 'curfew_owner'@'localhost';
 GRANT SELECT, UPDATE ON mysql.* TO 'curfew_owner'@'localhost';
 GRANT SELECT, INSERT, DELETE, EXECUTE ON curfew.* TO 'curfew_owner'@'localhost';
@@ -17,6 +17,7 @@ SET sql_mode = IF(VERSION() LIKE '%MariaDB%', 'STRICT_ALL_TABLES,NO_AUTO_CREATE_
 DELIMITER //
 
 -- Runs one statement that was put together.
+DROP PROCEDURE IF EXISTS curfew.run//
 CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.run(statement TEXT) SQL SECURITY INVOKER
 BEGIN
   SET @curfew_statement = statement;
@@ -26,6 +27,7 @@ BEGIN
 END//
 
 -- Gives an account one right: a role, or privileges on a database or a table of it.
+DROP PROCEDURE IF EXISTS curfew.allow//
 CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.allow(who TEXT, entry JSON) SQL SECURITY INVOKER
 BEGIN
   DECLARE role_name TEXT DEFAULT JSON_VALUE(entry, '$.role');
@@ -50,6 +52,7 @@ BEGIN
 END//
 
 -- Makes an account, or gives the one that is there the same rights once more. It can log in once a password was issued.
+DROP PROCEDURE IF EXISTS curfew.grant_account//
 CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.grant_account(
   system_id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin,
   account VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin, account_mark VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
@@ -102,6 +105,7 @@ END//
 
 -- Drops an account, and with it all its rights, and ends its sessions. It answers with the IDs of those that it met; the mark
 -- goes when it met none.
+DROP PROCEDURE IF EXISTS curfew.revoke_account//
 CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.revoke_account(
   system_id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin,
   account VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin, account_mark VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin
@@ -167,8 +171,10 @@ BEGIN
 END//
 
 -- Shows what a role may do; without one, what can be handed on.
+DROP PROCEDURE IF EXISTS curfew.show_rights//
 CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.show_rights(role_name TEXT) SQL SECURITY DEFINER
 BEGIN
   CALL curfew.run(IF(role_name IS NULL, 'SHOW GRANTS FOR CURRENT_USER()', CONCAT('SHOW GRANTS FOR `', REPLACE(role_name, '`', '``'), '`')));
 END//
 DELIMITER ;
+UPDATE curfew.identity SET version = 1;
