@@ -91,7 +91,7 @@ func TestSessionsInWork(t *testing.T) {
 		done <- err
 	}()
 	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	p.wantGone(t, d, g)
 	if <-done == nil {
