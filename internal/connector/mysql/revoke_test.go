@@ -117,6 +117,37 @@ func TestDroppedByAnother(t *testing.T) {
 	p.wantGone(t, d, g)
 }
 
+// TestMarkStaysWithSessions: who dies half-way through a removal leaves something that List finds.
+func TestMarkStaysWithSessions(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	g := give(t, d, order("read"))
+	p.hold(t, p.as(t, g, "orders"), `DO 1`)
+	v, err := decodePlan(g.plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if met := p.rows(t, callRevoke, v.System, v.Account, string(v.Mark))[0][0]; met == "" {
+		t.Error("the first call meets no session")
+	}
+	listed := 0
+	for found, err := range d.List(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found.Mark == g.order.Mark {
+			listed++
+		}
+	}
+	if listed != 1 {
+		t.Errorf("its mark is listed %d times", listed)
+	}
+	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil {
+		t.Error(err)
+	}
+	p.wantGone(t, d, g)
+}
+
 // TestAnothersMark: an account that bears another mark is nobody's to change.
 func TestAnothersMark(t *testing.T) {
 	p := start(t)
