@@ -103,6 +103,25 @@ func TestLateIsTheServersToSay(t *testing.T) {
 	}
 }
 
+// TestLockedUntilIssued: an account for which nobody has a password yet lets nobody in, whatever the server thinks of its password.
+func TestLockedUntilIssued(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	o := order("read")
+	locked := func() string {
+		return p.rows(t, `SELECT JSON_VALUE(Priv, '$.account_locked') FROM mysql.global_priv WHERE User = ?`, accountName(o.Grant))[0][0]
+	}
+	o.Recipient = nil
+	g := give(t, d, o)
+	if locked() != "1" {
+		t.Errorf("without a recipient account_locked is %q", locked())
+	}
+	o.Recipient = []byte("somebody")
+	if _, err := d.Grant(t.Context(), o, g.plan); err != nil || locked() == "1" {
+		t.Errorf("with one it is %q, %v", locked(), err)
+	}
+}
+
 // TestDefinerObjects: what a user made is in nobody's way, and gives nothing any more.
 func TestDefinerObjects(t *testing.T) {
 	p := start(t)
