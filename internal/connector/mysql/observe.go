@@ -25,8 +25,8 @@ type state struct {
 	allSessions bool
 }
 
-// readStates reads everything about the accounts of a list that is put in place of %[1]s twice and with Curfew's own account
-// once. It fails for a reader who may not see all sessions: INNODB_CMP is for those only who may.
+// readStates reads everything about the accounts of a list, which is put in place of %[1]s, and Curfew's own. It fails for a
+// reader who may not see all sessions: INNODB_CMP is for those only who may.
 const readStates = `
 SELECT 'reader', CURRENT_USER(), IF(@@global.read_only, 'read-only', '')
 UNION ALL SELECT 'system', CAST(id AS CHAR), '' FROM curfew.identity
