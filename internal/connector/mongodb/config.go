@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	defaultAuthDatabase   = "admin"
+	defaultAuthDatabase   = "curfew"
 	defaultMaxConnections = 16
 	maxMaxConnections     = 1000
 	// maxRoles bounds the roles of one permission, which are looked at each time that it is given.
@@ -28,7 +28,7 @@ const (
 type Config struct {
 	URI            secret.Ref          `json:"uri" jsonschema:"required,description=Where the connection string of Curfew's own account is: env:NAME or file:PATH"`
 	ObserverURI    secret.Ref          `json:"observer_uri,omitempty" jsonschema:"description=Where the connection string of a read-only account is that reads back what was removed. Default: Curfew's own account reads"`
-	AuthDatabase   string              `json:"auth_database,omitempty" jsonschema:"default=admin,description=The database in which users are made\\, and as which they log in (authSource)"`
+	AuthDatabase   string              `json:"auth_database,omitempty" jsonschema:"default=curfew,description=The database in which users are made\\, and as which they log in (authSource)"`
 	Resources      map[string]Resource `json:"resources" jsonschema:"required,description=What can be asked for"`
 	MaxConnections int                 `json:"max_connections,omitempty" jsonschema:"minimum=1,maximum=1000,default=16,description=How many connections Curfew may hold to each member of the replica set"`
 }

@@ -239,7 +239,9 @@ func commands() map[string]command {
 }
 
 // general are the fields that any command may have.
-func general() []string { return []string{"$db", "lsid", "$clusterTime", "$readPreference", "maxTimeMS", "comment"} }
+func general() []string {
+	return []string{"$db", "lsid", "$clusterTime", "$readPreference", "maxTimeMS", "comment"}
+}
 
 func (c *emulatedConn) answerTo(m message, op *emulatedOp) (bson.D, error) {
 	switch m.name() {

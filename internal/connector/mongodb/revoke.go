@@ -147,7 +147,7 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 			return
 		}
 		for _, u := range all {
-			v := plan{User: u.User, DB: u.DB, Mark: u.Custom.Mark, Roles: u.Roles, Set: set}
+			v := plan{User: u.Name.User, DB: u.Name.DB, Mark: u.Custom.Mark, Roles: u.Roles, Set: set}
 			p, err := v.encode()
 			if !yield(access.Sighting{Mark: v.Mark, Atom: v.atom(), Note: note(u), Plan: p}, err) || err != nil {
 				return
@@ -161,5 +161,5 @@ func note(u user) string {
 	for i, r := range u.Roles {
 		roles[i] = r.String()
 	}
-	return fmt.Sprintf("the user %s with the roles %s", u.userName, strings.Join(roles, ", "))
+	return fmt.Sprintf("the user %s with the roles %s", u.Name, strings.Join(roles, ", "))
 }
