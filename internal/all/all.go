@@ -8,6 +8,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/kubernetes"
 	"github.com/curfewhq/curfew/internal/connector/ldap"
+	"github.com/curfewhq/curfew/internal/connector/mongodb"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
 )
 
@@ -17,6 +18,7 @@ func ConnectorTypes() []connector.Type {
 		kubernetes.Type(),
 		kubernetes.UserType(),
 		ldap.Type(),
+		mongodb.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
 	}

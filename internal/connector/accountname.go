@@ -10,8 +10,7 @@ import (
 )
 
 const (
-	// AccountPrefix begins every AccountName. Alone it is nobody's name.
-	AccountPrefix = "curfew_"
+	accountPrefix = "curfew_"
 	// suffixLength is how much of a grant's ID goes into a name: all of a minted one, without its prefix.
 	suffixLength = 26
 )
@@ -25,7 +24,7 @@ var (
 // underscores that need no quoting anywhere. It has at most limit bytes, which is 40 or more. Who it is for is for the reader
 // of a log; which grant it is for is exact.
 func AccountName(subject string, grant access.GrantID, limit int) string {
-	return AccountPrefix + slug(subject, limit-len(AccountPrefix)-1-suffixLength) + "_" + grantSuffix(grant)
+	return accountPrefix + slug(subject, limit-len(accountPrefix)-1-suffixLength) + "_" + GrantSuffix(grant)
 }
 
 // slug is what a subject has of plain characters, shortened.
@@ -38,8 +37,8 @@ func slug(subject string, limit int) string {
 	return s
 }
 
-// grantSuffix is the part of a minted ID that makes it unique, or a hash of any other ID.
-func grantSuffix(grant access.GrantID) string {
+// GrantSuffix is the part of a minted ID that makes it unique, or a hash of any other ID.
+func GrantSuffix(grant access.GrantID) string {
 	if s, ok := strings.CutPrefix(string(grant), access.GrantPrefix); ok && plainSuffix.MatchString(s) {
 		return s
 	}

@@ -34,7 +34,7 @@ func (d *driver) check(ctx context.Context) (connector.Health, error) {
 	if err != nil {
 		return connector.Health{}, err
 	}
-	nobody := plan{User: connector.AccountPrefix, DB: d.config.AuthDatabase, Mark: "curfew check", Set: set}
+	nobody := plan{User: "curfew_", DB: d.config.AuthDatabase, Mark: "curfew check", Set: set}
 	if _, err := d.read(ctx, nobody); err != nil {
 		return connector.Health{}, err
 	}

@@ -154,7 +154,10 @@ func (c *emulatedConn) find(m message, op *emulatedOp) (bson.D, error) {
 	concern, _ := m.field("readConcern").(bson.D)
 	switch {
 	case m.db() == admin && of == "system.version":
-		if c.server.standalone.Load() || fmt.Sprint(concern) != fmt.Sprint(bson.D{{Key: "level", Value: "linearizable"}}) ||
+		if c.server.standalone.Load() {
+			return nil, refuse(123, "NotAReplicaSet", "node needs to be a replica set member to use read concern")
+		}
+		if fmt.Sprint(concern) != fmt.Sprint(bson.D{{Key: "level", Value: "linearizable"}}) ||
 			fmt.Sprint(filter) != fmt.Sprint(bson.D{{Key: "_id", Value: "featureCompatibilityVersion"}}) {
 			return nil, unemulated("another read of system.version")
 		}

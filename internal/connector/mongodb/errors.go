@@ -21,6 +21,7 @@ const (
 	codeCommandNotFound      = 59
 	codeWriteConcernFailed   = 64
 	codeNoReplication        = 76
+	codeNotAReplicaSet       = 123
 	codeUserExists           = 51003
 )
 
@@ -59,7 +60,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindMisconfigured, "the server refuses the log-in of its account. An operator must correct the connection string.")
 	case codeRoleNotFound:
 		return say(access.KindMisconfigured, "a role is not there. An operator must make it, or change the connector's permissions.")
-	case codeNoReplication, codeCommandNotFound:
+	case codeNoReplication, codeNotAReplicaSet, codeCommandNotFound:
 		return say(access.KindMisconfigured, "the server is no member of a replica set. One member is enough; of a sharded cluster the connector is not made for. The connector's page says why.")
 	case codeMaxTimeExpired:
 		return say(access.KindTimeout, "the server took too long.")

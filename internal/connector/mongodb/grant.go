@@ -88,7 +88,7 @@ func (d *driver) make(ctx context.Context, v plan, password string, renew bool) 
 		return access.Errorf(access.KindConflict, "The user %s of the connector %s is there and does not bear the mark of this grant.", v.User, d.name)
 	}
 	if there && !sameRoles(found.Roles, v.Roles) {
-		if err := d.curfew.drop(ctx, v.name()); err != nil {
+		if _, err := d.curfew.drop(ctx, v.name()); err != nil {
 			return err
 		}
 		there = false

@@ -28,19 +28,14 @@ func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (
 	return removal, d.fail(ctx, err, "take the access back")
 }
 
+// remove does not ask which replica set this is: no other has a user of this name, and reading back does ask.
 func (d *driver) remove(ctx context.Context, v plan) (connector.Removal, error) {
-	if err := d.at(ctx, d.curfew, v); err != nil {
-		return connector.Removal{}, err
-	}
-	_, there, err := d.curfew.find(ctx, v.name())
-	if err != nil {
-		return connector.Removal{}, err
-	}
 	before, err := d.curfew.operations(ctx, v.name())
 	if err != nil {
 		return connector.Removal{}, err
 	}
-	if err := d.curfew.drop(ctx, v.name()); err != nil {
+	there, err := d.curfew.drop(ctx, v.name())
+	if err != nil {
 		return connector.Removal{}, err
 	}
 	if err := d.end(ctx, v.name()); err != nil {

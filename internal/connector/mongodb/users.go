@@ -81,13 +81,13 @@ func (a *account) setPassword(ctx context.Context, name userName, password strin
 	})
 }
 
-// drop removes the user, so that nobody logs in as it any more. One that is not there is fine.
-func (a *account) drop(ctx context.Context, name userName) error {
-	err := a.write(ctx, name.DB, bson.D{{Key: "dropUser", Value: name.User}})
+// drop removes the user, so that nobody logs in as it any more, and reports whether it was there.
+func (a *account) drop(ctx context.Context, name userName) (there bool, err error) {
+	err = a.write(ctx, name.DB, bson.D{{Key: "dropUser", Value: name.User}})
 	if codeOf(err) == codeUserNotFound {
-		return nil
+		return false, nil
 	}
-	return err
+	return true, err
 }
 
 // killSessions ends what the user's sessions do, and closes their cursors.
