@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -171,8 +172,9 @@ func (c *emulatedConn) handle(m message) error {
 	op := c.begin(m)
 	d, err := c.answerTo(m, op)
 	c.end()
-	switch r, ok := err.(refusal); {
-	case ok:
+	var r refusal
+	switch {
+	case errors.As(err, &r):
 		d = bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: r.msg}, {Key: "code", Value: int32(r.code)}, {Key: "codeName", Value: r.name}}
 	case err != nil:
 		return err
