@@ -9,6 +9,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector/kubernetes"
 	"github.com/curfewhq/curfew/internal/connector/ldap"
 	"github.com/curfewhq/curfew/internal/connector/mongodb"
+	"github.com/curfewhq/curfew/internal/connector/mongodbatlas"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
 )
 
@@ -19,6 +20,7 @@ func ConnectorTypes() []connector.Type {
 		kubernetes.UserType(),
 		ldap.Type(),
 		mongodb.Type(),
+		mongodbatlas.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
 	}

@@ -30,16 +30,12 @@ func (p goPatch) apply(ctx context.Context, compiler, source, work string) (modf
 			return "", err
 		}
 	}
-	out, err := run(ctx, source, compiler, "mod", "download", "-json", p.module)
+	dir, err := downloaded(ctx, compiler, source, p.module)
 	if err != nil {
 		return "", err
 	}
-	var found struct{ Dir string }
-	if err := json.Unmarshal(out, &found); err != nil {
-		return "", fmt.Errorf("go mod download: %w", err)
-	}
 	copied := filepath.Join(work, "patched")
-	if err := os.CopyFS(copied, os.DirFS(found.Dir)); err != nil {
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
 		return "", err
 	}
 	for name, text := range p.files {
@@ -64,4 +60,30 @@ func run(ctx context.Context, dir, program string, args ...string) ([]byte, erro
 		err = fmt.Errorf("%w: %s", err, tail(exit.Stderr))
 	}
 	return nil, fmt.Errorf("%s %s: %w", filepath.Base(program), args[0], err)
+}
+
+// ModuleDir is the folder of a module that testpeers/NAME pins, fetched if need be: for what a module holds beside its code.
+func ModuleDir(ctx context.Context, name, module string) (string, error) {
+	source, err := goPeer{name: name, program: name}.source()
+	if err != nil {
+		return "", err
+	}
+	compiler, err := exec.LookPath("go")
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("the module %s must be fetched: install Go", module), err)
+	}
+	return downloaded(ctx, compiler, source, module)
+}
+
+// downloaded fetches a module, checked against the go.sum in the folder source.
+func downloaded(ctx context.Context, compiler, source, module string) (dir string, err error) {
+	out, err := run(ctx, source, compiler, "mod", "download", "-json", module)
+	if err != nil {
+		return "", err
+	}
+	var found struct{ Dir string }
+	if err := json.Unmarshal(out, &found); err != nil {
+		return "", fmt.Errorf("go mod download: %w", err)
+	}
+	return found.Dir, nil
 }
