@@ -157,6 +157,9 @@ func (c *emulatedConn) find(m message, op *emulatedOp) (bson.D, error) {
 		if c.server.standalone.Load() {
 			return nil, refuse(123, "NotAReplicaSet", "node needs to be a replica set member to use read concern")
 		}
+		if c.server.deposed.Load() {
+			return nil, refuse(50, "MaxTimeMSExpired", "operation exceeded time limit")
+		}
 		if fmt.Sprint(concern) != fmt.Sprint(bson.D{{Key: "level", Value: "linearizable"}}) ||
 			fmt.Sprint(filter) != fmt.Sprint(bson.D{{Key: "_id", Value: "featureCompatibilityVersion"}}) {
 			return nil, unemulated("another read of system.version")

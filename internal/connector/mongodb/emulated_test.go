@@ -35,7 +35,8 @@ type emulated struct {
 	users    map[userName]emulatedUser
 	roles    map[Role][]privilege
 	// standalone: it is no member of a replica set. unconfirmed: writes do not reach the majority.
-	standalone, unconfirmed atomic.Bool
+	// deposed: most members follow another primary.
+	standalone, unconfirmed, deposed atomic.Bool
 }
 
 // emulatedUser is what FerretDB does not know of a user.

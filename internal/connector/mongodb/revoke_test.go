@@ -192,3 +192,63 @@ func TestStandalone(t *testing.T) {
 	_, err = d.Prepare(t.Context(), order("read"))
 	wantKind(t, err, access.KindMisconfigured)
 }
+
+// Who is no primary any more may not know of a user that the new one has: it is not believed.
+func TestDeposedPrimary(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	plan, _ := give(t, d, order("read"))
+	if _, err := d.Revoke(t.Context(), connector.Order{}, plan); err != nil {
+		t.Fatal(err)
+	}
+	p.deposed.Store(true)
+	if presence, err := d.Observe(t.Context(), connector.Order{}, plan); err == nil {
+		t.Errorf("Observe: %+v", presence)
+	}
+}
+
+// What others run goes on when a grant is taken back.
+func TestOthersOperationsGoOn(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	first, _ := give(t, d, order("read"))
+	second, credential := give(t, d, order("read"))
+	s, err := p.login(t.Context(), access.Entitlement{Resource: "orders"}, credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.(*login).client.Database("orders").Collection("items").FindOne(context.Background(), bson.D{{Key: "$where", Value: "sleep(3600000)"}}).Err()
+	}()
+	v, err := decodePlan(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.awaitActive(t, v.name())
+	if _, err := d.Revoke(t.Context(), connector.Order{}, first); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("it was ended: %v", err)
+	default:
+	}
+	if n := active(operationsOf(t, d, v.name())); n != 1 {
+		t.Errorf("%d operations of the other user run", n)
+	}
+	if _, err := d.Revoke(t.Context(), connector.Order{}, second); err != nil {
+		t.Error(err)
+	}
+	<-ended
+}
+
+func operationsOf(t *testing.T, d *driver, name userName) []operation {
+	t.Helper()
+	all, err := d.observer.operations(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
