@@ -69,6 +69,9 @@ func TestRunningOperationsEnd(t *testing.T) {
 			if err != nil || r.SessionsEnded != 1 {
 				t.Errorf("Revoke: %+v, %v", r, err)
 			}
+			if n := active(operationsOf(t, d, v.name())); n != 0 {
+				t.Fatalf("%d operations still run", n)
+			}
 			if err := <-ended; codeOf(err) != 11601 {
 				t.Errorf("the operation ended with %v", err)
 			}
