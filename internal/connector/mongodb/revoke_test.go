@@ -235,7 +235,7 @@ func TestOthersOperationsGoOn(t *testing.T) {
 	}
 	select {
 	case err := <-ended:
-		t.Errorf("it was ended: %v", err)
+		t.Fatalf("it was ended: %v", err)
 	default:
 	}
 	if n := active(operationsOf(t, d, v.name())); n != 1 {
