@@ -22,7 +22,7 @@ type kind struct {
 
 // kinds lists them.
 func kinds() []kind {
-	return []kind{kubernetesKind()}
+	return []kind{kubernetesKind(), ldapKind()}
 }
 
 // target is one that runs.

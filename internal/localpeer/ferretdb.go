@@ -43,6 +43,12 @@ func ferretPeer() goPeer {
 	}}
 }
 
+// BuildFerretDB builds the server, unless that was done before.
+func BuildFerretDB(ctx context.Context, progress io.Writer) error {
+	_, err := ferretPeer().need(ctx, progress)
+	return err
+}
+
 // StartFerretDB starts a server and returns when its root can log in. The context bounds the start, building included, not
 // the life of the server; the caller must Stop it.
 func StartFerretDB(ctx context.Context, o FerretDBOptions) (*FerretDB, error) {
