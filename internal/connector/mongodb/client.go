@@ -16,7 +16,7 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	// selectTimeout bounds the search for the primary where the connection string does not.
+	// selectTimeout bounds the search for the primary.
 	selectTimeout = 5 * time.Second
 	// closeTimeout bounds the goodbyes to servers that may not be there.
 	closeTimeout = 2 * time.Second
@@ -55,10 +55,7 @@ func openAccount(ref secret.Ref, field string, size int) (*account, error) {
 		return nil, fieldError("passwords would cross the network for others to read or to forge; add tls=true to the connection string, without tlsInsecure", field)
 	}
 	o.SetAppName("curfew").SetReadPreference(readpref.Primary()).SetRetryWrites(false)
-	o.SetMaxPoolSize(uint64(size)).SetConnectTimeout(connectTimeout)
-	if o.ServerSelectionTimeout == nil {
-		o.SetServerSelectionTimeout(selectTimeout)
-	}
+	o.SetMaxPoolSize(uint64(size)).SetServerSelectionTimeout(selectTimeout).SetConnectTimeout(connectTimeout)
 	client, err := mongo.Connect(o)
 	if err != nil {
 		return nil, fieldError("the connection string cannot be used; check its options", field)
@@ -105,16 +102,6 @@ func (a *account) run(ctx context.Context, db string, command bson.D, result any
 		return r.Err()
 	}
 	return r.Decode(result)
-}
-
-// read is run for a command that changes nothing: it is sent once more when the connection turns out to be dead, as one is that
-// stood idle while the server went and came back.
-func (a *account) read(ctx context.Context, db string, command bson.D, result any) error {
-	err := a.run(ctx, db, command, result)
-	if mongo.IsNetworkError(err) && ctx.Err() == nil {
-		err = a.run(ctx, db, command, result)
-	}
-	return err
 }
 
 // write sends a command that must be known to most of the members before it counts.

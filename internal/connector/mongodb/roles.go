@@ -80,7 +80,7 @@ func (d *driver) checkRoles(ctx context.Context, roles []Role) error {
 	var answer struct {
 		Roles []roleInfo `bson:"roles"`
 	}
-	if err := d.curfew.read(ctx, admin, bson.D{{Key: "rolesInfo", Value: roles}, {Key: "showPrivileges", Value: true}}, &answer); err != nil {
+	if err := d.curfew.run(ctx, admin, bson.D{{Key: "rolesInfo", Value: roles}, {Key: "showPrivileges", Value: true}}, &answer); err != nil {
 		return err
 	}
 	misconfigured := func(r Role, format string, args ...any) error {

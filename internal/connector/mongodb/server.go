@@ -21,7 +21,7 @@ func (a *account) replicaSet(ctx context.Context) (string, error) {
 			} `bson:"settings"`
 		} `bson:"config"`
 	}
-	err := a.read(ctx, admin, bson.D{{Key: "replSetGetConfig", Value: 1}}, &answer)
+	err := a.run(ctx, admin, bson.D{{Key: "replSetGetConfig", Value: 1}}, &answer)
 	return answer.Config.Settings.ID.Hex(), err
 }
 
@@ -50,7 +50,7 @@ func (a *account) primary(ctx context.Context) (version string, err error) {
 			} `bson:"firstBatch"`
 		} `bson:"cursor"`
 	}
-	err = a.read(ctx, admin, bson.D{
+	err = a.run(ctx, admin, bson.D{
 		{Key: "find", Value: "system.version"}, {Key: "filter", Value: bson.D{{Key: "_id", Value: "featureCompatibilityVersion"}}},
 		{Key: "singleBatch", Value: true}, {Key: "limit", Value: 1},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "linearizable"}}},
@@ -69,7 +69,7 @@ func (a *account) hello(ctx context.Context) (now time.Time, err error) {
 	var answer struct {
 		LocalTime time.Time `bson:"localTime"`
 	}
-	err = a.read(ctx, admin, bson.D{{Key: "hello", Value: 1}}, &answer)
+	err = a.run(ctx, admin, bson.D{{Key: "hello", Value: 1}}, &answer)
 	return answer.LocalTime, err
 }
 

@@ -38,7 +38,7 @@ type users struct {
 // find reads one user together with our own, which must be seen in the same answer.
 func (a *account) find(ctx context.Context, name userName) (found user, there bool, err error) {
 	var answer users
-	if err := a.read(ctx, name.DB, bson.D{{Key: "usersInfo", Value: bson.A{name, a.self}}}, &answer); err != nil {
+	if err := a.run(ctx, name.DB, bson.D{{Key: "usersInfo", Value: bson.A{name, a.self}}}, &answer); err != nil {
 		return user{}, false, err
 	}
 	sees := func(n userName) int {
@@ -57,7 +57,7 @@ func (a *account) find(ctx context.Context, name userName) (found user, there bo
 // marked reads every user of the database that bears a mark, whoever's.
 func (a *account) marked(ctx context.Context, db string) ([]user, error) {
 	var answer users
-	err := a.read(ctx, db, bson.D{
+	err := a.run(ctx, db, bson.D{
 		{Key: "usersInfo", Value: 1},
 		{Key: "filter", Value: bson.D{{Key: "customData." + markKey, Value: bson.D{{Key: "$type", Value: "string"}}}}},
 	}, &answer)

@@ -297,3 +297,27 @@ func TestAnotherProject(t *testing.T) {
 		})
 	}
 }
+
+// A user whose roles or clusters somebody has changed is given those of the plan.
+func TestChangedUser(t *testing.T) {
+	e, server := startEmulated(t)
+	d := e.open(t, server.URL)
+	o := order(e)
+	p := give(t, d, o)
+	v, err := d.plan(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.set(func() {
+		u := e.users[v.User]
+		u.Roles, u.Scopes = []role{{"orders", "readWrite"}}, []scope{{"Another", "CLUSTER"}}
+		e.users[v.User] = u
+	})
+	if _, err := d.Grant(t.Context(), o, p); err != nil {
+		t.Fatal(err)
+	}
+	u, there, err := d.find(t.Context(), v.User)
+	if err != nil || !there || !slices.Equal(u.Roles, v.roles()) || !slices.Equal(u.Scopes, v.scopes()) {
+		t.Errorf("the user is %+v, %t, %v", u, there, err)
+	}
+}
