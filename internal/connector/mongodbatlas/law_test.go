@@ -321,3 +321,25 @@ func TestChangedUser(t *testing.T) {
 		t.Errorf("the user is %+v, %t, %v", u, there, err)
 	}
 }
+
+// A user who is there by the name of a grant and is not that grant's is not touched by Grant.
+func TestSomebodyElsesUser(t *testing.T) {
+	e, server := startEmulated(t)
+	d := e.open(t, server.URL)
+	o := order(e)
+	p, err := d.Prepare(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := d.plan(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.put(user{Username: v.User, Database: authDatabase, Password: "somebody's own", Labels: []label{{"curfew", "another mark"}}, Roles: v.roles(), Scopes: v.scopes()})
+	before := e.snapshot(t)
+	_, err = d.Grant(t.Context(), o, p)
+	wantKind(t, err, access.KindConflict)
+	if e.snapshot(t) != before {
+		t.Error("the user has changed")
+	}
+}
