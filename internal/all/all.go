@@ -8,6 +8,8 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/kubernetes"
 	"github.com/curfewhq/curfew/internal/connector/ldap"
+	"github.com/curfewhq/curfew/internal/connector/mongodb"
+	"github.com/curfewhq/curfew/internal/connector/mongodbatlas"
 	"github.com/curfewhq/curfew/internal/connector/mysql"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
 )
@@ -18,6 +20,8 @@ func ConnectorTypes() []connector.Type {
 		kubernetes.Type(),
 		kubernetes.UserType(),
 		ldap.Type(),
+		mongodb.Type(),
+		mongodbatlas.Type(),
 		mysql.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/curfewhq/curfew/internal/localpeer"
@@ -11,6 +12,6 @@ import (
 // would seem to hang.
 func builtPeers() phase {
 	return phase{name: "servers that are built from source", run: func(ctx context.Context, out io.Writer) (counts, error) {
-		return counts{}, localpeer.BuildKubernetes(ctx, out)
+		return counts{}, errors.Join(localpeer.BuildKubernetes(ctx, out), localpeer.BuildFerretDB(ctx, out))
 	}}
 }

@@ -200,6 +200,19 @@ func TestTourOfKubernetes(t *testing.T) {
 	}
 }
 
+func TestTourOfLDAP(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr syncbuf.Buffer
+	if err := Run(t.Context(), Options{Tour: "ldap", Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
+	}
+	for _, want := range []string{"Edsger", "Curfew issues none here", "verified at", "member: " + ldapNobody, "Each of the seven steps was seen to happen."} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the tour does not show %q:\n%s", want, &stdout)
+		}
+	}
+}
+
 func TestTourOfNothing(t *testing.T) {
 	for _, o := range []Options{{Tour: "mainframe"}, {Tour: "kubernetes", Data: "somewhere"}} {
 		if err := Run(t.Context(), o); access.KindOf(err) != access.KindInvalid {

@@ -33,10 +33,10 @@ func (d *demo) tour(ctx context.Context) error {
 	}{
 		{"Refused: there is no standing access", visitor.refused},
 		{"Asked: the engineer asks, with a reason", t.asked},
-		{"Granted: the policy agrees, and the log-in exists now", t.granted},
+		{"Granted: the policy agrees, and the access exists now", t.granted},
 		{"Used: something is read", visitor.used},
 		{"Cut off: it is in use when the time is up", visitor.cutOff},
-		{"Refused again: the credential is worth nothing", visitor.refusedAgain},
+		{"Refused again: what was given is worth nothing", visitor.refusedAgain},
 		{"Gone: Curfew has read back that it is not there", func(ctx context.Context) error {
 			return errors.Join(t.gone(ctx), visitor.unseen(ctx))
 		}},
@@ -81,6 +81,8 @@ type tour struct {
 	engineer    *person
 	grant       client.Grant
 	credential  access.Credential
+	// ownLogin is whose log-in is used at a target for which none is issued.
+	ownLogin string
 }
 
 // say writes a line of the narration.
@@ -112,6 +114,11 @@ func (t *tour) granted(ctx context.Context) error {
 	if t.grant.State != client.GrantState(access.GrantActive) {
 		return fmt.Errorf("the grant is %s", t.grant.State)
 	}
+	if t.ownLogin != "" {
+		t.show("log-in   " + t.ownLogin + ", which was there before; Curfew issues none here")
+		t.show("until    " + t.grant.Deadline.Local().Format(time.TimeOnly))
+		return nil
+	}
 	t.show("$ curfew credential " + t.entitlement)
 	var err error
 	if t.credential, err = t.engineer.credential(ctx, t.grant.ID); err != nil {
@@ -121,6 +128,32 @@ func (t *tour) granted(ctx context.Context) error {
 	t.show(fmt.Sprintf("password …%s (sealed to the engineer's key; Curfew cannot open it)", t.credential.Password[max(0, len(t.credential.Password)-4):]))
 	t.show("until    " + t.grant.Deadline.Local().Format(time.TimeOnly))
 	return nil
+}
+
+// untilRefused asks every three seconds until the target refuses, and checks that this was not before the deadline.
+func (t *tour) untilRefused(ctx context.Context, ask func() (allowed bool, err error)) error {
+	ctx, cancel := context.WithDeadline(ctx, t.grant.Deadline.Add(30*time.Second))
+	defer cancel()
+	tick := time.NewTicker(3 * time.Second)
+	defer tick.Stop()
+	for {
+		allowed, err := ask()
+		late := time.Since(t.grant.Deadline)
+		switch {
+		case err != nil:
+			return err
+		case !allowed && late < 0:
+			return errors.New("that was before the deadline")
+		case !allowed:
+			t.show(fmt.Sprintf("it was refused when it was next asked, %d ms after the deadline", late.Milliseconds()))
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.New("it still works after the deadline")
+		}
+	}
 }
 
 func (t *tour) gone(ctx context.Context) error {

@@ -95,6 +95,7 @@ type settings struct {
 	wrap     func(store.Store) store.Store
 	journal  engine.Journal
 	numbered bool
+	crowd    int
 }
 
 // Observer watches the engine and its connector.
@@ -194,7 +195,7 @@ func (w *World) open() {
 		w.Store = s.wrap(w.Store)
 	}
 	w.Cleanup(func() { w.must(st.Close()) })
-	w.Directory, err = directory.New(People(), map[access.Role][]policy.Selector{
+	w.Directory, err = directory.New(append(People(), crowd(s.crowd)...), map[access.Role][]policy.Selector{
 		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
 	})
 	w.must(err)

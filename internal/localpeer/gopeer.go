@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,10 +15,12 @@ import (
 )
 
 // goPeer is a server that no package brings, so that it is built from source, once. The module testpeers/NAME of this
-// repository pins it with all that it is made of; its folder holds the main package.
+// repository pins it with all that it is made of; its folder holds the main package, or a patch says which one to take.
 type goPeer struct {
 	// name is the folder's below testpeers, and program that of what is built.
 	name, program string
+	// patch is nil for a main package of our own.
+	patch *goPatch
 }
 
 // progressEvery is how often somebody who waits for a build is told that it goes on.
@@ -87,6 +90,9 @@ func (g goPeer) path(source string) (string, error) {
 	digest := sha256.New()
 	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
 		text, err := os.ReadFile(filepath.Join(source, name))
+		if errors.Is(err, fs.ErrNotExist) && g.patch != nil {
+			continue
+		}
 		if err != nil {
 			return "", err
 		}
@@ -108,7 +114,20 @@ func (g goPeer) build(ctx context.Context, source, path string, progress io.Writ
 	}
 	fmt.Fprintf(progress, "building %s from source; this takes minutes, and is done once\n", g.program)
 	unfinished := path + ".unfinished"
-	cmd := exec.CommandContext(ctx, compiler, "build", "-trimpath", "-o", unfinished, ".")
+	args := []string{"build", "-trimpath", "-o", unfinished, "."}
+	if g.patch != nil {
+		work, err := os.MkdirTemp("", "curfew-build-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(work) }()
+		modfile, err := g.patch.apply(ctx, compiler, source, work)
+		if err != nil {
+			return fmt.Errorf("patch %s: %w", g.program, err)
+		}
+		args = []string{"build", "-trimpath", "-mod=mod", "-modfile=" + modfile, "-o", unfinished, g.patch.main}
+	}
+	cmd := exec.CommandContext(ctx, compiler, args...)
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	done := make(chan struct{})

@@ -77,15 +77,25 @@ func StartOpenLDAP(ctx context.Context, o OpenLDAPOptions) (*OpenLDAP, error) {
 	return l, nil
 }
 
-// findSlapd finds the server, which Debian puts where only root looks, or installs it.
-func findSlapd(ctx context.Context, progress io.Writer) (path string, err error) {
+// HasOpenLDAP reports whether StartOpenLDAP would have nothing to install.
+func HasOpenLDAP() bool {
+	_, err := lookSlapd()
+	return err == nil
+}
+
+// lookSlapd looks for the server, which Debian puts where only root looks.
+func lookSlapd() (string, error) {
 	const usual = "/usr/sbin/slapd"
+	if isFile(usual) {
+		return usual, nil
+	}
+	return exec.LookPath("slapd")
+}
+
+// findSlapd finds the server, or installs it.
+func findSlapd(ctx context.Context, progress io.Writer) (path string, err error) {
 	there := func() bool {
-		if isFile(usual) {
-			path = usual
-			return true
-		}
-		path, err = exec.LookPath("slapd")
+		path, err = lookSlapd()
 		return err == nil
 	}
 	if there() {

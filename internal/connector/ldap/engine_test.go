@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"flag"
 	"slices"
 	"testing"
 	"time"
@@ -40,4 +41,30 @@ func TestThroughTheEngine(t *testing.T) {
 			}
 		},
 	})
+}
+
+// together is how many memberships end at once in TestEndTogether. 500 are for a look by hand.
+var together = flag.Int("together", 60, "how many memberships TestEndTogether ends at once")
+
+// TestEndTogether lets the memberships of many people in one group end at one moment, on two nodes. How late they are is for
+// who reads the log.
+func TestEndTogether(t *testing.T) {
+	p := start(t)
+	for i := range *together {
+		name := enginetest.Engineer(i)
+		p.add(t, person(name), "objectClass", "inetOrgPerson", "cn", name, "sn", name)
+	}
+	before := p.snapshot(t)
+	clock := &enginetest.LeapClock{}
+	w := enginetest.New(t, enginetest.WithTimeout(20*time.Second), enginetest.WithClock(clock), enginetest.WithCrowd(*together),
+		enginetest.WithConnector(func() (connector.Type, connector.Driver) {
+			return Type(), p.open(t, func(c *Config) {
+				c.Resources = map[string]Resource{"orders": {Permissions: map[string]Permission{"read": {Groups: []string{readers}}}}}
+			})
+		}))
+	late := enginetest.EndCrowd(t, w, clock)
+	if after := p.snapshot(t); after != before {
+		t.Errorf("the directory has changed:\n%s", after)
+	}
+	t.Logf("%d memberships, two nodes, after the deadline: p50 %v, p99 %v, max %v", len(late), late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
 }
