@@ -162,7 +162,7 @@ func (t *tour) gone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.show(fmt.Sprintf("%s  %s  %s (%s), %d session ended", access.Short(access.GrantID(g.ID)), g.Entitlement, g.State, g.EndReason, g.SessionsEnded))
+	t.show(fmt.Sprintf("%s  %s  %s (%s), %d %s ended", access.Short(access.GrantID(g.ID)), g.Entitlement, g.State, g.EndReason, g.SessionsEnded, plural(int(g.SessionsEnded), "session", "sessions")))
 	t.show(fmt.Sprintf("verified at %s by %s", g.VerifiedAt.Local().Format("15:04:05.000"), g.VerifiedBy))
 	if g.VerifiedAt.IsZero() || g.EndReason != client.GrantEndReason(access.EndExpired) {
 		return errors.New("it was not read back as gone")
