@@ -22,6 +22,7 @@ import (
 
 var (
 	runs       = flag.Int("runs", 2000, "how many seeds TestSeeds runs in memory")
+	from       = flag.Int("from", 0, "the first of them, to go on with a long series")
 	sqliteRuns = flag.Int("sqlite-runs", 20, "how many of them TestStoresAgree runs on SQLite as well")
 	seed       = flag.Uint64("seed", 0, "the seed of TestSeed")
 )
@@ -82,7 +83,7 @@ func TestSeeds(t *testing.T) {
 		for shard := range shards {
 			t.Run(fmt.Sprint(shard), func(t *testing.T) {
 				t.Parallel()
-				for n := shard; n < *runs; n += shards {
+				for n := *from + shard; n < *from+*runs; n += shards {
 					r := simulation.Run(t, s, inMemory, uint64(n))
 					if r.Broken != nil {
 						explain(t, s, inMemory, uint64(n), r)
