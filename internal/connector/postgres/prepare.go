@@ -93,7 +93,7 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 			o.Entitlement.Permission, o.Entitlement.Resource, d.name)
 	}
 	return plan{
-		Role: roleName(o.Principal.Subject, o.Grant), Mark: o.Mark, Groups: permission.Roles,
+		Role: connector.AccountName(o.Principal.Subject, o.Grant, maxIdentifier), Mark: o.Mark, Groups: permission.Roles,
 		Database: o.Entitlement.Resource, Account: t.Account, System: t.System,
 	}.encode()
 }

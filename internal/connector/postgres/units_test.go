@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"encoding/base64"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -38,48 +36,6 @@ func TestPasswordsAreLongAndDiffer(t *testing.T) {
 	if a == b {
 		t.Error("two passwords are equal")
 	}
-}
-
-func TestRoleName(t *testing.T) {
-	const id = "01jqzv8k3m5n7p9r1t3v5x7y9z"
-	for subject, want := range map[string]string{
-		"alice":                   "curfew_alice_" + id,
-		"Alice.Smith@example.com": "curfew_alice_smith_example_com_" + id,
-		`x"; DROP ROLE a; --`:     "curfew_x_drop_role_a_" + id,
-		"日本":                      "curfew_user_" + id,
-		"":                        "curfew_user_" + id,
-		strings.Repeat("a", 300):  "curfew_" + strings.Repeat("a", 29) + "_" + id,
-	} {
-		if got := roleName(subject, access.GrantPrefix+id); got != want {
-			t.Errorf("%q: %s, want %s", subject, got, want)
-		}
-	}
-}
-
-var plainRole = regexp.MustCompile(`^curfew_[0-9a-z]([0-9a-z_]*[0-9a-z])?_[0-9a-z]{26}$`)
-
-func FuzzRoleName(f *testing.F) {
-	for _, s := range []string{"alice", `"`, "'; --", "\x00", "İ", "K", "a\xff", strings.Repeat("_", 70)} {
-		f.Add(s, "gr_01jqzv8k3m5n7p9r1t3v5x7y9z")
-		f.Add("alice", s)
-	}
-	f.Fuzz(func(t *testing.T, subject, grant string) {
-		name := roleName(subject, access.GrantID(grant))
-		if len(name) > maxIdentifier || !plainRole.MatchString(name) {
-			t.Errorf("%q, %q: %q", subject, grant, name)
-		}
-	})
-}
-
-// TestRoleNamesOfGrantsDiffer holds for any two IDs, minted or not, and whoever they are for.
-func TestRoleNamesOfGrantsDiffer(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		ids := rapid.OneOf(rapid.StringMatching(`gr_[0-9a-zA-Z]{26}`), rapid.String())
-		a, b := ids.Draw(t, "a"), ids.Draw(t, "b")
-		if a != b && roleName("alice", access.GrantID(a)) == roleName("alice", access.GrantID(b)) {
-			t.Errorf("%q and %q have one name", a, b)
-		}
-	})
 }
 
 // TestTimestampIsNeverLate: the server keeps microseconds.

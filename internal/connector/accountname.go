@@ -1,4 +1,4 @@
-package postgres
+package connector
 
 import (
 	"crypto/sha256"
@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	rolePrefix = "curfew_"
-	// suffixLength is how much of a grant's ID goes into a role's name: all of a minted one, without its prefix.
+	accountPrefix = "curfew_"
+	// suffixLength is how much of a grant's ID goes into a name: all of a minted one, without its prefix.
 	suffixLength = 26
-	maxSlug      = maxIdentifier - len(rolePrefix) - 1 - suffixLength
 )
 
 var (
@@ -21,16 +20,17 @@ var (
 	notPlain    = regexp.MustCompile(`[^0-9a-z]+`)
 )
 
-// roleName is the name of a grant's role: curfew_WHO_GRANT, in lower-case letters, digits and underscores that need no
-// quoting anywhere. Who it is for is for the reader of a log; which grant it is for is exact.
-func roleName(subject string, grant access.GrantID) string {
-	return rolePrefix + slug(subject) + "_" + grantSuffix(grant)
+// AccountName is the name of an account that exists for one grant only: curfew_WHO_GRANT, in lower-case letters, digits and
+// underscores that need no quoting anywhere. It has at most limit bytes, which is 40 or more. Who it is for is for the reader
+// of a log; which grant it is for is exact.
+func AccountName(subject string, grant access.GrantID, limit int) string {
+	return accountPrefix + slug(subject, limit-len(accountPrefix)-1-suffixLength) + "_" + grantSuffix(grant)
 }
 
 // slug is what a subject has of plain characters, shortened.
-func slug(subject string) string {
+func slug(subject string, limit int) string {
 	s := strings.Trim(notPlain.ReplaceAllString(strings.ToLower(subject), "_"), "_")
-	s = strings.TrimRight(s[:min(len(s), maxSlug)], "_")
+	s = strings.TrimRight(s[:min(len(s), limit)], "_")
 	if s == "" {
 		return "user"
 	}
