@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	accountPrefix = "curfew_"
+	// AccountPrefix begins every AccountName. Alone it is nobody's name.
+	AccountPrefix = "curfew_"
 	// suffixLength is how much of a grant's ID goes into a name: all of a minted one, without its prefix.
 	suffixLength = 26
 )
@@ -24,7 +25,7 @@ var (
 // underscores that need no quoting anywhere. It has at most limit bytes, which is 40 or more. Who it is for is for the reader
 // of a log; which grant it is for is exact.
 func AccountName(subject string, grant access.GrantID, limit int) string {
-	return accountPrefix + slug(subject, limit-len(accountPrefix)-1-suffixLength) + "_" + grantSuffix(grant)
+	return AccountPrefix + slug(subject, limit-len(AccountPrefix)-1-suffixLength) + "_" + grantSuffix(grant)
 }
 
 // slug is what a subject has of plain characters, shortened.

@@ -89,7 +89,7 @@ func (d *driver) checkAccount(a account) error {
 
 // checkObserver makes the positive control of Observe.
 func (d *driver) checkObserver(ctx context.Context, t target) error {
-	v := plan{Role: rolePrefix, Mark: "curfew check", Account: t.Account, System: t.System}
+	v := plan{Role: connector.AccountPrefix, Mark: "curfew check", Account: t.Account, System: t.System}
 	s, err := d.readState(ctx, d.observer, v)
 	if err != nil {
 		return d.fail(ctx, err, "read back")

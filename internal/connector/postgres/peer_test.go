@@ -203,7 +203,7 @@ func (p *peer) open(t testing.TB, change ...func(*Config)) *driver {
 // newOrder is an order for alice to read the database orders for an hour.
 func newOrder(t testing.TB) connector.Order {
 	t.Helper()
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:suffixLength]
+	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
 	now := time.Now()
 	return connector.Order{
 		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
