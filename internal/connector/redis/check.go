@@ -3,47 +3,58 @@ package redis
 import (
 	"context"
 
+	protocol "github.com/redis/go-redis/v9"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // Check reads whether the server can be reached and used: that it is one node's primary, that it has every command that
 // permissions name, the account's privileges, the observer's sight and the clock.
-func (d *driver) Check(ctx context.Context) (connector.Health, error) {
+func (d *driver) Check(ctx context.Context) (health connector.Health, err error) {
+	err = d.in(ctx, "be used", func(c *protocol.Client) (err error) {
+		if health, err = d.checkServer(ctx, c); err != nil {
+			return err
+		}
+		for _, check := range []func(context.Context, *protocol.Client) error{d.checkAccount, d.checkObserver, d.checkCommands} {
+			if err := check(ctx, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return health, err
+}
+
+func (d *driver) checkServer(ctx context.Context, c *protocol.Client) (connector.Health, error) {
 	before := d.clock.Now()
-	now, err := d.client.Time(ctx).Result()
+	now, err := c.Time(ctx).Result()
 	if err != nil {
-		return connector.Health{}, d.fail(ctx, err, "be used")
+		return connector.Health{}, err
 	}
 	// The server read its clock somewhere between our two readings.
-	health := connector.Health{Skew: now.Sub(before.Add(d.clock.Now().Sub(before) / 2))}
-	info, err := d.client.InfoMap(ctx, "server", "replication", "cluster").Result()
+	middle := before.Add(d.clock.Now().Sub(before) / 2)
+	info, err := c.InfoMap(ctx, "server", "replication", "cluster").Result()
 	if err != nil {
-		return connector.Health{}, d.fail(ctx, err, "be used")
+		return connector.Health{}, err
 	}
-	health.Version = info["Server"]["redis_version"]
 	switch {
 	case info["Replication"]["role"] != "master":
 		return connector.Health{}, access.Errorf(access.KindMisconfigured, "The connector %s leads to a replica. The url must lead to the primary.", d.name)
 	case info["Cluster"]["cluster_enabled"] == "1":
 		return connector.Health{}, access.Errorf(access.KindMisconfigured, "The connector %s leads to a node of a cluster, whose nodes each have users of their own. Clusters are not supported.", d.name)
 	}
-	for _, check := range []func(context.Context) error{d.checkAccount, d.checkObserver, d.checkCommands} {
-		if err := check(ctx); err != nil {
-			return connector.Health{}, d.fail(ctx, err, "be used")
-		}
-	}
-	return health, nil
+	return connector.Health{Version: info["Server"]["redis_version"], Skew: now.Sub(middle)}, nil
 }
 
 // checkAccount has the server say what Curfew's account may do, without doing it.
-func (d *driver) checkAccount(ctx context.Context) error {
+func (d *driver) checkAccount(ctx context.Context, c *protocol.Client) error {
 	const key, somebody = fencePrefix + "check", "somebody"
 	for _, command := range [][]any{
 		{"ACL", "SETUSER", somebody, "on"}, {"ACL", "DELUSER", somebody}, {"ACL", "LIST"}, {"CLIENT", "KILL", "USER", somebody},
 		{"SET", key, "", "PXAT", "1"}, {"WATCH", key}, {"EXISTS", key}, {"DEL", key},
 	} {
-		if allowed, err := d.mayRun(ctx, command); err != nil {
+		if allowed, err := d.mayRun(ctx, c, command); err != nil {
 			return err
 		} else if !allowed {
 			return access.Errorf(access.KindMisconfigured,
@@ -52,7 +63,7 @@ func (d *driver) checkAccount(ctx context.Context) error {
 	}
 	// Whoever may do these is no account for Curfew alone.
 	for _, command := range [][]any{{"FLUSHALL"}, {"CONFIG", "GET", "*"}, {"GET", "curfew"}} {
-		if allowed, err := d.mayRun(ctx, command); err != nil {
+		if allowed, err := d.mayRun(ctx, c, command); err != nil {
 			return err
 		} else if allowed {
 			return access.Errorf(access.KindMisconfigured,
@@ -62,21 +73,26 @@ func (d *driver) checkAccount(ctx context.Context) error {
 	return nil
 }
 
-func (d *driver) mayRun(ctx context.Context, command []any) (bool, error) {
-	said, err := d.client.Do(ctx, append([]any{"ACL", "DRYRUN", d.config.Username}, command...)...).Text()
+func (d *driver) mayRun(ctx context.Context, c *protocol.Client, command []any) (bool, error) {
+	said, err := c.Do(ctx, append([]any{"ACL", "DRYRUN", d.config.Username}, command...)...).Text()
 	return said == "OK", err
 }
 
 // checkObserver makes the positive control of Observe.
-func (d *driver) checkObserver(ctx context.Context) error {
-	there, err := d.readUsers(ctx)
+func (d *driver) checkObserver(ctx context.Context, c *protocol.Client) error {
+	there, err := d.readUsers(ctx, c)
 	if err != nil {
 		return err
 	}
 	if there.target == "" {
 		return d.nameless()
 	}
-	seen, open, err := d.readAll(ctx, nil)
+	var seen users
+	var open sessions
+	err = d.observers.with(ctx, func(c *protocol.Client) (err error) {
+		seen, open, err = d.readAll(ctx, c, nil)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -87,7 +103,7 @@ func (d *driver) checkObserver(ctx context.Context) error {
 }
 
 // checkCommands looks whether the server has what permissions name.
-func (d *driver) checkCommands(ctx context.Context) error {
+func (d *driver) checkCommands(ctx context.Context, c *protocol.Client) error {
 	names := []any{"COMMAND", "INFO"}
 	for _, r := range d.config.Resources {
 		for _, p := range r.Permissions {
@@ -102,7 +118,7 @@ func (d *driver) checkCommands(ctx context.Context) error {
 	if len(names) == words {
 		return nil // COMMAND INFO would tell of all there are
 	}
-	known, err := d.client.Do(ctx, names...).Slice()
+	known, err := c.Do(ctx, names...).Slice()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,8 +21,7 @@ import (
 
 const (
 	connectTimeout = 5 * time.Second
-	// answerTimeout bounds the wait for one answer. The library obeys the deadline of a context, but not its cancellation: a
-	// call that is cancelled while the server is silent ends with this.
+	// answerTimeout bounds the wait for one answer, where the context does not.
 	answerTimeout = 5 * time.Second
 	defaultPort   = "6379"
 )
@@ -31,8 +31,11 @@ type driver struct {
 	name   access.ConnectorName
 	clock  access.Clock
 	config Config
-	// client acts, and observer reads back: the same where there is no other account.
-	client, observer *protocol.Client
+	// server is its address, and secure whether it speaks TLS.
+	server string
+	secure bool
+	// actors are connections of Curfew's account, and observers those that read back: the same where there is no other account.
+	actors, observers *lines
 }
 
 var (
@@ -45,26 +48,32 @@ var (
 func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	d := &driver{name: env.Name, clock: env.Clock, config: *c}
 	d.config.Resources = maps.Clone(c.Resources)
-	password, err := c.Password.Resolve()
-	if err != nil {
-		return nil, fieldError(err.Error(), "password")
-	}
 	o, err := c.options()
 	if err != nil {
 		return nil, err
 	}
-	if c.ObserverUsername == "" {
-		d.client = protocol.NewClient(withAccount(o, c.Username, password))
-		d.observer = d.client
-		return d, nil
-	}
-	observers, err := c.ObserverPassword.Resolve()
+	password, err := c.Password.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), "observer_password")
+		return nil, fieldError(err.Error(), "password")
 	}
-	d.client = protocol.NewClient(withAccount(o, c.Username, password))
-	d.observer = protocol.NewClient(withAccount(o, c.ObserverUsername, observers))
+	var observers string
+	if c.ObserverUsername != "" {
+		if observers, err = c.ObserverPassword.Resolve(); err != nil {
+			return nil, fieldError(err.Error(), "observer_password")
+		}
+	}
+	d.server, d.secure = o.Addr, o.TLSConfig != nil
+	d.actors = newLines(o, c.Username, password, c.MaxConnections)
+	d.observers = d.actors
+	if c.ObserverUsername != "" {
+		d.observers = newLines(o, c.ObserverUsername, observers, c.MaxConnections)
+	}
 	return d, nil
+}
+
+// in calls f with a connection of Curfew's account, and gives its error a kind.
+func (d *driver) in(ctx context.Context, doing string, f func(*protocol.Client) error) error {
+	return d.fail(ctx, d.actors.with(ctx, f), doing)
 }
 
 // options are how the server is reached. Nothing is tried twice: that is for package connector and the engine.
@@ -77,7 +86,6 @@ func (c *Config) options() (protocol.Options, error) {
 		Addr: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPort)), Protocol: 2,
 		MaxRetries: -1, DialerRetries: 1, DialTimeout: connectTimeout,
 		ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, ContextTimeoutEnabled: true,
-		PoolSize: c.MaxConnections, MaxActiveConns: c.MaxConnections, PoolTimeout: time.Minute,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -98,19 +106,11 @@ func (c *Config) options() (protocol.Options, error) {
 	return o, nil
 }
 
-func withAccount(o protocol.Options, username, password string) *protocol.Options {
-	o.Username, o.Password = username, password
-	return &o
-}
-
 // Close closes the connections.
 func (d *driver) Close() error {
-	err := d.client.Close()
-	if d.observer != d.client {
-		err = errors.Join(err, d.observer.Close())
-	}
-	if errors.Is(err, protocol.ErrClosed) {
-		return nil
+	err := d.actors.close()
+	if d.observers != d.actors {
+		err = errors.Join(err, d.observers.close())
 	}
 	return err
 }

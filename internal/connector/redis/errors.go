@@ -34,8 +34,6 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindMisconfigured, "the server is not Redis 7.0 or newer.")
 	case errors.Is(err, protocol.TxFailedErr):
 		return say(access.KindTimeout, "the order came too late, or somebody removed the key that it lives by. It had no effect.")
-	case errors.Is(err, protocol.ErrPoolTimeout), errors.Is(err, protocol.ErrPoolExhausted):
-		return say(access.KindExhausted, "all of its connections are in use.")
 	case !ok:
 		return say(access.KindUnavailable, "the server cannot be reached.")
 	}

@@ -18,16 +18,16 @@ const fencePrefix = "curfew:order:"
 // expires at ActBy, by the server's clock. Whoever touches the key only keeps the order from being carried out.
 //
 // read is called between watching and changing; what it refuses is not changed.
-func (d *driver) fenced(ctx context.Context, o connector.Order, v plan, change func(protocol.Pipeliner)) error {
+func (d *driver) fenced(ctx context.Context, c *protocol.Client, o connector.Order, v plan, change func(protocol.Pipeliner)) error {
 	fence := fencePrefix + rand.Text()
 	by := o.ActBy.UnixMilli() // rounded down: never too late
 	if by <= 0 {
 		return d.late()
 	}
-	if err := d.client.Do(ctx, "SET", fence, "", "PXAT", by).Err(); err != nil {
+	if err := c.Do(ctx, "SET", fence, "", "PXAT", by).Err(); err != nil {
 		return err
 	}
-	return d.client.Watch(ctx, func(tx *protocol.Tx) error {
+	return c.Watch(ctx, func(tx *protocol.Tx) error {
 		var a asked
 		var lives *protocol.IntCmd
 		err := pipeline(ctx, tx.Pipelined, func(p protocol.Pipeliner) {

@@ -35,17 +35,19 @@ func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (c
 		set = append(set, "resetpass", "#"+hex.EncodeToString(hash[:]))
 		out.Credential = d.credential(v.User, password)
 	}
-	err = d.fenced(ctx, o, v, func(p protocol.Pipeliner) { p.Do(ctx, set...) })
+	err = d.in(ctx, "make a user", func(c *protocol.Client) error {
+		return d.fenced(ctx, c, o, v, func(p protocol.Pipeliner) { p.Do(ctx, set...) })
+	})
 	if err != nil {
-		return connector.Outcome{}, d.fail(ctx, err, "make a user")
+		return connector.Outcome{}, err
 	}
 	return out, nil
 }
 
 // credential is what a user needs to reach the server on the way that Curfew does.
 func (d *driver) credential(user, password string) *access.Credential {
-	u := url.URL{Scheme: "redis", User: url.UserPassword(user, password), Host: d.client.Options().Addr, Path: "/0"}
-	if d.client.Options().TLSConfig != nil {
+	u := url.URL{Scheme: "redis", User: url.UserPassword(user, password), Host: d.server, Path: "/0"}
+	if d.secure {
 		u.Scheme = "rediss"
 	}
 	return &access.Credential{
@@ -63,15 +65,17 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	if err := d.inTime(o); err != nil {
 		return err
 	}
-	there, err := d.readUsers(ctx, v.User)
-	if err != nil {
-		return d.fail(ctx, err, "extend access")
-	}
-	if err := d.checkOurs(v, there); err != nil {
-		return err
-	}
-	if !there.of[v.User].exists {
-		return access.Errorf(access.KindNotFound, "The connector %s cannot extend the access: the user %q is not there.", d.name, v.User)
-	}
-	return nil
+	return d.in(ctx, "extend access", func(c *protocol.Client) error {
+		there, err := d.readUsers(ctx, c, v.User)
+		if err != nil {
+			return err
+		}
+		if err := d.checkOurs(v, there); err != nil {
+			return err
+		}
+		if !there.of[v.User].exists {
+			return access.Errorf(access.KindNotFound, "The connector %s cannot extend the access: the user %q is not there.", d.name, v.User)
+		}
+		return nil
+	})
 }

@@ -14,8 +14,8 @@ import (
 // Discover yields what is configured, once the server has answered.
 func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error] {
 	return func(yield func(access.Resource, error) bool) {
-		if _, err := d.readUsers(ctx); err != nil {
-			yield(access.Resource{}, d.fail(ctx, err, "say what can be asked for"))
+		if err := d.in(ctx, "say what can be asked for", d.answers(ctx)); err != nil {
+			yield(access.Resource{}, err)
 			return
 		}
 		for _, name := range slices.Sorted(maps.Keys(d.config.Resources)) {
@@ -31,9 +31,14 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 // List yields every user that bears a mark.
 func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 	return func(yield func(access.Sighting, error) bool) {
-		lines, target, err := d.readList(ctx)
+		var lines []string
+		var target string
+		err := d.in(ctx, "list the users that it made", func(c *protocol.Client) (err error) {
+			lines, target, err = d.readList(ctx, c)
+			return err
+		})
 		if err != nil {
-			yield(access.Sighting{}, d.fail(ctx, err, "list the users that it made"))
+			yield(access.Sighting{}, err)
 			return
 		}
 		for _, line := range lines {
@@ -55,10 +60,10 @@ func (d *driver) List(ctx context.Context) iter.Seq2[access.Sighting, error] {
 }
 
 // readList reads the rules of all users, and the identity of the server.
-func (d *driver) readList(ctx context.Context) (lines []string, target string, err error) {
+func (d *driver) readList(ctx context.Context, c *protocol.Client) (lines []string, target string, err error) {
 	var list *protocol.StringSliceCmd
 	var a asked
-	err = pipeline(ctx, d.client.TxPipelined, func(p protocol.Pipeliner) {
+	err = pipeline(ctx, c.TxPipelined, func(p protocol.Pipeliner) {
 		list = p.ACLList(ctx)
 		a = d.askUsers(ctx, p)
 	})

@@ -21,10 +21,15 @@ func (d *driver) Observe(ctx context.Context, o connector.Order, p access.Plan) 
 func (d *driver) ObserveBatch(ctx context.Context, tasks []connector.Task) []connector.Observation {
 	out := make([]connector.Observation, len(tasks))
 	all := readPlans(tasks, func(place int, err error) { out[place].Err = err })
-	there, open, err := d.readAll(ctx, all.names())
+	var there users
+	var open sessions
+	err := d.fail(ctx, d.observers.with(ctx, func(c *protocol.Client) (err error) {
+		there, open, err = d.readAll(ctx, c, all.names())
+		return err
+	}), "read back")
 	for i, v := range all.plans {
 		if err != nil {
-			out[all.places[i]].Err = d.fail(ctx, err, "read back")
+			out[all.places[i]].Err = err
 			continue
 		}
 		out[all.places[i]].Presence = d.presence(v, there, open)
@@ -32,11 +37,11 @@ func (d *driver) ObserveBatch(ctx context.Context, tasks []connector.Task) []con
 	return out
 }
 
-func (d *driver) readAll(ctx context.Context, names []string) (users, sessions, error) {
+func (d *driver) readAll(ctx context.Context, c *protocol.Client, names []string) (users, sessions, error) {
 	var a asked
 	var id *protocol.IntCmd
 	var list *protocol.StringCmd
-	err := pipeline(ctx, d.observer.TxPipelined, func(p protocol.Pipeliner) {
+	err := pipeline(ctx, c.TxPipelined, func(p protocol.Pipeliner) {
 		a = d.askUsers(ctx, p, names...)
 		id, list = p.ClientID(ctx), p.ClientList(ctx)
 	})
@@ -47,7 +52,7 @@ func (d *driver) readAll(ctx context.Context, names []string) (users, sessions, 
 		return users{}, sessions{}, err
 	}
 	there, err := a.read()
-	return there, sessionsOf(list.Val(), id.Val(), d.observer.Options().Username), err
+	return there, sessionsOf(list.Val(), id.Val(), d.observers.username), err
 }
 
 // presence is what the engine is told. The positive control is Curfew's own account, which bears the identity of the plan's
@@ -66,7 +71,7 @@ func (d *driver) presence(v plan, there users, open sessions) connector.Presence
 		Sessions: open.of[v.User],
 	}
 	if sees {
-		presence.ReadBy = fmt.Sprintf("%s, who sees the account %s and its own connection on the server %s", d.observer.Options().Username, d.config.Username, v.Target)
+		presence.ReadBy = fmt.Sprintf("%s, who sees the account %s and its own connection on the server %s", d.observers.username, d.config.Username, v.Target)
 	}
 	return presence
 }

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 
+	protocol "github.com/redis/go-redis/v9"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 )
@@ -20,9 +22,13 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 		return access.Plan{}, access.Errorf(access.KindInvalid, "The mark of this grant cannot stand in a rule of Redis.")
 	}
 	v := plan{User: connector.AccountName(o.Principal.Subject, o.Grant, maxUsername), Mark: o.Mark, Rules: permission.rules()}
-	there, err := d.readUsers(ctx, v.User)
+	var there users
+	err = d.in(ctx, "prepare a user", func(c *protocol.Client) (err error) {
+		there, err = d.readUsers(ctx, c, v.User)
+		return err
+	})
 	if err != nil {
-		return access.Plan{}, d.fail(ctx, err, "prepare a user")
+		return access.Plan{}, err
 	}
 	if there.target == "" {
 		return access.Plan{}, d.nameless()

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -23,29 +24,29 @@ func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []conn
 	if len(all.plans) == 0 {
 		return out
 	}
-	there, err := d.readUsers(ctx, all.names()...)
-	var remove readable
-	for i, v := range all.plans {
-		place := all.places[i]
-		switch {
-		case err != nil:
-			out[place].Err = d.fail(ctx, err, "look at users")
-		case d.checkOurs(v, there) != nil:
-			out[place].Err = d.checkOurs(v, there)
-		case there.of[v.User].exists:
-			remove.places, remove.plans = append(remove.places, place), append(remove.plans, v)
-		}
-	}
-	if len(remove.plans) == 0 {
-		return out
-	}
-	ended, err := d.remove(ctx, remove.names())
-	for i, place := range remove.places {
+	err := d.in(ctx, "remove users", func(c *protocol.Client) error {
+		there, err := d.readUsers(ctx, c, all.names()...)
 		if err != nil {
-			out[place].Err = d.fail(ctx, err, "remove users")
-			continue
+			return err
 		}
-		out[place].Removal.SessionsEnded = ended[i]
+		var ours readable
+		for i, v := range all.plans {
+			if err := d.checkOurs(v, there); err != nil {
+				out[all.places[i]].Err = err
+			} else if there.of[v.User].exists {
+				ours.places, ours.plans = append(ours.places, all.places[i]), append(ours.plans, v)
+			}
+		}
+		ended, err := remove(ctx, c, ours.names())
+		for i, n := range ended {
+			out[ours.places[i]].Removal.SessionsEnded = n
+		}
+		return err
+	})
+	if err != nil {
+		for _, place := range all.places {
+			out[place] = connector.Revocation{Err: cmp.Or(out[place].Err, err)}
+		}
 	}
 	return out
 }
@@ -53,12 +54,15 @@ func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []conn
 // remove ends the connections of users, counts them, and deletes the users, in one transaction: nobody can log in between.
 // Whatever a connection does (a transaction, MONITOR, a subscription, a command that waits) it is closed. That a user is gone
 // meanwhile is no error.
-func (d *driver) remove(ctx context.Context, names []string) (ended []int, err error) {
+func remove(ctx context.Context, c *protocol.Client, names []string) (ended []int, err error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
 	kills := make([]*protocol.IntCmd, len(names))
 	deletion := []any{"ACL", "DELUSER"}
 	var deleted *protocol.Cmd
 	// Its error is the first of any command; each is looked at below.
-	_, _ = d.client.TxPipelined(ctx, func(p protocol.Pipeliner) error {
+	_, _ = c.TxPipelined(ctx, func(p protocol.Pipeliner) error {
 		for i, name := range names {
 			kills[i] = p.ClientKillByFilter(ctx, "USER", name)
 			deletion = append(deletion, name)
@@ -84,6 +88,5 @@ func (d *driver) Tidy(ctx context.Context, _ connector.Order, p access.Plan) (st
 	if _, err := decodePlan(p); err != nil {
 		return "", err
 	}
-	_, err := d.readUsers(ctx)
-	return "", d.fail(ctx, err, "tidy")
+	return "", d.in(ctx, "tidy", d.answers(ctx))
 }

@@ -84,12 +84,20 @@ func (a asked) read() (users, error) {
 }
 
 // readUsers reads users and Curfew's own account in one step.
-func (d *driver) readUsers(ctx context.Context, names ...string) (users, error) {
+func (d *driver) readUsers(ctx context.Context, c *protocol.Client, names ...string) (users, error) {
 	var a asked
-	if err := pipeline(ctx, d.client.TxPipelined, func(p protocol.Pipeliner) { a = d.askUsers(ctx, p, names...) }); err != nil {
+	if err := pipeline(ctx, c.TxPipelined, func(p protocol.Pipeliner) { a = d.askUsers(ctx, p, names...) }); err != nil {
 		return users{}, err
 	}
 	return a.read()
+}
+
+// answers asks for nothing but an answer.
+func (d *driver) answers(ctx context.Context) func(*protocol.Client) error {
+	return func(c *protocol.Client) error {
+		_, err := d.readUsers(ctx, c)
+		return err
+	}
 }
 
 // sessions are the connections of users, and whether our own is among them, as it must be.
