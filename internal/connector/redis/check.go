@@ -16,14 +16,18 @@ func (d *driver) Check(ctx context.Context) (health connector.Health, err error)
 		if health, err = d.checkServer(ctx, c); err != nil {
 			return err
 		}
-		for _, check := range []func(context.Context, *protocol.Client) error{d.checkAccount, d.checkObserver, d.checkCommands} {
-			if err := check(ctx, c); err != nil {
-				return err
-			}
+		if err := d.checkAccount(ctx, c); err != nil {
+			return err
 		}
-		return nil
+		return d.checkCommands(ctx, c)
 	})
-	return health, err
+	if err != nil {
+		return connector.Health{}, err
+	}
+	if err := d.checkObserver(ctx); err != nil {
+		return connector.Health{}, err
+	}
+	return health, nil
 }
 
 func (d *driver) checkServer(ctx context.Context, c *protocol.Client) (connector.Health, error) {
@@ -79,25 +83,20 @@ func (d *driver) mayRun(ctx context.Context, c *protocol.Client, command []any) 
 }
 
 // checkObserver makes the positive control of Observe.
-func (d *driver) checkObserver(ctx context.Context, c *protocol.Client) error {
-	there, err := d.readUsers(ctx, c)
-	if err != nil {
-		return err
-	}
-	if there.target == "" {
-		return d.nameless()
-	}
+func (d *driver) checkObserver(ctx context.Context) error {
 	var seen users
 	var open sessions
-	err = d.observers.with(ctx, func(c *protocol.Client) (err error) {
+	err := d.observers.with(ctx, func(c *protocol.Client) (err error) {
 		seen, open, err = d.readAll(ctx, c, nil)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if seen.target != there.target || !open.seesOwn {
-		return access.Errorf(access.KindMisconfigured, "The account that reads back for the connector %s does not see the account %q and its own connection. An operator must correct observer_username.", d.name, d.config.Username)
+	switch {
+	case err != nil:
+		return d.fail(ctx, err, "read back")
+	case seen.target == "":
+		return d.nameless()
+	case !open.seesOwn:
+		return access.Errorf(access.KindMisconfigured, "The account that reads back for the connector %s does not see its own connection. An operator must correct observer_username.", d.name)
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func newLines(o protocol.Options, username, password string, n int) *lines {
 	all := &lines{username: username, idle: make(chan *line, n)}
 	for range n {
 		l, own := &line{}, o
-		own.Username, own.Password, own.PoolSize, own.MaxActiveConns = username, password, 1, 1
+		own.Username, own.Password = username, password
+		own.PoolSize, own.MaxActiveConns, own.PipelinePoolSize = 1, 1, -1 // pipelines go the same way
 		dial := protocol.NewDialer(&own)
 		own.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
