@@ -56,7 +56,7 @@ func (d *driver) checkAccount(ctx context.Context, c *protocol.Client) error {
 	const key, somebody = fencePrefix + "check", "somebody"
 	for _, command := range [][]any{
 		{"ACL", "SETUSER", somebody, "on"}, {"ACL", "DELUSER", somebody}, {"ACL", "LIST"}, {"CLIENT", "KILL", "USER", somebody},
-		{"SET", key, "", "PXAT", "1"}, {"WATCH", key}, {"EXISTS", key}, {"DEL", key},
+		{"SET", key, "", "PXAT", "1"}, {"WATCH", key}, {"EXISTS", key}, {"MULTI"}, {"DEL", key}, {"EXEC"}, {"UNWATCH"},
 	} {
 		if allowed, err := d.mayRun(ctx, c, command); err != nil {
 			return err

@@ -30,7 +30,7 @@ func TestLaw(t *testing.T) {
 		Interrupt:   relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Blind: func(t testing.TB) func() {
 			p.do(t, "ACL SETUSER curfew clearselectors") // of whose identity nobody tells now
-			return func() { p.do(t, "ACL SETUSER curfew (~curfew-target:orders-cache)") }
+			return func() { p.do(t, "ACL SETUSER curfew (~target:orders-cache)") }
 		},
 		MakeForeign: func(t testing.TB, mark access.Mark) {
 			p.do(t, "ACL SETUSER curfew_foreign on "+selector(string(mark)))

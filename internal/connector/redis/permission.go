@@ -35,10 +35,6 @@ var (
 
 // validate checks the rules. Which commands there are is the server's to say.
 func (p Permission) validate() *connector.FieldError {
-	gives := func(rule string) bool { return strings.HasPrefix(rule, "+") }
-	if !slices.ContainsFunc(p.Commands, gives) {
-		return fieldError(`name at least one command or category, as in "+@read"`, "commands")
-	}
 	for _, list := range []struct {
 		field string
 		rules []string
@@ -52,6 +48,10 @@ func (p Permission) validate() *connector.FieldError {
 				return fieldError(wrong, list.field, strconv.Itoa(i))
 			}
 		}
+	}
+	gives := func(rule string) bool { return strings.HasPrefix(rule, "+") }
+	if !slices.ContainsFunc(p.Commands, gives) {
+		return fieldError(`name at least one command or category, as in "+@read"`, "commands")
 	}
 	return nil
 }

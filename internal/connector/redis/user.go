@@ -11,8 +11,8 @@ import (
 // back as it was written: (~PATTERN). Curfew's users bear their mark as one, and Curfew's own account the identity of the
 // server: so it is known for exactly as long as Curfew can log in, with or without persistence, and across restarts.
 const (
-	markPrefix     = "curfew:"
-	identityPrefix = "curfew-target:"
+	markPrefix     = "curfew"
+	identityPrefix = "target:"
 )
 
 // maxLabel bounds a label, in bytes.
