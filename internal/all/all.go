@@ -8,6 +8,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/ldap"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
+	"github.com/curfewhq/curfew/internal/connector/redis"
 )
 
 // ConnectorTypes lists the types of connector, by name. The list is the caller's own.
@@ -16,5 +17,6 @@ func ConnectorTypes() []connector.Type {
 		ldap.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
+		redis.Type(),
 	}
 }

@@ -1,6 +1,7 @@
 package localpeer_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -34,7 +35,9 @@ func TestRedis(t *testing.T) {
 			}
 			wrong := *admin.Options()
 			wrong.Username, wrong.Password = "eve", "wp"
-			if c := redis.NewClient(&wrong); !redis.IsAuthError(c.Ping(t.Context()).Err()) {
+			stranger := redis.NewClient(&wrong)
+			defer func() { _ = stranger.Close() }()
+			if !redis.IsAuthError(stranger.Ping(t.Context()).Err()) {
 				t.Error("a wrong password is not refused")
 			}
 			right := wrong
@@ -50,7 +53,7 @@ func TestRedis(t *testing.T) {
 			if err := eve.Ping(t.Context()).Err(); err == nil {
 				t.Error("a deleted user's connection still works")
 			}
-			if err := admin.Do(t.Context(), "ACL", "GETUSER", "eve").Err(); err != redis.Nil {
+			if err := admin.Do(t.Context(), "ACL", "GETUSER", "eve").Err(); !errors.Is(err, redis.Nil) {
 				t.Errorf("a deleted user is read back: %v", err)
 			}
 		})

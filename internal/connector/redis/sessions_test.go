@@ -3,6 +3,7 @@ package redis
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -83,7 +84,7 @@ func TestEverySessionEnds(t *testing.T) {
 		_, _ = fmt.Fprint(w, "EXEC\r\n")
 		for { // what was said before the end may still be read
 			if _, err := w.answers.ReadString('\n'); err != nil {
-				if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+				if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 					t.Errorf("connection %d is open", i)
 				}
 				break
