@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,7 @@ func TestDocumentedConfigurationsAreGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages = slices.DeleteFunc(pages, func(page string) bool { return filepath.Base(page) == "CONTRIBUTING.md" })
 	for _, page := range append(pages, "../../docs/configuration.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector/mongodbatlas"
 	"github.com/curfewhq/curfew/internal/connector/mysql"
 	"github.com/curfewhq/curfew/internal/connector/postgres"
+	"github.com/curfewhq/curfew/internal/connector/redis"
 )
 
 // ConnectorTypes lists the types of connector, by name. The list is the caller's own.
@@ -25,5 +26,6 @@ func ConnectorTypes() []connector.Type {
 		mysql.Type(),
 		postgres.Type(),
 		postgres.MembershipType(),
+		redis.Type(),
 	}
 }

@@ -3,8 +3,6 @@ package localpeer
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -163,7 +161,7 @@ func (l *OpenLDAP) dial(at string) (*ldap.Conn, error) {
 		return nil, err
 	}
 	if l.options.TLS {
-		config, err := l.clientTLS()
+		config, err := trusting(l.CAFile())
 		if err == nil {
 			err = conn.StartTLS(config)
 		}
@@ -175,16 +173,6 @@ func (l *OpenLDAP) dial(at string) (*ldap.Conn, error) {
 		return nil, errors.Join(fmt.Errorf("log in as the root: %w", err), conn.Close())
 	}
 	return conn, nil
-}
-
-func (l *OpenLDAP) clientTLS() (*tls.Config, error) {
-	pem, err := os.ReadFile(l.CAFile())
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	return &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}, nil
 }
 
 // URL is where it listens.

@@ -97,7 +97,7 @@ func (l *law) order(e access.Entitlement) connector.Order {
 
 // mark has the length and the alphabet of the engine's marks; its MAC proves nothing, and drivers do not look.
 func mark(installation, grant string) access.Mark {
-	return access.Mark("curfew:" + installation + ":default:connector:gr_" + grant + ":" + strings.Repeat("0f", 16))
+	return access.Mark("curfew1:" + installation + ":default:connector:gr_" + grant + ":" + strings.Repeat("0f", 16))
 }
 
 // recipient is a requester's public key, as HPKE over P-256 writes it.
