@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -57,6 +58,27 @@ func TestALockOfTheUsersHindersNothing(t *testing.T) {
 	p.hold(t, p.as(t, other, ""), `DO GET_LOCK('curfew.`+accountName(g.order.Grant)+`', 0)`)
 	if removal, err = d.Revoke(t.Context(), g.order, g.plan); err != nil || removal.SessionsEnded != 0 {
 		t.Errorf("Revoke: %+v, %v", removal, err)
+	}
+	p.wantGone(t, d, g)
+}
+
+// TestAQueueForALockHindersNothing: when a session that holds a lock is ended, the next in the queue has it.
+func TestAQueueForALockHindersNothing(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	g := give(t, d, order("read"))
+	db := p.as(t, g, "")
+	for range 4 {
+		conn := p.hold(t, db, `DO 1`)
+		go func() {
+			_, _ = conn.ExecContext(t.Context(), `DO GET_LOCK(?, 600), SLEEP(600)`, "curfew."+accountName(g.order.Grant))
+		}()
+	}
+	for p.rows(t, `SELECT COUNT(*) FROM information_schema.processlist WHERE user = ? AND state = 'User lock'`, accountName(g.order.Grant))[0][0] != "3" {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := d.Revoke(t.Context(), g.order, g.plan); err != nil {
+		t.Errorf("Revoke: %v", err)
 	}
 	p.wantGone(t, d, g)
 }

@@ -59,7 +59,8 @@ CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.grant_account(
   account_host VARCHAR(255), rights JSON, tls INT, connections INT, password_hash TEXT, issue INT, act_by DECIMAL(20, 6)
 ) SQL SECURITY DEFINER
 BEGIN
-  DECLARE lock_name VARCHAR(64) DEFAULT CONCAT('curfew.', account);
+  -- Anybody may take a lock of any name, and queue for it: of this one nobody knows the name.
+  DECLARE lock_name VARCHAR(64) DEFAULT CONCAT('curfew.', LEFT(SHA2(account_mark, 256), 48));
   DECLARE who TEXT DEFAULT CONCAT('`', account, '`@`', REPLACE(account_host, '`', '``'), '`');
   DECLARE known VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin DEFAULT account_mark;
   DECLARE identified TEXT DEFAULT IF(VERSION() LIKE '%MariaDB%',
@@ -111,7 +112,7 @@ CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.revoke_account(
   account VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin, account_mark VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin
 ) SQL SECURITY DEFINER
 BEGIN
-  DECLARE lock_name VARCHAR(64) DEFAULT CONCAT('curfew.', account);
+  DECLARE lock_name VARCHAR(64) DEFAULT CONCAT('curfew.', LEFT(SHA2(account_mark, 256), 48)); -- as in grant_account
   DECLARE known VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin;
   DECLARE names TEXT;
   DECLARE sessions TEXT DEFAULT '';
@@ -131,7 +132,7 @@ BEGIN
     SIGNAL SQLSTATE 'CF004' SET MESSAGE_TEXT = 'this is no name of an account of Curfew''s';
   END IF;
   IF COALESCE(GET_LOCK(lock_name, 2), 0) = 0 THEN
-    -- Anybody may take a lock of any name. Nobody keeps a removal waiting with it.
+    -- No call keeps a removal waiting.
     SET session_id = IS_USED_LOCK(lock_name);
     IF session_id IS NOT NULL THEN
       SELECT COALESCE(MAX(p.id), '') INTO sessions FROM information_schema.processlist p WHERE p.id = session_id AND p.user = account;
