@@ -90,13 +90,8 @@ func private(o *options.ClientOptions) bool {
 	})
 }
 
-// run sends one command to the primary. Its time at the server is bounded by the context.
+// run sends one command to the primary. Its time at the server is bounded by the context: the library says maxTimeMS.
 func (a *account) run(ctx context.Context, db string, command bson.D, result any) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		if left := time.Until(deadline).Milliseconds(); left > 0 {
-			command = append(command, bson.E{Key: "maxTimeMS", Value: left})
-		}
-	}
 	r := a.client.Database(db).RunCommand(ctx, command)
 	if result == nil {
 		return r.Err()

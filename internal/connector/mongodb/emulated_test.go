@@ -258,7 +258,10 @@ func (c *emulatedConn) answerTo(m message, op *emulatedOp) (bson.D, error) {
 	if !known {
 		return nil, refuse(59, "CommandNotFound", "no such command: '%s'", m.name())
 	}
-	for _, e := range m.body[1:] {
+	for i, e := range m.body[1:] {
+		if slices.ContainsFunc(m.body[:i+1], func(before bson.E) bool { return before.Key == e.Key }) {
+			return nil, refuse(40413, "Location40413", "BSON field '%s.%s' is a duplicate field", m.name(), e.Key)
+		}
 		if !slices.Contains(cmd.fields, e.Key) && !slices.Contains(general(), e.Key) {
 			return nil, refuse(40415, "Location40415", "BSON field '%s.%s' is an unknown field.", m.name(), e.Key)
 		}
