@@ -227,10 +227,14 @@ func (d *driver) revoke(ctx context.Context, v plan) error {
 	if err := d.removeAccounts(ctx, v, ""); err != nil {
 		return err
 	}
-	if b == nil {
-		return nil
+	var subjects []subject
+	switch {
+	case b != nil:
+		subjects = b.Subjects
+	case v.User != "": // an earlier call may have been told that the server had not taken notice; of accounts Traits.Residual is enough
+		subjects = []subject{{APIGroup: rbacGroup, Kind: kindUser, Name: v.User}}
 	}
-	for _, s := range b.Subjects {
+	for _, s := range subjects {
 		if err := d.awaitNotice(ctx, v, s, false); err != nil {
 			return err
 		}
