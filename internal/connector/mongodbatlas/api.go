@@ -222,7 +222,11 @@ func (a *api) users(ctx context.Context) (all []user, err error) {
 			return nil, err
 		}
 		all = append(all, answer.Results...)
-		if len(answer.Results) < pageSize {
+		switch {
+		case len(answer.Results) == pageSize:
+		case len(all) < answer.Total: // users went from pages that were read, or pages are smaller than was asked for
+			return nil, access.Errorf(access.KindUnavailable, "Atlas lists %d of its %d database users; try again.", len(all), answer.Total)
+		default:
 			return all, nil
 		}
 	}

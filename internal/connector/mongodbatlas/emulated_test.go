@@ -57,6 +57,8 @@ type emulated struct {
 	// delay is how long the cluster takes, and limit how many users a project may have.
 	delay time.Duration
 	limit int
+	// hidden is how many users a list leaves out.
+	hidden int
 	// tokens are those that are valid; without a role nobody may list users.
 	tokens  map[string]bool
 	blind   bool
@@ -266,7 +268,7 @@ func (e *emulated) list() page {
 		u.Password, u.Project = "", ""
 		results = append(results, u)
 	}
-	return page{results, len(results)}
+	return page{results[e.hidden:], len(results)}
 }
 
 func (e *emulated) create(body []byte) (int, any) {

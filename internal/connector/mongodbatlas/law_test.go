@@ -192,6 +192,18 @@ func TestRemovalIsTakenOverLater(t *testing.T) {
 	wantState(t, d, p, connector.Absent)
 }
 
+// A list that does not have all users proves of none that it is gone.
+func TestListIsCutShort(t *testing.T) {
+	e, server := startEmulated(t)
+	d := e.open(t, server.URL)
+	p := give(t, d, order(e))
+	e.set(func() { e.hidden = 1 })
+	_, err := d.Observe(t.Context(), connector.Order{}, p)
+	wantKind(t, err, access.KindUnavailable)
+	e.set(func() { e.hidden = 0 })
+	wantState(t, d, p, connector.Present)
+}
+
 // TestFaults has Atlas fail in each of its ways, and in the middle of what it was asked for.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
