@@ -54,9 +54,10 @@ type Role struct {
 }
 
 // traits are what is true of every connector of this type. Atlas deletes a user at its deleteAfterDate; it has no call that ends a
-// connection, and refuses no order for being late.
+// connection, and refuses no order for being late. Residual: until the status of a cluster shows that a removal is to come, it says
+// that all is applied.
 func traits() connector.Traits {
-	return connector.Traits{Provenance: connector.OwnObject, NativeExpiry: true, Settle: settle, LateEffect: true}
+	return connector.Traits{Provenance: connector.OwnObject, NativeExpiry: true, Settle: settle, Residual: settle, LateEffect: true}
 }
 
 // Type is the connector type "mongodb-atlas".
