@@ -58,6 +58,7 @@ func TestConfig(t *testing.T) {
 		"a trigger, allowed":   {permission(Permission{Privileges: []string{"TRIGGER"}, Allow: []string{"TRIGGER"}}), ""},
 		"global, on databases": {permission(Permission{Privileges: []string{"FILE"}, Allow: []string{"FILE"}}), "permissions.read.privileges.0"},
 		"allow what lasts":     {permission(Permission{Role: "r", Allow: []string{"SUPER"}}), "permissions.read.allow.0"},
+		"allow replaying":      {permission(Permission{Role: "r", Allow: []string{"BINLOG REPLAY"}}), "permissions.read.allow.0"},
 		"allow no privilege":   {permission(Permission{Role: "r", Allow: []string{"FILE;"}}), "permissions.read.allow.0"},
 		"a table's name":       {permission(Permission{Privileges: []string{"SELECT"}, Tables: []string{"t\x00"}}), "permissions.read.tables.0"},
 		"many tables": {
