@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"time"
@@ -55,6 +56,9 @@ func openAccount(ref secret.Ref, field string, size int) (*account, error) {
 		return nil, fieldError("passwords would cross the network for others to read or to forge; add tls=true to the connection string, without tlsInsecure", field)
 	}
 	o.SetAppName("curfew").SetReadPreference(readpref.Primary()).SetRetryWrites(false)
+	if o.TLSConfig == nil {
+		o.SetDialer(loopbackDialer{})
+	}
 	o.SetMaxPoolSize(uint64(size)).SetServerSelectionTimeout(selectTimeout).SetConnectTimeout(connectTimeout)
 	client, err := mongo.Connect(o)
 	if err != nil {
@@ -88,6 +92,21 @@ func private(o *options.ClientOptions) bool {
 		ip := net.ParseIP(h)
 		return ip == nil || !ip.IsLoopback()
 	})
+}
+
+// loopbackDialer connects to nothing but loopback: a member that is may name others that are not.
+type loopbackDialer struct{ net.Dialer }
+
+// DialContext implements options.ContextDialer.
+func (d loopbackDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.Dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if host, _, _ := net.SplitHostPort(conn.RemoteAddr().String()); !net.ParseIP(host).IsLoopback() {
+		return nil, errors.Join(errors.New("without TLS nobody is reached who is not on loopback"), conn.Close())
+	}
+	return conn, nil
 }
 
 // run sends one command to the primary. Its time at the server is bounded by the context: the library says maxTimeMS.

@@ -110,3 +110,16 @@ func TestConnectionStrings(t *testing.T) {
 		})
 	}
 }
+
+// TestOtherMembersNeedTLS: a replica set that is found by a member on loopback has others elsewhere.
+func TestOtherMembersNeedTLS(t *testing.T) {
+	for address, want := range map[string]bool{"127.0.0.1:27017": true, "192.0.2.7:27017": false} {
+		conn, err := loopbackDialer{}.DialContext(t.Context(), "udp", address) // which sends nothing
+		if got := err == nil; got != want {
+			t.Errorf("%s is reached without TLS: %t (%v)", address, got, err)
+		}
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}
+}
