@@ -132,6 +132,14 @@ func (a *ahead) room() int {
 	return max(0, aheadLimit-len(a.coming)-len(a.done))
 }
 
+// lapses reports whether the lease of something that is over ends before a moment. Who claimed it then would take it back again,
+// and under a load that lasts nothing would ever be settled.
+func (a *ahead) lapses(before time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.done, func(r *removal) bool { return r.grant.DueAt.Before(before) })
+}
+
 // looked is how far the store was looked through.
 func (a *ahead) looked() store.Due {
 	a.mu.Lock()
@@ -154,11 +162,11 @@ func (a *ahead) next(now time.Time) time.Time {
 }
 
 // stepAhead is a Step in a lane where each grant has an object of its own. What must be done at the target now goes first, then
-// what is to be written ahead; what is over is settled when neither is left.
+// what is to be written ahead; what is over is settled when neither is left, or before its lease passes.
 func (e *Engine) stepAhead(ctx context.Context, now time.Time, lane store.Lane, conn *connector.Connector, limit int) (Progress, error) {
 	a := e.aheads.of(lane.Connector)
 	n, err := e.mostUrgent(ctx, now, lane, conn, a, limit)
-	if more := n == limit && a.room() > 0; err != nil || more {
+	if more := n == limit && a.room() > 0 && !a.lapses(now.Add(conn.Timeout())); err != nil || more {
 		return Progress{Claimed: n, Next: now}, err
 	}
 	if err := e.settleDone(context.WithoutCancel(ctx), a); err != nil {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,6 +71,33 @@ func testLateness(t *testing.T, options ...Option) {
 			}
 		}
 	}, append(options, watch)...)
+}
+
+// slow takes its time to take something back.
+type slow struct {
+	connector.Driver
+	calls *atomic.Int64
+}
+
+func (s slow) Revoke(ctx context.Context, o connector.Order, p access.Plan) (connector.Removal, error) {
+	s.calls.Add(1)
+	time.Sleep(time.Second)
+	return s.Driver.Revoke(ctx, o, p)
+}
+
+// A target that takes longer for what ends together than leases last is asked for little twice, and every end is written.
+func TestEndsAtASlowTargetAreWritten(t *testing.T) {
+	var calls atomic.Int64
+	bubble(t, func(t *testing.T, w *World) {
+		grants, end := many(t, w, 150)
+		sleepUntil(end.Add(2 * time.Minute))
+		for _, id := range grants {
+			wantEnded(t, grantByID(t, w, id), access.EndExpired)
+		}
+		if n := calls.Load(); n > 300 {
+			t.Errorf("150 were taken back with %d calls", n)
+		}
+	}, WithDriver(func(d connector.Driver) connector.Driver { return slow{d, &calls} }))
 }
 
 // Once it is announced a grant is on its way out, though its access lasts until the deadline.
