@@ -266,14 +266,17 @@ type announcement struct {
 
 // announceSome looks through the next of what is due in the lane, and reports how far it came and whether there is more.
 func (e *Engine) announceSome(ctx context.Context, now time.Time, lane store.Lane, from store.Due, limit int, as announcement) (announced []access.Grant, seen store.Due, more bool, err error) {
+	var some []access.Grant
+	var last store.Due
+	var full bool
 	err = e.update(ctx, txAnnounce, func(c *change) error {
-		announced, seen = nil, from
+		some, last = nil, from
 		list, err := c.Grants().Upcoming(lane, from, now.Add(announceAhead), limit)
 		if err != nil {
 			return err
 		}
 		for _, g := range list {
-			seen = store.Due{At: g.DueAt, ID: g.ID}
+			last = store.Due{At: g.DueAt, ID: g.ID}
 			if !announceable(g) {
 				continue
 			}
@@ -281,15 +284,16 @@ func (e *Engine) announceSome(ctx context.Context, now time.Time, lane store.Lan
 			if err := c.beginRevoking(&g, access.Event{}); err != nil {
 				return err
 			}
-			announced = append(announced, g)
+			some = append(some, g)
 		}
-		more = len(list) == limit
+		full = len(list) == limit
 		return nil
 	})
 	if err != nil {
+		// After a cancelled wait the transaction may still run, and its variables are its own until it is known to be over.
 		return nil, from, false, err
 	}
-	return announced, seen, more, nil
+	return some, last, full, nil
 }
 
 // announceable reports whether what is left for a grant is its end at the deadline. One that is being extended, or given a
