@@ -138,4 +138,6 @@ type Resource struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Permissions are the names that entitlements on this resource may end with.
 	Permissions []string `json:"permissions"`
+	// Implies says of permissions what they give beyond what they are granted for, where the driver can tell.
+	Implies map[string]Implied `json:"implies,omitempty"`
 }

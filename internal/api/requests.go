@@ -27,9 +27,17 @@ type Request struct {
 	LapsesAt  time.Time `json:"lapses_at" doc:"When it stops waiting for reviews"`
 	SettledAt time.Time `json:"settled_at,omitzero"`
 	Why       string    `json:"why" doc:"The decision in a sentence"`
+	Implies   []Implied `json:"implies,omitempty" doc:"What the entitlements give beyond themselves, as read at their targets when the request was decided; those that are known to give nothing more, or whose target does not tell, are left out"`
 	Stages    []Stage   `json:"stages" nullable:"false" doc:"The stages that wait for a review now"`
 	Reviews   []Review  `json:"reviews" nullable:"false"`
 	Grants    []Grant   `json:"grants" nullable:"false"`
+}
+
+// Implied is what an entitlement gives beyond itself.
+type Implied struct {
+	Entitlement string   `json:"entitlement"`
+	Rights      []string `json:"rights" nullable:"false" doc:"Named as the target names them: the groups that the entitlement's groups are members of, say"`
+	Incomplete  string   `json:"incomplete,omitempty" doc:"Why there may be more, in a sentence"`
 }
 
 // Stage is a group of people of whom count must agree.
@@ -143,7 +151,7 @@ func newRequest(v engine.RequestView) Request {
 		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Bundle: r.Bundle,
 		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(v.Duration()), Start: utc(r.Start), Reason: r.Reason, Ticket: r.Ticket,
 		Params: r.Params, Recipient: r.Recipient, CreatedAt: utc(r.CreatedAt), LapsesAt: utc(r.LapsesAt),
-		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Stages: newStages(v.Open),
+		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Implies: newImplied(v.Decision.Targets), Stages: newStages(v.Open),
 		Reviews: make([]Review, len(v.Reviews)), Grants: make([]Grant, len(v.Grants)),
 	}
 	for i, rv := range v.Reviews {
@@ -154,6 +162,15 @@ func newRequest(v engine.RequestView) Request {
 	}
 	for i, g := range v.Grants {
 		out.Grants[i] = newGrant(g)
+	}
+	return out
+}
+
+func newImplied(targets []policy.TargetDecision) (out []Implied) {
+	for _, t := range targets {
+		if !t.Implies.IsZero() {
+			out = append(out, Implied{Entitlement: t.Entitlement.String(), Rights: append([]string{}, t.Implies.Rights...), Incomplete: t.Implies.Incomplete})
+		}
 	}
 	return out
 }

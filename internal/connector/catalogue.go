@@ -34,7 +34,7 @@ type Catalogue struct {
 	// ReadAt is when it was read at the target.
 	ReadAt time.Time
 	// Skipped counts resources that cannot be asked for: their names are no part of an entitlement, they are named
-	// twice, or they have too many permissions or labels.
+	// twice, they have too many permissions or labels, or they say too much of what a permission implies.
 	Skipped int
 	// Stale is why it could not be read again when that was due; nil while it is fresh.
 	Stale error
@@ -174,10 +174,15 @@ func (c *Connector) discover(ctx context.Context) (Catalogue, error) {
 	return fresh, nil
 }
 
-// usable reports whether entitlements can name the resource and all its permissions, and whether it is bounded.
+// usable reports whether entitlements can name the resource and all its permissions, and whether what it says is bounded.
 func (c *Connector) usable(r access.Resource) bool {
 	if len(r.Permissions) == 0 || len(r.Permissions) > maxPermissions || len(r.Labels) > maxLabels {
 		return false
+	}
+	for permission, implied := range r.Implies {
+		if !implied.Bounded() || !slices.Contains(r.Permissions, permission) {
+			return false
+		}
 	}
 	for k, v := range r.Labels {
 		if len(k)+len(v) > maxLabelBytes {

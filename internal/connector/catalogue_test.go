@@ -163,7 +163,9 @@ func TestCatalogueSkipsWhatCannotBeAskedFor(t *testing.T) {
 		{Name: "odd permission", Permissions: []string{"read", "re:ad"}},
 		{Name: "many permissions", Permissions: make([]string, 1000)},
 		{Name: "long label", Permissions: read, Labels: map[string]string{"k": strings.Repeat("v", 2000)}},
-		{Name: "also good", Permissions: read},
+		{Name: "implies too much", Permissions: read, Implies: map[string]access.Implied{"read": {Rights: make([]string, access.MaxImplied+1)}}},
+		{Name: "implies by nothing", Permissions: read, Implies: map[string]access.Implied{"write": {Rights: []string{"staff"}}}},
+		{Name: "also good", Permissions: read, Implies: map[string]access.Implied{"read": {Rights: []string{"staff"}}}},
 	}
 	c := newConnector(&counting{discover: func() iter.Seq2[access.Resource, error] {
 		return func(yield func(access.Resource, error) bool) {

@@ -27,7 +27,8 @@ import (
 type Driver interface {
 	// Check reads whether the target is reachable, our privileges suffice and its clock is near ours.
 	Check(ctx context.Context) (Health, error)
-	// Discover yields what can be asked for, each resource once. It stops at the first error.
+	// Discover yields what can be asked for, each resource once, and what its permissions imply as far as the driver can
+	// tell, bounded by access.MaxImplied and access.MaxImpliedBytes. It stops at the first error.
 	Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 	// Prepare reads and plans, and changes nothing. Its plan is committed before Grant is called. It refuses a resource
 	// or a permission that is not there, compared exactly.

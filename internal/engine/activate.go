@@ -18,7 +18,7 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	if err != nil {
 		return err
 	}
-	v, why, err := e.stillEligible(ctx, r)
+	v, why, err := e.mayBegin(ctx, r)
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
@@ -83,7 +83,18 @@ func (e *Engine) notActivated(ctx context.Context, g access.Grant, err error) er
 	return lost(err)
 }
 
-// stillEligible decides the request again. why is set when the grant may not begin.
+// mayBegin decides the request again, and holds it against what its reviewers were shown. What is live already is not held
+// against that. why is set when the grant may not begin.
+func (e *Engine) mayBegin(ctx context.Context, r access.Request) (v ruling, why string, err error) {
+	v, why, err = e.stillEligible(ctx, r)
+	if err != nil || why != "" {
+		return v, why, err
+	}
+	why, err = e.asReviewed(ctx, r, v.d)
+	return v, why, err
+}
+
+// stillEligible decides the request again. why is set when it would not be given any more.
 func (e *Engine) stillEligible(ctx context.Context, r access.Request) (v ruling, why string, err error) {
 	rules := e.rules.Load()
 	v, err = e.decideAgain(ctx, r)

@@ -83,6 +83,7 @@ func (e *Engine) input(ctx context.Context, rules *Rules, requester access.Princ
 		t.Bundle = r.Bundle
 		in.Targets = append(in.Targets, t)
 	}
+	boundImplied(in.Targets)
 	return in, rules.answer(ctx, &in)
 }
 
@@ -116,7 +117,7 @@ func (r *Rules) target(ctx context.Context, requester access.Principal, ent acce
 		return policy.Target{}, err
 	}
 	t := newTarget(c, requester)
-	t.Entitlement, t.Labels = ent, c.Labels(res)
+	t.Entitlement, t.Labels, t.Implies = ent, c.Labels(res), res.Implies[ent.Permission]
 	return t, nil
 }
 

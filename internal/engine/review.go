@@ -199,6 +199,9 @@ func (c *change) mayReview(r access.Request, w weighing) error {
 	case w.d.Verdict == policy.VerdictDenied:
 		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, w.d.Why)
 	}
+	if why := widened(w.d, w.before); why != "" {
+		return access.Errorf(access.KindConflict, "Request %s is not what you were shown. %s", r.ID, why)
+	}
 	if err := c.refuseFrozen(w.actor.Person); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type OpenLDAPOptions struct {
 	Access []string
 	// TLS has it speak TLS: from the start at SecureURL, or after StartTLS at URL, without which nobody logs in then.
 	TLS bool
+	// MemberOf has each member's entry name the groups that it is in (slapo-memberof(5)).
+	MemberOf bool
 	// Progress gets a line when something has to be installed. Nil discards it.
 	Progress io.Writer
 }
@@ -115,6 +117,9 @@ func (l *OpenLDAP) configure(ctx context.Context) error {
 		"database mdb", "suffix " + quoted(l.options.Suffix), "directory " + l.folder.join(openLDAPData), "dbnosync",
 		"rootdn " + quoted(l.RootDN()), "rootpw " + l.password,
 		"index objectClass,entryUUID,uid eq",
+	}
+	if l.options.MemberOf {
+		lines = append(lines, "moduleload memberof", "overlay memberof")
 	}
 	if l.options.TLS {
 		var err error

@@ -48,6 +48,7 @@ func (s *Set) decide(in Input, everything bool) Decision {
 	rulings := make([]ruling, len(in.Targets))
 	for i := range in.Targets {
 		rulings[i] = h.judge(&in.Targets[i])
+		rulings[i].Implies = in.Targets[i].Implies
 	}
 	return sum(rulings)
 }

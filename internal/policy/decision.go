@@ -49,6 +49,8 @@ type TargetDecision struct {
 	// Trace has an entry for every policy that was considered, in file order: those for this requester and this
 	// entitlement, or all of them when Explain was asked.
 	Trace []Considered `json:"trace,omitempty"`
+	// Implies is what the target says that the entitlement gives beyond itself: what reviewers look at.
+	Implies access.Implied `json:"implies,omitzero"`
 }
 
 // Result is what became of one policy in a decision.

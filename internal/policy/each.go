@@ -44,6 +44,7 @@ func (s *Set) DecideEach(in Input) []Decision {
 			known[string(key)] = p
 		}
 		decisions[i] = p.applied(t)
+		decisions[i].Targets[0].Implies = t.Implies
 	}
 	return decisions
 }

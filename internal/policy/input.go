@@ -48,6 +48,8 @@ type Target struct {
 	// NoAccount says, in a sentence for the requester, why that cannot be told. It denies the target, whatever the
 	// policies say.
 	NoAccount string `json:"no_account,omitempty"`
+	// Implies is for reviewers. Policies do not see it, and the decision repeats it.
+	Implies access.Implied `json:"implies,omitzero"`
 }
 
 // Fact is one answer of the world, or why there is none.

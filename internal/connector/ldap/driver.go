@@ -51,17 +51,11 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 		var found []access.Resource
 		err := d.in(ctx, "look for its groups", func(s *session) error {
 			found = nil
+			above := &nestingReader{session: s}
 			for _, name := range slices.Sorted(maps.Keys(d.config.Resources)) {
-				r := access.Resource{Name: name, Labels: d.config.Resources[name].Labels}
-				for _, permission := range slices.Sorted(maps.Keys(d.config.Resources[name].Permissions)) {
-					_, err := d.groups(s, access.Entitlement{Connector: d.name, Resource: name, Permission: permission})
-					if access.KindOf(err) == access.KindMisconfigured {
-						continue // Check says so; the others can be asked for
-					}
-					if err != nil {
-						return err
-					}
-					r.Permissions = append(r.Permissions, permission)
+				r, err := d.resource(s, above, name)
+				if err != nil {
+					return err
 				}
 				if len(r.Permissions) > 0 {
 					found = append(found, r)
@@ -79,6 +73,29 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 			}
 		}
 	}
+}
+
+// resource reads a resource with the permissions whose groups are there, and what these imply.
+func (d *driver) resource(s *session, above *nestingReader, name string) (access.Resource, error) {
+	r := access.Resource{Name: name, Labels: d.config.Resources[name].Labels, Implies: map[string]access.Implied{}}
+	for _, permission := range slices.Sorted(maps.Keys(d.config.Resources[name].Permissions)) {
+		groups, err := d.groups(s, access.Entitlement{Connector: d.name, Resource: name, Permission: permission})
+		if access.KindOf(err) == access.KindMisconfigured {
+			continue // Check says so; the others can be asked for
+		}
+		if err != nil {
+			return access.Resource{}, err
+		}
+		implied, err := above.implied(groups)
+		if err != nil {
+			return access.Resource{}, err
+		}
+		r.Permissions = append(r.Permissions, permission)
+		if !implied.IsZero() {
+			r.Implies[permission] = implied
+		}
+	}
+	return r, nil
 }
 
 // groups reads the groups that an entitlement stands for.

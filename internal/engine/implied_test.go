@@ -1,0 +1,96 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/engine"
+	. "github.com/curfewhq/curfew/internal/enginetest"
+)
+
+// nest has writing on orders imply rights from now on, and waits until the catalogue has forgotten what it was.
+func nest(t *testing.T, w *World, implied access.Implied) {
+	t.Helper()
+	w.Target.AddResource(access.Resource{
+		Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"},
+		Implies: map[string]access.Implied{"write": implied},
+	})
+	time.Sleep(2 * time.Minute)
+	synctest.Wait()
+}
+
+func rights(names ...string) access.Implied { return access.Implied{Rights: names} }
+
+func TestReviewersSeeWhatIsImplied(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		want := access.Implied{Rights: []string{"staff", "vpn"}, Incomplete: "One of them cannot be seen."}
+		nest(t, w, want)
+		v := ask(t, w, Alice, Write, time.Hour)
+		got := see(t, w, Bob, v.Request.ID).Decision.Targets[0].Implies
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if got := ask(t, w, Alice, Read, time.Hour).Decision.Targets[0].Implies; !got.IsZero() {
+			t.Errorf("reading implies %v", got)
+		}
+		if _, err := review(t, w, Bob, v.Request.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		if g := grantOf(t, w, see(t, w, Alice, v.Request.ID)); g.State != access.GrantActive {
+			t.Errorf("the grant is %s", g.State)
+		}
+	})
+}
+
+// An approval is of what was shown: of less too, never of more. A denial is always heard.
+func TestReviewIsOfWhatWasShown(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		nest(t, w, rights("staff", "vpn"))
+		v := ask(t, w, Alice, Write, time.Hour)
+		nest(t, w, rights("payroll", "staff", "vpn"))
+		_, err := review(t, w, Bob, v.Request.ID, approve)
+		wantKind(t, err, access.KindConflict)
+		if !strings.Contains(access.SafeMessage(err), Write+" implies more than reviewers were shown") {
+			t.Errorf("it says %v", err)
+		}
+		nest(t, w, rights("staff"))
+		if _, err := review(t, w, Bob, v.Request.ID, approve); err != nil {
+			t.Errorf("of less: %v", err)
+		}
+		denied := ask(t, w, Alice, Write, time.Hour)
+		nest(t, w, rights("payroll", "staff"))
+		if _, err := review(t, w, Bob, denied.Request.ID, deny); err != nil {
+			t.Errorf("deny: %v", err)
+		}
+	})
+}
+
+// What was approved does not begin as something else; what has begun, and what nobody had to review, goes on.
+func TestActivationIsOfWhatWasShown(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		nest(t, w, rights("staff"))
+		start := time.Now().Add(30 * time.Minute)
+		later := askFor(t, w, Write, start)
+		now := ask(t, w, Alice, Write, time.Hour)
+		for _, v := range []engine.RequestView{later, now} {
+			if _, err := review(t, w, Bob, v.Request.ID, approve); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nest(t, w, rights("payroll", "staff"))
+		time.Sleep(time.Until(start) + time.Second)
+		synctest.Wait()
+		g := grantOf(t, w, see(t, w, Alice, later.Request.ID))
+		if g.State != access.GrantEnded || g.EndReason != access.EndIneligible {
+			t.Errorf("the later grant is %s, %s", g.State, g.EndReason)
+		}
+		if g := grantOf(t, w, see(t, w, Alice, now.Request.ID)); g.State != access.GrantActive {
+			t.Errorf("what was live is %s", g.State)
+		}
+	})
+}
