@@ -17,10 +17,17 @@ const cellWidth = 48
 func (p *program) requestsCommand() *cobra.Command {
 	var toReview, all bool
 	cmd := &cobra.Command{
-		Use:   "requests",
-		Short: "Show my requests, or those that wait for my review",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:               "requests [ID]",
+		Short:             "Show my requests, or those that wait for my review, or one with all that it would give",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: p.completeToReview,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if toReview || all {
+					return usagef("an ID stands alone; --to-review and --all choose among many")
+				}
+				return p.showRequest(cmd.Context(), args[0])
+			}
 			c, err := p.connect()
 			if err != nil {
 				return err
@@ -69,7 +76,7 @@ func (p *program) showRequests(list client.RequestList, toReview bool) error {
 	for i, r := range list.Items {
 		rows[i] = []string{
 			access.Short(access.RequestID(r.ID)), r.Principal, asked(r), shortText(r.Duration), string(r.State),
-			cut(display(r.Reason), cellWidth), requestNote(r, now),
+			cut(display(r.Reason), cellWidth), requestNote(r, now) + impliedNote(r),
 		}
 	}
 	return p.table([]string{"ID", "WHO", "ENTITLEMENTS", "FOR", "STATE", "REASON", "NOTE"}, rows)

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	logs-in FILE      logs in at the target with the credential in a JSON file; ! logs-in must be refused
 //	overdue           waits until a grant is past its deadline
 //	target down       makes the target unreachable for what takes access away or extends it
+//	target implies X… has writing on orders give these rights too
 //	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
 //	mode MODE FILE    checks a file's or a folder's permissions
 //	follows TEXT CMD… runs a command that has no end until it prints a line with the text, and interrupts it
@@ -234,8 +235,15 @@ func logsIn(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func target(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) > 1 && args[0] == "implies" {
+		world(ts).Target.AddResource(access.Resource{
+			Name: "orders", Permissions: []string{"read", "write", "drop"}, Labels: map[string]string{"env": "prod"},
+			Implies: map[string]access.Implied{"write": {Rights: args[1:], Incomplete: "One of them cannot be seen."}},
+		})
+		return
+	}
 	if len(args) != 1 || args[0] != "down" {
-		ts.Fatalf("usage: target down")
+		ts.Fatalf("usage: target down, or target implies RIGHT…")
 	}
 	for _, call := range []connector.Call{connector.CallRevoke, connector.CallExtend} {
 		_, revive := world(ts).Target.Inject(memory.Fault{Call: call, Moment: memory.BeforeEffect, Effect: memory.Fail})

@@ -506,6 +506,17 @@ type GrantList struct {
 	Next string `json:"next"`
 }
 
+// Implied defines model for Implied.
+type Implied struct {
+	Entitlement string `json:"entitlement"`
+
+	// Incomplete Why there may be more, in a sentence
+	Incomplete string `json:"incomplete,omitempty,omitzero"`
+
+	// Rights Named as the target names them: the groups that the entitlement's groups are members of, say
+	Rights []string `json:"rights"`
+}
+
 // Offer defines model for Offer.
 type Offer struct {
 	Decision    OfferDecision `json:"decision"`
@@ -574,6 +585,9 @@ type Request struct {
 	Entitlements []string `json:"entitlements"`
 	Grants       []Grant  `json:"grants"`
 	ID           string   `json:"id"`
+
+	// Implies What the entitlements give beyond themselves, as read at their targets when the request was decided; those that are known to give nothing more, or whose target does not tell, are left out
+	Implies []Implied `json:"implies,omitempty,omitzero"`
 
 	// LapsesAt When it stops waiting for reviews
 	LapsesAt  time.Time         `json:"lapses_at"`
