@@ -53,13 +53,13 @@ func (p *peer) nest(t *testing.T) (above []string) {
 	for _, name := range []string{"staff", "everybody"} {
 		above = append(above, groupDN(name))
 	}
-	return append(above, p.normal(t, odd))
+	return append(above, normal(t, p.root, odd))
 }
 
 // normal is how the server itself spells the name of an entry.
-func (p *peer) normal(t *testing.T, dn string) string {
+func normal(t *testing.T, conn *protocol.Conn, dn string) string {
 	t.Helper()
-	found, err := p.root.Search(protocol.NewSearchRequest(dn, protocol.ScopeBaseObject, protocol.NeverDerefAliases, 1, 0, false,
+	found, err := conn.Search(protocol.NewSearchRequest(dn, protocol.ScopeBaseObject, protocol.NeverDerefAliases, 1, 0, false,
 		"(objectClass=*)", []string{"1.1"}, nil))
 	if err != nil || len(found.Entries) != 1 {
 		t.Fatalf("read %s: %v", dn, err)
