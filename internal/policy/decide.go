@@ -48,7 +48,6 @@ func (s *Set) decide(in Input, everything bool) Decision {
 	rulings := make([]ruling, len(in.Targets))
 	for i := range in.Targets {
 		rulings[i] = h.judge(&in.Targets[i])
-		rulings[i].Implies = in.Targets[i].Implies
 	}
 	return sum(rulings)
 }
@@ -62,7 +61,7 @@ func (s *Set) hear(in *Input) *hearing {
 func refuse(in *Input, why string) Decision {
 	d := Decision{Verdict: VerdictDenied, Targets: []TargetDecision{}, Digests: []string{}, Why: why}
 	for _, t := range in.Targets {
-		d.Targets = append(d.Targets, TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why})
+		d.Targets = append(d.Targets, TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why, Implies: t.Implies})
 	}
 	return d
 }

@@ -44,7 +44,6 @@ func (s *Set) DecideEach(in Input) []Decision {
 			known[string(key)] = p
 		}
 		decisions[i] = p.applied(t)
-		decisions[i].Targets[0].Implies = t.Implies
 	}
 	return decisions
 }
@@ -64,7 +63,7 @@ func (p precedent) applied(t *Target) Decision {
 	}
 	d := p.decision
 	d.Targets = slices.Clone(d.Targets)
-	d.Targets[0].Entitlement = t.Entitlement
+	d.Targets[0].Entitlement, d.Targets[0].Implies = t.Entitlement, t.Implies
 	return d
 }
 

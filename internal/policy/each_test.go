@@ -86,6 +86,7 @@ func drawOddTarget(t *rapid.T, like policy.Target) policy.Target {
 		func() { like.Owners = []string{"everybody"} },
 		func() { like.Type = "postgres" },
 		func() { like.NoAccount = "You have no account there." },
+		func() { like.Implies = access.Implied{Rights: []string{"staff"}} },
 	} {
 		if rapid.IntRange(0, 4).Draw(t, "changed") == 0 {
 			change()

@@ -58,7 +58,7 @@ func (h *hearing) judge(t *Target) ruling {
 }
 
 func denied(t *Target, why string) ruling {
-	return ruling{TargetDecision: TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why}}
+	return ruling{TargetDecision: TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why, Implies: t.Implies}}
 }
 
 // admit reads the owners of the target, or says why it is denied whatever the policies say.
@@ -302,7 +302,7 @@ func (j *judgement) stages(p *compiled) []OpenStage {
 
 // rule draws the conclusion: deny wins over all, then somebody must have allowed, then no guard may object.
 func (j *judgement) rule() ruling {
-	r := ruling{TargetDecision: TargetDecision{Entitlement: j.target.Entitlement, Verdict: VerdictDenied}}
+	r := ruling{TargetDecision: TargetDecision{Entitlement: j.target.Entitlement, Verdict: VerdictDenied, Implies: j.target.Implies}}
 	for _, e := range j.entries {
 		r.Trace = append(r.Trace, e.Considered)
 	}

@@ -38,7 +38,7 @@ func Narrow(agent, human Decision) Decision {
 func denyAll(d Decision, why string) Decision {
 	out := Decision{Verdict: VerdictDenied, Digests: d.Digests, Why: why}
 	for _, t := range d.Targets {
-		out.Targets = append(out.Targets, TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why, Trace: t.Trace})
+		out.Targets = append(out.Targets, TargetDecision{Entitlement: t.Entitlement, Verdict: VerdictDenied, Why: why, Trace: t.Trace, Implies: t.Implies})
 	}
 	return out
 }
