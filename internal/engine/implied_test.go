@@ -94,3 +94,27 @@ func TestActivationIsOfWhatWasShown(t *testing.T) {
 		}
 	})
 }
+
+// However many entitlements are asked for at once, what they imply is bounded, and says where it was cut.
+func TestImpliedOfManyIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		third := rights(strings.Repeat("x", access.MaxImpliedBytes/3))
+		permissions, implies := []string{"read", "write", "drop", "a", "b"}, map[string]access.Implied{}
+		var asked []access.Entitlement
+		for _, p := range permissions {
+			implies[p] = third
+			asked = append(asked, access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: p})
+		}
+		w.Target.AddResource(access.Resource{Name: "orders", Permissions: permissions, Implies: implies})
+		time.Sleep(2 * time.Minute)
+		r, err := w.Engine.Submit(t.Context(), w.Who(Alice), engine.Submission{Entitlements: asked, Duration: time.Hour, Reason: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, target := range see(t, w, Alice, r.ID).Decision.Targets {
+			if whole := cmp.Equal(target.Implies, third); whole != (i < 3) || (target.Implies.Incomplete == "") != whole {
+				t.Errorf("target %d: %d bytes, %q", i, target.Implies.Size(), target.Implies.Incomplete)
+			}
+		}
+	})
+}
