@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 const (
@@ -53,11 +55,11 @@ func newClient(c Config) (*client, error) {
 	if strings.HasPrefix(k.server, "https://") {
 		var err error
 		if k.ca, err = os.ReadFile(c.CAFile); err != nil {
-			return nil, fieldError(err.Error(), "ca_file")
+			return nil, connector.NewFieldError(err.Error(), "ca_file")
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(k.ca) {
-			return nil, fieldError("there is no certificate in it; want PEM", "ca_file")
+			return nil, connector.NewFieldError("there is no certificate in it; want PEM", "ca_file")
 		}
 	}
 	// HTTP/1.1 alone: with HTTP/2 all calls share one connection, and all of them wait when it is dead.

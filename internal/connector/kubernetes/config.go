@@ -83,7 +83,7 @@ var label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 // Validate checks what needs no network.
 func (c *Config) Validate() error {
 	if !label.MatchString(c.AccountsNamespace) {
-		return fieldError("want the name of a namespace, as in curfew-accounts", "accounts_namespace")
+		return connector.NewFieldError("want the name of a namespace, as in curfew-accounts", "accounts_namespace")
 	}
 	if c.UsersServer != "" {
 		if err := validateServer(c.UsersServer, "users_server"); err != nil {
@@ -92,7 +92,7 @@ func (c *Config) Validate() error {
 	}
 	for i, name := range c.Namespaces {
 		if name == c.AccountsNamespace {
-			return fieldError("nobody can ask for the namespace of the accounts", "namespaces", strconv.Itoa(i))
+			return connector.NewFieldError("nobody can ask for the namespace of the accounts", "namespaces", strconv.Itoa(i))
 		}
 	}
 	return c.validateCommon()
@@ -104,21 +104,21 @@ func (c *Config) validateCommon() error {
 		return err
 	}
 	if c.TokenFile == "" {
-		return fieldError("name the file with the token of Curfew's account", "token_file")
+		return connector.NewFieldError("name the file with the token of Curfew's account", "token_file")
 	}
 	if len(c.Namespaces) > maxNamespaces {
-		return fieldError(fmt.Sprintf("name at most %d namespaces", maxNamespaces), "namespaces")
+		return connector.NewFieldError(fmt.Sprintf("name at most %d namespaces", maxNamespaces), "namespaces")
 	}
 	for i, name := range c.Namespaces {
 		if !label.MatchString(name) {
-			return fieldError(fmt.Sprintf("%q is no name of a namespace", name), "namespaces", strconv.Itoa(i))
+			return connector.NewFieldError(fmt.Sprintf("%q is no name of a namespace", name), "namespaces", strconv.Itoa(i))
 		}
 		if slices.Contains(c.Namespaces[:i], name) {
-			return fieldError("this namespace stands here twice", "namespaces", strconv.Itoa(i))
+			return connector.NewFieldError("this namespace stands here twice", "namespaces", strconv.Itoa(i))
 		}
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
 	}
 	return c.validatePermissions()
 }
@@ -127,29 +127,29 @@ func (c *Config) validateCommon() error {
 func validateServer(text, field string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return fieldError("want https://HOST:PORT", field)
+		return connector.NewFieldError("want https://HOST:PORT", field)
 	}
 	switch ip := net.ParseIP(u.Hostname()); u.Scheme {
 	case "https":
 	case "http":
 		if ip == nil || !ip.IsLoopback() {
-			return fieldError("a token would cross the network in clear text; write https://", field)
+			return connector.NewFieldError("a token would cross the network in clear text; write https://", field)
 		}
 	default:
-		return fieldError("want https://HOST:PORT", field)
+		return connector.NewFieldError("want https://HOST:PORT", field)
 	}
 	return nil
 }
 
 func (c *Config) validatePermissions() error {
 	if len(c.Permissions) == 0 {
-		return fieldError("name at least one permission with its role, as in view: {cluster_role: view}", "permissions")
+		return connector.NewFieldError("name at least one permission with its role, as in view: {cluster_role: view}", "permissions")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Permissions)) {
 		// The connector and the resource are not known here, and not in question.
 		e := access.Entitlement{Connector: "kubernetes", Resource: "namespace", Permission: name}
 		if err := e.Validate(); err != nil {
-			return fieldError(err.Error(), "permissions", name)
+			return connector.NewFieldError(err.Error(), "permissions", name)
 		}
 		if err := c.Permissions[name].validate(); err != nil {
 			err.Path = append([]string{"permissions", name}, err.Path...)
@@ -162,9 +162,9 @@ func (c *Config) validatePermissions() error {
 func (p Permission) validate() *connector.FieldError {
 	switch {
 	case (p.Role == "") == (p.ClusterRole == ""):
-		return fieldError("name one of role and cluster_role")
+		return connector.NewFieldError("name one of role and cluster_role")
 	case p.WholeCluster && p.Role != "":
-		return fieldError("goes with cluster_role; a Role holds in one namespace", "whole_cluster")
+		return connector.NewFieldError("goes with cluster_role; a Role holds in one namespace", "whole_cluster")
 	case p.Role != "":
 		return validateRoleName(p.Role, "role")
 	}
@@ -175,9 +175,9 @@ func (p Permission) validate() *connector.FieldError {
 func validateRoleName(name, field string) *connector.FieldError {
 	switch {
 	case len(name) > maxName || name == "." || name == ".." || strings.ContainsAny(name, "/%") || !printable(name):
-		return fieldError(fmt.Sprintf("%q is no name of a role", name), field)
+		return connector.NewFieldError(fmt.Sprintf("%q is no name of a role", name), field)
 	case name == "cluster-admin" && field == "cluster_role":
-		return fieldError("cluster-admin can undo everything that Curfew does, and is not lent; make a role with what is needed", field)
+		return connector.NewFieldError("cluster-admin can undo everything that Curfew does, and is not lent; make a role with what is needed", field)
 	}
 	return nil
 }
@@ -193,8 +193,4 @@ func (p Permission) ref() roleRef {
 		return roleRef{APIGroup: rbacGroup, Kind: kindRole, Name: p.Role}
 	}
 	return roleRef{APIGroup: rbacGroup, Kind: kindClusterRole, Name: p.ClusterRole}
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
 }

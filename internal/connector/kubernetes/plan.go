@@ -1,10 +1,8 @@
 package kubernetes
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // rightBinding is the native right of the one atom of a grant: its binding, with the accounts that it is for.
@@ -44,21 +42,15 @@ func (v plan) path() string { return path(v.bindings(), v.Binding) }
 // where is the binding in one word, as an annotation of accounts.
 func (v plan) where() string { return v.Namespace + "/" + v.Binding }
 
-func (v plan) encode() (access.Plan, error) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: []access.Atom{v.atom()}, Body: body}, nil
-}
+func (v plan) encode() (access.Plan, error) { return connector.EncodePlan(v, v.atom()) }
 
 func decodePlan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return plan{}, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if v.Binding == "" || v.Mark == "" || v.Cluster == "" {
-		return plan{}, access.Errorf(access.KindInvalid, "The plan of this grant names no binding.")
+		return plan{}, connector.IncompletePlan("binding")
 	}
 	return v, nil
 }

@@ -3,7 +3,6 @@ package ldap
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -73,18 +72,18 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if c.Password == "" {
-		return fieldError("name the password of Curfew's account, as in file:ldap-password", "password")
+		return connector.NewFieldError("name the password of Curfew's account, as in file:ldap-password", "password")
 	}
 	for _, name := range []struct{ field, dn string }{{"bind_dn", c.BindDN}, {"base", c.Base}, {"placeholder", cmp.Or(c.Placeholder, c.BindDN)}} {
 		if err := checkDN(name.dn); err != nil {
-			return fieldError(err.Error(), name.field)
+			return connector.NewFieldError(err.Error(), name.field)
 		}
 	}
 	if !attributeName.MatchString(c.AccountAttribute) {
-		return fieldError("want the name of an attribute, as in uid or sAMAccountName", "account_attribute")
+		return connector.NewFieldError("want the name of an attribute, as in uid or sAMAccountName", "account_attribute")
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
 	}
 	return c.validateResources()
 }
@@ -93,60 +92,41 @@ func (c *Config) Validate() error {
 func (c *Config) validateURL() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
-		return fieldError("want ldaps://HOST or ldap://HOST, with :PORT if it is another than 636 or 389", "url")
+		return connector.NewFieldError("want ldaps://HOST or ldap://HOST, with :PORT if it is another than 636 or 389", "url")
 	}
 	switch u.Scheme {
 	case "ldaps":
 		if c.StartTLS {
-			return fieldError("goes with ldap://; ldaps:// is TLS from the start", "start_tls")
+			return connector.NewFieldError("goes with ldap://; ldaps:// is TLS from the start", "start_tls")
 		}
 	case "ldap":
 		if ip := net.ParseIP(u.Hostname()); !c.StartTLS && (ip == nil || !ip.IsLoopback()) {
-			return fieldError("a password would cross the network in clear text; write ldaps:// or start_tls: true", "url")
+			return connector.NewFieldError("a password would cross the network in clear text; write ldaps:// or start_tls: true", "url")
 		}
 	default:
-		return fieldError("want ldaps://HOST or ldap://HOST", "url")
+		return connector.NewFieldError("want ldaps://HOST or ldap://HOST", "url")
 	}
 	return nil
 }
 
 func (c *Config) validateResources() error {
-	if len(c.Resources) == 0 {
-		return fieldError("name at least one resource, as in payroll: {permissions: {read: {groups: [\"cn=payroll,ou=groups,dc=example,dc=com\"]}}}", "resources")
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
-		permissions := c.Resources[name].Permissions
-		if len(permissions) == 0 {
-			return fieldError("name at least one permission with its groups", "resources", name, "permissions")
-		}
-		for _, permission := range slices.Sorted(maps.Keys(permissions)) {
-			// The connector is not known here, and not in question.
-			e := access.Entitlement{Connector: "ldap", Resource: name, Permission: permission}
-			if err := e.Validate(); err != nil {
-				return fieldError(err.Error(), "resources", name, "permissions", permission)
-			}
-			if err := validateGroups(permissions[permission].Groups); err != nil {
-				err.Path = append([]string{"resources", name, "permissions", permission, "groups"}, err.Path...)
-				return err
-			}
-		}
-	}
-	return nil
+	return connector.CheckResources(c.Resources, func(r Resource) map[string]Permission { return r.Permissions },
+		"payroll: {permissions: {read: {groups: [\"cn=payroll,ou=groups,dc=example,dc=com\"]}}}", "groups", func(p Permission) *connector.FieldError { return validateGroups(p.Groups).Under("groups") })
 }
 
 func validateGroups(groups []string) *connector.FieldError {
 	switch {
 	case len(groups) == 0:
-		return fieldError("name at least one group")
+		return connector.NewFieldError("name at least one group")
 	case len(groups) > maxGroups:
-		return fieldError(fmt.Sprintf("name at most %d groups", maxGroups))
+		return connector.NewFieldError(fmt.Sprintf("name at most %d groups", maxGroups))
 	}
 	for i, dn := range groups {
 		if err := checkDN(dn); err != nil {
-			return fieldError(err.Error(), strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), strconv.Itoa(i))
 		}
 		if slices.ContainsFunc(groups[:i], func(other string) bool { return sameDN(dn, other) }) {
-			return fieldError("this group stands here twice", strconv.Itoa(i))
+			return connector.NewFieldError("this group stands here twice", strconv.Itoa(i))
 		}
 	}
 	return nil
@@ -171,8 +151,4 @@ func sameDN(a, b string) bool {
 	x, errX := protocol.ParseDN(a)
 	y, errY := protocol.ParseDN(b)
 	return errX == nil && errY == nil && x.EqualFold(y)
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
 }

@@ -13,6 +13,8 @@ import (
 
 	protocol "github.com/go-ldap/ldap/v3"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 const connectTimeout = 5 * time.Second
@@ -36,21 +38,21 @@ type pool struct {
 func openPool(c Config) (*pool, error) {
 	password, err := c.Password.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), "password")
+		return nil, connector.NewFieldError(err.Error(), "password")
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return nil, fieldError(err.Error(), "url")
+		return nil, connector.NewFieldError(err.Error(), "url")
 	}
 	config := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return nil, fieldError(err.Error(), "ca_file")
+			return nil, connector.NewFieldError(err.Error(), "ca_file")
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fieldError("there is no certificate in it; want PEM", "ca_file")
+			return nil, connector.NewFieldError("there is no certificate in it; want PEM", "ca_file")
 		}
 	}
 	p := &pool{

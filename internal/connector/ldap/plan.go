@@ -1,10 +1,8 @@
 package ldap
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // plan is the driver's part of an access.Plan. Which memberships it is about is said by the plan's atoms, whose account and
@@ -20,20 +18,16 @@ type plan struct {
 }
 
 func (p plan) encode(atoms []access.Atom) (access.Plan, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: atoms, Body: body}, nil
+	return connector.EncodePlan(p, atoms...)
 }
 
 func decodePlan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return v, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if v.Account == "" || v.Base == "" {
-		return v, access.Errorf(access.KindInvalid, "The plan of this grant names no account.")
+		return v, connector.IncompletePlan("account")
 	}
 	return v, nil
 }

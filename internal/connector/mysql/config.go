@@ -90,21 +90,21 @@ func (c *Config) Validate() error {
 	}
 	for i, name := range c.Databases {
 		if err := checkDatabase(name); err != nil {
-			return fieldError(err.Error(), "databases", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "databases", strconv.Itoa(i))
 		}
 	}
 	if !hostPattern.MatchString(c.AccountHost) {
-		return fieldError("want the host part of an account, as in % or 10.0.%", "account_host")
+		return connector.NewFieldError("want the host part of an account, as in % or 10.0.%", "account_host")
 	}
 	if c.DefinerObjects != RefuseDefiners && c.DefinerObjects != KeepDefiners {
-		return fieldError(fmt.Sprintf("want refuse or keep, not %q", c.DefinerObjects), "definer_objects")
+		return connector.NewFieldError(fmt.Sprintf("want refuse or keep, not %q", c.DefinerObjects), "definer_objects")
 	}
 	for _, n := range []struct {
 		field      string
 		value, max int
 	}{{"user_connections", c.UserConnections, maxUserConnections}, {"max_connections", c.MaxConnections, maxMaxConnections}} {
 		if n.value < 1 || n.value > n.max {
-			return fieldError(fmt.Sprintf("want 1 to %d", n.max), n.field)
+			return connector.NewFieldError(fmt.Sprintf("want 1 to %d", n.max), n.field)
 		}
 	}
 	return c.validatePermissions()
@@ -112,7 +112,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) validateServer() error {
 	if host, port, err := net.SplitHostPort(c.Address); !c.socket() && (err != nil || host == "" || port == "") {
-		return fieldError("want HOST:PORT, or the path of a socket", "address")
+		return connector.NewFieldError("want HOST:PORT, or the path of a socket", "address")
 	}
 	accounts := []struct {
 		path []string
@@ -126,10 +126,10 @@ func (c *Config) validateServer() error {
 	}
 	for _, a := range accounts {
 		if err := checkIdentifier(a.User, maxAccount); err != nil {
-			return fieldError(err.Error(), append(a.path, "user")...)
+			return connector.NewFieldError(err.Error(), append(a.path, "user")...)
 		}
 		if a.Password == "" {
-			return fieldError("name the password of the account, as in file:mysql-password", append(a.path, "password")...)
+			return connector.NewFieldError("name the password of the account, as in file:mysql-password", append(a.path, "password")...)
 		}
 	}
 	return nil
@@ -147,13 +147,13 @@ func (c *Config) plain() bool {
 
 func (c *Config) validatePermissions() error {
 	if len(c.Permissions) == 0 {
-		return fieldError("name at least one permission, as in read: {role: orders_read}", "permissions")
+		return connector.NewFieldError("name at least one permission, as in read: {role: orders_read}", "permissions")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Permissions)) {
 		// The connector and the resource are not known here, and not in question.
 		e := access.Entitlement{Connector: "mysql", Resource: "database", Permission: name}
 		if err := e.Validate(); err != nil {
-			return fieldError(err.Error(), "permissions", name)
+			return connector.NewFieldError(err.Error(), "permissions", name)
 		}
 		if err := c.validatePermission(c.Permissions[name]); err != nil {
 			err.Path = append([]string{"permissions", name}, err.Path...)
@@ -166,20 +166,20 @@ func (c *Config) validatePermissions() error {
 func (c *Config) validatePermission(p Permission) *connector.FieldError {
 	switch {
 	case (p.Role == "") == (len(p.Privileges) == 0):
-		return fieldError("name either a role or privileges")
+		return connector.NewFieldError("name either a role or privileges")
 	case p.Role != "" && len(p.Tables) > 0:
-		return fieldError("go with privileges; what a role is for stands in the role", "tables")
+		return connector.NewFieldError("go with privileges; what a role is for stands in the role", "tables")
 	case len(p.Tables) > maxTables:
-		return fieldError(fmt.Sprintf("name at most %d tables", maxTables), "tables")
+		return connector.NewFieldError(fmt.Sprintf("name at most %d tables", maxTables), "tables")
 	}
 	if p.Role != "" {
 		if err := checkIdentifier(p.Role, maxAccount); err != nil {
-			return fieldError(err.Error(), "role")
+			return connector.NewFieldError(err.Error(), "role")
 		}
 	}
 	for i, name := range p.Allow {
 		if err := checkAllowed(name); err != nil {
-			return fieldError(err.Error(), "allow", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "allow", strconv.Itoa(i))
 		}
 	}
 	for i, name := range p.Privileges {
@@ -191,17 +191,13 @@ func (c *Config) validatePermission(p Permission) *connector.FieldError {
 			err = fmt.Errorf("%s stands here twice", name)
 		}
 		if err != nil {
-			return fieldError(err.Error(), "privileges", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "privileges", strconv.Itoa(i))
 		}
 	}
 	for i, name := range p.Tables {
 		if err := checkIdentifier(name, maxIdentifier); err != nil {
-			return fieldError(err.Error(), "tables", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "tables", strconv.Itoa(i))
 		}
 	}
 	return nil
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
 }

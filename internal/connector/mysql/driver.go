@@ -68,7 +68,7 @@ func (c *Config) openPool(user string, password secret.Ref, size int, path ...st
 	}
 	var err error
 	if p.Passwd, err = password.Resolve(); err != nil {
-		return nil, fieldError(err.Error(), append(path, "password")...)
+		return nil, connector.NewFieldError(err.Error(), append(path, "password")...)
 	}
 	if p.TLS, err = c.tls(); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (c *Config) openPool(user string, password secret.Ref, size int, path ...st
 	}
 	conn, err := protocol.NewConnector(p)
 	if err != nil {
-		return nil, fieldError("the server cannot be reached by it", "address")
+		return nil, connector.NewFieldError("the server cannot be reached by it", "address")
 	}
 	pool := sql.OpenDB(conn)
 	pool.SetMaxOpenConns(size)
@@ -104,11 +104,11 @@ func (c *Config) tls() (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
-		return nil, fieldError(err.Error(), "ca_file")
+		return nil, connector.NewFieldError(err.Error(), "ca_file")
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fieldError("there is no certificate in it; want PEM", "ca_file")
+		return nil, connector.NewFieldError("there is no certificate in it; want PEM", "ca_file")
 	}
 	return config, nil
 }

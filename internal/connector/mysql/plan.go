@@ -1,10 +1,8 @@
 package mysql
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // rightLogin is the native right of the one atom of a grant: an account, open or not, or a session of one.
@@ -40,21 +38,15 @@ func (p plan) atom() access.Atom {
 	return access.Atom{Target: p.System, Account: p.Account, Right: rightLogin}
 }
 
-func (p plan) encode() (access.Plan, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: []access.Atom{p.atom()}, Body: body}, nil
-}
+func (p plan) encode() (access.Plan, error) { return connector.EncodePlan(p, p.atom()) }
 
 func decodePlan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return plan{}, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if !accountPattern.MatchString(v.Account) || v.Mark == "" || v.System == "" {
-		return plan{}, access.Errorf(access.KindInvalid, "The plan of this grant names no account of Curfew's.")
+		return plan{}, connector.IncompletePlan("account of Curfew's")
 	}
 	return v, nil
 }

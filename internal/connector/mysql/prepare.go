@@ -72,8 +72,8 @@ func (d *driver) checkOrder(o connector.Order) (Permission, error) {
 	if err := checkDatabase(e.Resource); err != nil {
 		return Permission{}, access.Errorf(access.KindInvalid, "The connector %s has no such database: %v.", d.name, err)
 	}
-	if m := string(o.Mark); m == "" || len(m) > maxMark || strings.ContainsFunc(m, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return Permission{}, access.Errorf(access.KindInvalid, "The order's mark is not 1 to %d printable ASCII characters.", maxMark)
+	if err := connector.CheckMark(o.Mark, maxMark); err != nil {
+		return Permission{}, err
 	}
 	return permission, nil
 }

@@ -71,17 +71,17 @@ func Type() connector.Type {
 // Validate checks what needs no network.
 func (c *Config) Validate() error {
 	if c.DSN == "" {
-		return fieldError("name the connection string of Curfew's account, as in env:ORDERS_DSN", "dsn")
+		return connector.NewFieldError("name the connection string of Curfew's account, as in env:ORDERS_DSN", "dsn")
 	}
 	if err := c.validatePermissions(); err != nil {
 		return err
 	}
 	for i, name := range c.Databases {
 		if err := checkIdentifier(name); err != nil {
-			return fieldError(err.Error(), "databases", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "databases", strconv.Itoa(i))
 		}
 		if err := access.ValidateResourceName(name); err != nil {
-			return fieldError(err.Error(), "databases", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "databases", strconv.Itoa(i))
 		}
 	}
 	if err := c.validateObjects(); err != nil {
@@ -91,34 +91,34 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if c.Iterations < 1 || c.Iterations > maxSCRAMIterations {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxSCRAMIterations), "scram_iterations")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxSCRAMIterations), "scram_iterations")
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
 	}
 	return nil
 }
 
 func (c *Config) validatePermissions() error {
 	if len(c.Permissions) == 0 {
-		return fieldError("name at least one permission with its group roles, as in read: {roles: [orders_read]}", "permissions")
+		return connector.NewFieldError("name at least one permission with its group roles, as in read: {roles: [orders_read]}", "permissions")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Permissions)) {
 		// The connector and the resource are not known here, and not in question.
 		e := access.Entitlement{Connector: "postgres", Resource: "database", Permission: name}
 		if err := e.Validate(); err != nil {
-			return fieldError(err.Error(), "permissions", name)
+			return connector.NewFieldError(err.Error(), "permissions", name)
 		}
 		roles := c.Permissions[name].Roles
 		if len(roles) == 0 {
-			return fieldError("name at least one group role", "permissions", name, "roles")
+			return connector.NewFieldError("name at least one group role", "permissions", name, "roles")
 		}
 		for i, role := range roles {
 			if err := checkIdentifier(role); err != nil {
-				return fieldError(err.Error(), "permissions", name, "roles", strconv.Itoa(i))
+				return connector.NewFieldError(err.Error(), "permissions", name, "roles", strconv.Itoa(i))
 			}
 			if slices.Contains(roles[:i], role) {
-				return fieldError(fmt.Sprintf("the role %q stands here twice", role), "permissions", name, "roles", strconv.Itoa(i))
+				return connector.NewFieldError(fmt.Sprintf("the role %q stands here twice", role), "permissions", name, "roles", strconv.Itoa(i))
 			}
 		}
 	}
@@ -129,33 +129,33 @@ func (c *Config) validateObjects() error {
 	switch c.Objects {
 	case DropObjects:
 		if c.ObjectsOwner != "" {
-			return fieldError("goes with objects: reassign only", "objects_owner")
+			return connector.NewFieldError("goes with objects: reassign only", "objects_owner")
 		}
 	case ReassignObjects:
 		if err := checkIdentifier(c.ObjectsOwner); err != nil {
-			return fieldError("name the role that objects are reassigned to: "+err.Error(), "objects_owner")
+			return connector.NewFieldError("name the role that objects are reassigned to: "+err.Error(), "objects_owner")
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.Permissions)) {
 			if slices.Contains(c.Permissions[name].Roles, c.ObjectsOwner) {
-				return fieldError(fmt.Sprintf("the role is one of the permission %q too; what a user leaves behind must not run with a group's rights", name), "objects_owner")
+				return connector.NewFieldError(fmt.Sprintf("the role is one of the permission %q too; what a user leaves behind must not run with a group's rights", name), "objects_owner")
 			}
 		}
 	default:
-		return fieldError(fmt.Sprintf("want drop or reassign, not %q", c.Objects), "objects")
+		return connector.NewFieldError(fmt.Sprintf("want drop or reassign, not %q", c.Objects), "objects")
 	}
 	return nil
 }
 
 func (c *Config) validateAdminRoles() error {
 	if n := len(c.AdminRoles); n > maxAdminRoles {
-		return fieldError(fmt.Sprintf("%d roles are more than %d; each takes a connection of its own", n, maxAdminRoles), "admin_roles")
+		return connector.NewFieldError(fmt.Sprintf("%d roles are more than %d; each takes a connection of its own", n, maxAdminRoles), "admin_roles")
 	}
 	for i, role := range c.AdminRoles {
 		if err := checkIdentifier(role); err != nil {
-			return fieldError(err.Error(), "admin_roles", strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), "admin_roles", strconv.Itoa(i))
 		}
 		if slices.Contains(c.AdminRoles[:i], role) {
-			return fieldError(fmt.Sprintf("the role %q stands here twice", role), "admin_roles", strconv.Itoa(i))
+			return connector.NewFieldError(fmt.Sprintf("the role %q stands here twice", role), "admin_roles", strconv.Itoa(i))
 		}
 	}
 	return nil
@@ -183,5 +183,3 @@ func checkIdentifier(name string) error {
 	}
 	return nil
 }
-
-func fieldError(msg string, path ...string) error { return &connector.FieldError{Path: path, Msg: msg} }

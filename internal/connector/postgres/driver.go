@@ -89,12 +89,12 @@ func (d *driver) openPools(ready func(context.Context, *pgx.Conn) error) (err er
 func openPool(ref secret.Ref, field, role string, size int, ready func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	dsn, err := ref.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), field)
+		return nil, connector.NewFieldError(err.Error(), field)
 	}
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		// The parser's error quotes the text, which holds a password.
-		return nil, fieldError("what it refers to is no connection string; want postgres://USER:PASSWORD@HOST:PORT/DATABASE", field)
+		return nil, connector.NewFieldError("what it refers to is no connection string; want postgres://USER:PASSWORD@HOST:PORT/DATABASE", field)
 	}
 	config.MaxConns = int32(size) // at most maxMaxConnections
 	config.MaxConnIdleTime = maxIdle

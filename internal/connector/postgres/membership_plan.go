@@ -1,11 +1,11 @@
 package postgres
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // membershipPlan is the driver's part of an access.Plan for memberships. Which ones is said by the plan's atoms, whose
@@ -22,12 +22,12 @@ type membershipPlan struct {
 }
 
 func decodeMembershipPlan(p access.Plan) (membershipPlan, error) {
-	var v membershipPlan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return v, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[membershipPlan](p)
+	if err != nil {
+		return v, err
 	}
 	if v.Member == "" || v.System == "" {
-		return v, access.Errorf(access.KindInvalid, "The plan of this grant names no account.")
+		return v, connector.IncompletePlan("account")
 	}
 	return v, nil
 }

@@ -1,11 +1,10 @@
 package postgres
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // rightLogin is the native right of the one atom of a grant: a role that can log in, is a member of something, has a
@@ -35,21 +34,15 @@ func (p plan) atom() access.Atom {
 	return access.Atom{Target: p.System, Account: p.Role, Right: rightLogin}
 }
 
-func (p plan) encode() (access.Plan, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: []access.Atom{p.atom()}, Body: body}, nil
-}
+func (p plan) encode() (access.Plan, error) { return connector.EncodePlan(p, p.atom()) }
 
 func decodePlan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return plan{}, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if v.Role == "" || v.Mark == "" {
-		return plan{}, access.Errorf(access.KindInvalid, "The plan of this grant names no role.")
+		return plan{}, connector.IncompletePlan("role")
 	}
 	return v, nil
 }

@@ -2,14 +2,11 @@ package redis
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
-	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/secret"
 )
@@ -60,21 +57,21 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if !username.MatchString(c.Username) {
-		return fieldError("want 1 to 128 printable characters without spaces", "username")
+		return connector.NewFieldError("want 1 to 128 printable characters without spaces", "username")
 	}
 	if c.Password == "" {
-		return fieldError("name the password of Curfew's account, as in file:redis-password", "password")
+		return connector.NewFieldError("name the password of Curfew's account, as in file:redis-password", "password")
 	}
 	switch {
 	case c.ObserverUsername == "" && c.ObserverPassword != "":
-		return fieldError("goes with observer_username only", "observer_password")
+		return connector.NewFieldError("goes with observer_username only", "observer_password")
 	case c.ObserverUsername != "" && !username.MatchString(c.ObserverUsername):
-		return fieldError("want 1 to 128 printable characters without spaces", "observer_username")
+		return connector.NewFieldError("want 1 to 128 printable characters without spaces", "observer_username")
 	case c.ObserverUsername != "" && c.ObserverPassword == "":
-		return fieldError("name the password of that account, as in file:redis-observer-password", "observer_password")
+		return connector.NewFieldError("name the password of that account, as in file:redis-observer-password", "observer_password")
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
 	}
 	return c.validateResources()
 }
@@ -83,44 +80,21 @@ func (c *Config) Validate() error {
 func (c *Config) validateURL() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return fieldError("want rediss://HOST, with :PORT if it is another than 6379, and nothing else", "url")
+		return connector.NewFieldError("want rediss://HOST, with :PORT if it is another than 6379, and nothing else", "url")
 	}
 	switch u.Scheme {
 	case "rediss":
 	case "redis":
 		if ip := net.ParseIP(u.Hostname()); ip == nil || !ip.IsLoopback() {
-			return fieldError("a password would cross the network in clear text; write rediss://", "url")
+			return connector.NewFieldError("a password would cross the network in clear text; write rediss://", "url")
 		}
 	default:
-		return fieldError("want rediss://HOST", "url")
+		return connector.NewFieldError("want rediss://HOST", "url")
 	}
 	return nil
 }
 
 func (c *Config) validateResources() error {
-	if len(c.Resources) == 0 {
-		return fieldError(`name at least one resource, as in orders: {permissions: {read: {keys: ["%R~orders:*"], commands: ["+@read"]}}}`, "resources")
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
-		permissions := c.Resources[name].Permissions
-		if len(permissions) == 0 {
-			return fieldError("name at least one permission with its commands", "resources", name, "permissions")
-		}
-		for _, permission := range slices.Sorted(maps.Keys(permissions)) {
-			// The connector is not known here, and not in question.
-			e := access.Entitlement{Connector: "redis", Resource: name, Permission: permission}
-			if err := e.Validate(); err != nil {
-				return fieldError(err.Error(), "resources", name, "permissions", permission)
-			}
-			if err := permissions[permission].validate(); err != nil {
-				err.Path = append([]string{"resources", name, "permissions", permission}, err.Path...)
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
+	return connector.CheckResources(c.Resources, func(r Resource) map[string]Permission { return r.Permissions },
+		`orders: {permissions: {read: {keys: ["%R~orders:*"], commands: ["+@read"]}}}`, "commands", Permission.validate)
 }

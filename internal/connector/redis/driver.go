@@ -54,12 +54,12 @@ func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	}
 	password, err := c.Password.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), "password")
+		return nil, connector.NewFieldError(err.Error(), "password")
 	}
 	var observers string
 	if c.ObserverUsername != "" {
 		if observers, err = c.ObserverPassword.Resolve(); err != nil {
-			return nil, fieldError(err.Error(), "observer_password")
+			return nil, connector.NewFieldError(err.Error(), "observer_password")
 		}
 	}
 	d.server, d.secure = o.Addr, o.TLSConfig != nil
@@ -80,7 +80,7 @@ func (d *driver) in(ctx context.Context, doing string, f func(*protocol.Client) 
 func (c *Config) options() (protocol.Options, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return protocol.Options{}, fieldError(err.Error(), "url")
+		return protocol.Options{}, connector.NewFieldError(err.Error(), "url")
 	}
 	o := protocol.Options{
 		Addr: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPort)), Protocol: 2,
@@ -96,11 +96,11 @@ func (c *Config) options() (protocol.Options, error) {
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return o, fieldError(err.Error(), "ca_file")
+			return o, connector.NewFieldError(err.Error(), "ca_file")
 		}
 		o.TLSConfig.RootCAs = x509.NewCertPool()
 		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return o, fieldError("there is no certificate in it; want PEM", "ca_file")
+			return o, connector.NewFieldError("there is no certificate in it; want PEM", "ca_file")
 		}
 	}
 	return o, nil

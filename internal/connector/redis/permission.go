@@ -41,17 +41,17 @@ func (p Permission) validate() *connector.FieldError {
 		check func(string) string
 	}{{"commands", p.Commands, checkCommand}, {"keys", p.Keys, p.checkKey}, {"channels", p.Channels, p.checkChannel}} {
 		if len(list.rules) > maxRules {
-			return fieldError(fmt.Sprintf("name at most %d", maxRules), list.field)
+			return connector.NewFieldError(fmt.Sprintf("name at most %d", maxRules), list.field)
 		}
 		for i, rule := range list.rules {
 			if wrong := list.check(rule); wrong != "" {
-				return fieldError(wrong, list.field, strconv.Itoa(i))
+				return connector.NewFieldError(wrong, list.field, strconv.Itoa(i))
 			}
 		}
 	}
 	gives := func(rule string) bool { return strings.HasPrefix(rule, "+") }
 	if !slices.ContainsFunc(p.Commands, gives) {
-		return fieldError(`name at least one command or category, as in "+@read"`, "commands")
+		return connector.NewFieldError(`name at least one command or category, as in "+@read"`, "commands")
 	}
 	return nil
 }
