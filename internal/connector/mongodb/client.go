@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/secret"
 )
 
@@ -39,21 +40,21 @@ type account struct {
 func openAccount(ref secret.Ref, field string, size int) (*account, error) {
 	uri, err := ref.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), field)
+		return nil, connector.NewFieldError(err.Error(), field)
 	}
 	// A name that stands for members in the DNS would have to be asked for now.
 	if !hasScheme(uri) {
-		return nil, fieldError("what it refers to is no connection string; want mongodb://USER:PASSWORD@HOST:PORT/?replicaSet=NAME, which names the members", field)
+		return nil, connector.NewFieldError("what it refers to is no connection string; want mongodb://USER:PASSWORD@HOST:PORT/?replicaSet=NAME, which names the members", field)
 	}
 	o := options.Client().ApplyURI(uri)
 	if o.Validate() != nil { // the error quotes the text, which holds a password
-		return nil, fieldError("what it refers to is no connection string; want mongodb://USER:PASSWORD@HOST:PORT/?replicaSet=NAME&tls=true", field)
+		return nil, connector.NewFieldError("what it refers to is no connection string; want mongodb://USER:PASSWORD@HOST:PORT/?replicaSet=NAME&tls=true", field)
 	}
 	if o.Auth == nil || o.Auth.Username == "" || o.Auth.AuthSource == "$external" {
-		return nil, fieldError("the connection string names no user with a password", field)
+		return nil, connector.NewFieldError("the connection string names no user with a password", field)
 	}
 	if !private(o) {
-		return nil, fieldError("passwords would cross the network for others to read or to forge; add tls=true to the connection string, without tlsInsecure", field)
+		return nil, connector.NewFieldError("passwords would cross the network for others to read or to forge; add tls=true to the connection string, without tlsInsecure", field)
 	}
 	o.SetAppName("curfew").SetReadPreference(readpref.Primary()).SetRetryWrites(false)
 	if o.TLSConfig == nil {
@@ -62,7 +63,7 @@ func openAccount(ref secret.Ref, field string, size int) (*account, error) {
 	o.SetMaxPoolSize(uint64(size)).SetServerSelectionTimeout(selectTimeout).SetConnectTimeout(connectTimeout)
 	client, err := mongo.Connect(o)
 	if err != nil {
-		return nil, fieldError("the connection string cannot be used; check its options", field)
+		return nil, connector.NewFieldError("the connection string cannot be used; check its options", field)
 	}
 	return &account{client: client, options: o, self: userName{User: o.Auth.Username, DB: authSource(o)}}, nil
 }

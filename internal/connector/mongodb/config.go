@@ -2,13 +2,11 @@ package mongodb
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/secret"
 )
@@ -69,50 +67,31 @@ func Type() connector.Type {
 // Validate checks what needs no network.
 func (c *Config) Validate() error {
 	if c.URI == "" {
-		return fieldError("name the connection string of Curfew's account, as in env:ORDERS_MONGODB_URI", "uri")
+		return connector.NewFieldError("name the connection string of Curfew's account, as in env:ORDERS_MONGODB_URI", "uri")
 	}
 	if err := checkDatabase(c.AuthDatabase); err != nil {
-		return fieldError(err.Error(), "auth_database")
+		return connector.NewFieldError(err.Error(), "auth_database")
 	}
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
-		return fieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
+		return connector.NewFieldError(fmt.Sprintf("want 1 to %d", maxMaxConnections), "max_connections")
 	}
-	if len(c.Resources) == 0 {
-		return fieldError("name at least one resource, as in orders: {permissions: {read: {roles: [{role: read, db: orders}]}}}", "resources")
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
-		permissions := c.Resources[name].Permissions
-		if len(permissions) == 0 {
-			return fieldError("name at least one permission with its roles", "resources", name, "permissions")
-		}
-		for _, permission := range slices.Sorted(maps.Keys(permissions)) {
-			// The connector is not known here, and not in question.
-			e := access.Entitlement{Connector: "mongodb", Resource: name, Permission: permission}
-			if err := e.Validate(); err != nil {
-				return fieldError(err.Error(), "resources", name, "permissions", permission)
-			}
-			if err := validateRoles(permissions[permission].Roles); err != nil {
-				err.Path = append([]string{"resources", name, "permissions", permission, "roles"}, err.Path...)
-				return err
-			}
-		}
-	}
-	return nil
+	return connector.CheckResources(c.Resources, func(r Resource) map[string]Permission { return r.Permissions },
+		"orders: {permissions: {read: {roles: [{role: read, db: orders}]}}}", "roles", func(p Permission) *connector.FieldError { return validateRoles(p.Roles).Under("roles") })
 }
 
 func validateRoles(roles []Role) *connector.FieldError {
 	switch {
 	case len(roles) == 0:
-		return fieldError("name at least one role, as in {role: read, db: orders}")
+		return connector.NewFieldError("name at least one role, as in {role: read, db: orders}")
 	case len(roles) > maxRoles:
-		return fieldError(fmt.Sprintf("name at most %d roles", maxRoles))
+		return connector.NewFieldError(fmt.Sprintf("name at most %d roles", maxRoles))
 	}
 	for i, r := range roles {
 		if err := checkRole(r); err != nil {
-			return fieldError(err.Error(), strconv.Itoa(i))
+			return connector.NewFieldError(err.Error(), strconv.Itoa(i))
 		}
 		if slices.Contains(roles[:i], r) {
-			return fieldError(fmt.Sprintf("the role %s stands here twice", r), strconv.Itoa(i))
+			return connector.NewFieldError(fmt.Sprintf("the role %s stands here twice", r), strconv.Itoa(i))
 		}
 	}
 	return nil
@@ -142,8 +121,4 @@ func checkDatabase(name string) error {
 		return fmt.Errorf("%q is no name of a database; it has none of the characters /\\. \"$*<>:|?", name)
 	}
 	return nil
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
 }

@@ -22,8 +22,8 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 	if err != nil {
 		return access.Plan{}, err
 	}
-	if o.Mark == "" || len(o.Mark) > maxMark || strings.ContainsFunc(string(o.Mark), func(r rune) bool { return r < ' ' || r > '~' }) {
-		return access.Plan{}, access.Errorf(access.KindInvalid, "The order's mark is not 1 to %d printable ASCII characters.", maxMark)
+	if err := connector.CheckMark(o.Mark, maxMark); err != nil {
+		return access.Plan{}, err
 	}
 	set, err := d.curfew.replicaSet(ctx)
 	if err != nil {

@@ -1,10 +1,8 @@
 package mongodb
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // rightLogin is the native right of the one atom of a grant: a user that is there, or an operation of its that runs.
@@ -28,21 +26,15 @@ func (p plan) atom() access.Atom {
 	return access.Atom{Target: p.Set, Account: p.name().String(), Right: rightLogin}
 }
 
-func (p plan) encode() (access.Plan, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: []access.Atom{p.atom()}, Body: body}, nil
-}
+func (p plan) encode() (access.Plan, error) { return connector.EncodePlan(p, p.atom()) }
 
 func decodePlan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return plan{}, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if v.User == "" || v.DB == "" || v.Mark == "" {
-		return plan{}, access.Errorf(access.KindInvalid, "The plan of this grant names no user.")
+		return plan{}, connector.IncompletePlan("user")
 	}
 	return v, nil
 }

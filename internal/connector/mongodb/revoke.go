@@ -34,8 +34,15 @@ func (d *driver) remove(ctx context.Context, v plan) (connector.Removal, error) 
 	if err != nil {
 		return connector.Removal{}, err
 	}
-	there, err := d.curfew.drop(ctx, v.name())
-	if err != nil {
+	found, there, err := d.curfew.find(ctx, v.name())
+	switch {
+	case err != nil:
+		return connector.Removal{}, err
+	case there && found.Custom.Mark != v.Mark:
+		return connector.Removal{}, access.Errorf(access.KindConflict,
+			"The user %s of the connector %s does not bear the mark of this grant. An operator must look at it, and drop it if it is Curfew's.", v.name(), d.name)
+	}
+	if there, err = d.curfew.drop(ctx, v.name()); err != nil {
 		return connector.Removal{}, err
 	}
 	if err := d.end(ctx, v.name()); err != nil {
@@ -98,7 +105,7 @@ func (d *driver) read(ctx context.Context, v plan) (connector.Presence, error) {
 	if _, err := d.observer.primary(ctx); err != nil {
 		return connector.Presence{}, err
 	}
-	_, there, err := d.observer.find(ctx, v.name())
+	found, there, err := d.observer.find(ctx, v.name())
 	if err != nil {
 		return connector.Presence{}, err
 	}
@@ -107,9 +114,12 @@ func (d *driver) read(ctx context.Context, v plan) (connector.Presence, error) {
 		return connector.Presence{}, err
 	}
 	state, sessions := connector.Present, len(under)
-	if !there {
+	switch {
+	case !there:
 		// An idle connection of a user that is gone gives no access: the next command on it is refused.
 		state, sessions = connector.Absent, active(under)
+	case found.Custom.Mark != v.Mark:
+		state, sessions = connector.Unknown, 0 // somebody has taken our mark away, or made another in the place of ours
 	}
 	return connector.Presence{
 		Atoms: []connector.AtomPresence{{Atom: v.atom(), State: state}}, Sessions: sessions,

@@ -99,7 +99,7 @@ func (p *peer) awaitActive(t *testing.T, name userName) {
 	}
 }
 
-// A user who is there by the name of a grant and is not that grant's is not touched by Grant.
+// A user who is there by the name of a grant and is not that grant's is not touched, and proves nothing.
 func TestSomebodyElsesUser(t *testing.T) {
 	p := start(t)
 	d := p.open(t)
@@ -116,6 +116,11 @@ func TestSomebodyElsesUser(t *testing.T) {
 	before := p.snapshot(t)
 	_, err = d.Grant(t.Context(), o, plan)
 	wantKind(t, err, access.KindConflict)
+	_, err = d.Revoke(t.Context(), o, plan)
+	wantKind(t, err, access.KindConflict)
+	if seen, err := d.Observe(t.Context(), o, plan); err != nil || seen.State() != connector.Unknown {
+		t.Errorf("Observe says %s: %v", seen.State(), err)
+	}
 	if p.snapshot(t) != before {
 		t.Error("the server has changed")
 	}

@@ -2,7 +2,6 @@ package mongodbatlas
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/secret"
 )
@@ -75,67 +73,44 @@ var (
 func (c *Config) Validate() error {
 	switch {
 	case c.ClientID == "" || len(c.ClientID) > maxName:
-		return fieldError("name Curfew's service account by its client ID, as in mdb_sa_id_…", "client_id")
+		return connector.NewFieldError("name Curfew's service account by its client ID, as in mdb_sa_id_…", "client_id")
 	case c.ClientSecret == "":
-		return fieldError("name the secret of Curfew's service account, as in env:ATLAS_SECRET", "client_secret")
+		return connector.NewFieldError("name the secret of Curfew's service account, as in env:ATLAS_SECRET", "client_secret")
 	case !projectID.MatchString(c.Project):
-		return fieldError("want the ID of a project, 24 hexadecimal digits", "project")
+		return connector.NewFieldError("want the ID of a project, 24 hexadecimal digits", "project")
 	case !clusterName.MatchString(c.Cluster):
-		return fieldError("want the name of a cluster, as in Cluster0", "cluster")
+		return connector.NewFieldError("want the name of a cluster, as in Cluster0", "cluster")
 	case !hostName.MatchString(c.Host):
-		return fieldError("want the host of the cluster's connection string, as in cluster0.ab1cd.mongodb.net", "host")
+		return connector.NewFieldError("want the host of the cluster's connection string, as in cluster0.ab1cd.mongodb.net", "host")
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return fieldError("want https://HOST", "url")
+		return connector.NewFieldError("want https://HOST", "url")
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
-		return fieldError("a secret would cross the network in clear text; want https://", "url")
+		return connector.NewFieldError("a secret would cross the network in clear text; want https://", "url")
 	}
 	return c.validateResources()
 }
 
 func (c *Config) validateResources() error {
-	if len(c.Resources) == 0 {
-		return fieldError("name at least one resource, as in orders: {permissions: {read: {roles: [{role: read, db: orders}]}}}", "resources")
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Resources)) {
-		permissions := c.Resources[name].Permissions
-		if len(permissions) == 0 {
-			return fieldError("name at least one permission with its roles", "resources", name, "permissions")
-		}
-		for _, permission := range slices.Sorted(maps.Keys(permissions)) {
-			// The connector is not known here, and not in question.
-			e := access.Entitlement{Connector: "mongodb-atlas", Resource: name, Permission: permission}
-			if err := e.Validate(); err != nil {
-				return fieldError(err.Error(), "resources", name, "permissions", permission)
-			}
-			if err := validateRoles(permissions[permission].Roles); err != nil {
-				err.Path = append([]string{"resources", name, "permissions", permission, "roles"}, err.Path...)
-				return err
-			}
-		}
-	}
-	return nil
+	return connector.CheckResources(c.Resources, func(r Resource) map[string]Permission { return r.Permissions },
+		"orders: {permissions: {read: {roles: [{role: read, db: orders}]}}}", "roles", func(p Permission) *connector.FieldError { return validateRoles(p.Roles).Under("roles") })
 }
 
 func validateRoles(roles []Role) *connector.FieldError {
 	if len(roles) == 0 || len(roles) > maxRoles {
-		return fieldError(fmt.Sprintf("name 1 to %d roles, as in {role: read, db: orders}", maxRoles))
+		return connector.NewFieldError(fmt.Sprintf("name 1 to %d roles, as in {role: read, db: orders}", maxRoles))
 	}
 	for i, r := range roles {
 		switch {
 		case r.Role == "" || len(r.Role) > maxName || r.DB == "" || len(r.DB) > maxName:
-			return fieldError(fmt.Sprintf("want a role and a database, of 1 to %d bytes", maxName), strconv.Itoa(i))
+			return connector.NewFieldError(fmt.Sprintf("want a role and a database, of 1 to %d bytes", maxName), strconv.Itoa(i))
 		case r.Role == "atlasAdmin":
-			return fieldError("an atlasAdmin can keep the server from ending what others do; name a weaker role", strconv.Itoa(i))
+			return connector.NewFieldError("an atlasAdmin can keep the server from ending what others do; name a weaker role", strconv.Itoa(i))
 		case slices.Contains(roles[:i], r):
-			return fieldError("this role stands here twice", strconv.Itoa(i))
+			return connector.NewFieldError("this role stands here twice", strconv.Itoa(i))
 		}
 	}
 	return nil
-}
-
-func fieldError(msg string, path ...string) *connector.FieldError {
-	return &connector.FieldError{Path: path, Msg: msg}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,12 +39,12 @@ var _ connector.Driver = (*driver)(nil)
 func (c *Config) Open(env connector.Env) (connector.Driver, error) {
 	secret, err := c.ClientSecret.Resolve()
 	if err != nil {
-		return nil, fieldError(err.Error(), "client_secret")
+		return nil, connector.NewFieldError(err.Error(), "client_secret")
 	}
 	d := &driver{name: env.Name, clock: env.Clock, config: *c}
 	d.config.Resources = maps.Clone(c.Resources)
 	if d.api, err = newAPI(*c, secret, env.Clock); err != nil {
-		return nil, fieldError(err.Error(), "url")
+		return nil, connector.NewFieldError(err.Error(), "url")
 	}
 	return d, nil
 }
@@ -91,6 +90,16 @@ func (d *driver) find(ctx context.Context, name string) (u user, there bool, err
 	return all[i], true, nil
 }
 
+// findOurs looks the grant's user up. One that does not bear its mark is somebody else's.
+func (d *driver) findOurs(ctx context.Context, v plan) (there bool, err error) {
+	found, there, err := d.find(ctx, v.User)
+	if err == nil && there && found.mark() != v.Mark {
+		err = access.Errorf(access.KindConflict,
+			"The user %s of the connector %s does not bear the mark of this grant. An operator must look at it, and delete it if it is Curfew's.", v.User, d.name)
+	}
+	return there, err
+}
+
 // Prepare reads whether Atlas can be used.
 func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, error) {
 	r, ok := d.config.Resources[o.Entitlement.Resource]
@@ -101,8 +110,8 @@ func (d *driver) Prepare(ctx context.Context, o connector.Order) (access.Plan, e
 	if !ok {
 		return access.Plan{}, access.Errorf(access.KindInvalid, "The connector %s has no such permission on %q; curfew list shows what there is.", d.name, o.Entitlement.Resource)
 	}
-	if o.Mark == "" || len(o.Mark) > maxMark || strings.ContainsFunc(string(o.Mark), func(r rune) bool { return r < ' ' || r > '~' }) {
-		return access.Plan{}, access.Errorf(access.KindInvalid, "The order's mark is not 1 to %d printable ASCII characters.", maxMark)
+	if err := connector.CheckMark(o.Mark, maxMark); err != nil {
+		return access.Plan{}, err
 	}
 	if err := d.notTooLong(o.Deadline); err != nil {
 		return access.Plan{}, err
@@ -167,12 +176,10 @@ func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (c
 
 // make leaves the user as the plan says. The password is a new user's, and that of one that is there if renew is set.
 func (d *driver) make(ctx context.Context, v plan, password string, until time.Time, renew bool) error {
-	found, there, err := d.find(ctx, v.User)
+	there, err := d.findOurs(ctx, v)
 	switch {
 	case err != nil:
 		return err
-	case there && found.mark() != v.Mark:
-		return access.Errorf(access.KindConflict, "The user %s of the connector %s is there and does not bear the mark of this grant.", v.User, d.name)
 	case there:
 		c := v.change(until)
 		c.Roles, c.Scopes = v.roles(), v.scopes()
@@ -235,7 +242,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	if err := d.notTooLong(o.Deadline); err != nil {
 		return err
 	}
-	_, there, err := d.find(ctx, v.User)
+	there, err := d.findOurs(ctx, v)
 	if err == nil && !there {
 		err = access.Errorf(access.KindNotFound, "The connector %s cannot extend the access: the user %s is not there.", d.name, v.User)
 	}
@@ -248,13 +255,13 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 // Revoke deletes the user. Atlas then takes it from the cluster; reading back waits for that.
 func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (connector.Removal, error) {
 	v, err := d.plan(p)
-	if err == nil && d.closed.Load() {
-		err = access.Errorf(access.KindUnavailable, "The connector %s is closed.", d.name)
-	}
 	if err != nil {
 		return connector.Removal{}, err
 	}
-	return connector.Removal{}, d.fail(ctx, d.api.remove(ctx, v.User), "take the access back")
+	if _, err = d.findOurs(ctx, v); err == nil {
+		err = d.api.remove(ctx, v.User)
+	}
+	return connector.Removal{}, d.fail(ctx, err, "take the access back")
 }
 
 // Observe reads the users of the project, and whether the cluster has taken over every change of them. Until it has, nobody
@@ -283,6 +290,8 @@ func (d *driver) read(ctx context.Context, v plan) (connector.Presence, error) {
 	presence := connector.Presence{ReadBy: d.config.ClientID + ", who may list the database users of the project " + v.Project + ", and sees the status of the cluster " + v.Cluster}
 	state := connector.Absent
 	switch {
+	case there && found.mark() != v.Mark:
+		state = connector.Unknown // somebody has taken our mark away, or made another in the place of ours
 	case there:
 		state = connector.Present
 		if found.DeleteAfter != nil {

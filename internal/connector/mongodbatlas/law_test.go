@@ -334,7 +334,7 @@ func TestChangedUser(t *testing.T) {
 	}
 }
 
-// A user who is there by the name of a grant and is not that grant's is not touched by Grant.
+// A user who is there by the name of a grant and is not that grant's is not touched, and proves nothing.
 func TestSomebodyElsesUser(t *testing.T) {
 	e, server := startEmulated(t)
 	d := e.open(t, server.URL)
@@ -351,6 +351,10 @@ func TestSomebodyElsesUser(t *testing.T) {
 	before := e.snapshot(t)
 	_, err = d.Grant(t.Context(), o, p)
 	wantKind(t, err, access.KindConflict)
+	wantKind(t, d.Extend(t.Context(), o, p), access.KindConflict)
+	_, err = d.Revoke(t.Context(), o, p)
+	wantKind(t, err, access.KindConflict)
+	wantState(t, d, p, connector.Unknown)
 	if e.snapshot(t) != before {
 		t.Error("the user has changed")
 	}

@@ -1,10 +1,8 @@
 package mongodbatlas
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // rightLogin is the native right of the one atom of a grant: a database user.
@@ -23,22 +21,16 @@ func (p plan) atom() access.Atom {
 	return access.Atom{Target: p.Project, Account: p.User, Right: rightLogin}
 }
 
-func (p plan) encode() (access.Plan, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return access.Plan{}, fmt.Errorf("write a plan: %w", err)
-	}
-	return access.Plan{Atoms: []access.Atom{p.atom()}, Body: body}, nil
-}
+func (p plan) encode() (access.Plan, error) { return connector.EncodePlan(p, p.atom()) }
 
 // plan reads a plan, which must be of this project.
 func (d *driver) plan(p access.Plan) (plan, error) {
-	var v plan
-	if err := json.Unmarshal(p.Body, &v); err != nil {
-		return plan{}, access.Wrap(access.KindInvalid, err, "The plan of this grant cannot be read.")
+	v, err := connector.DecodePlan[plan](p)
+	if err != nil {
+		return plan{}, err
 	}
 	if v.User == "" || v.Mark == "" || v.Cluster == "" {
-		return plan{}, access.Errorf(access.KindInvalid, "The plan of this grant names no user.")
+		return plan{}, connector.IncompletePlan("user")
 	}
 	if v.Project != d.config.Project {
 		return plan{}, access.Errorf(access.KindMisconfigured, "The connector %s leads to another project than the one that this access was given in. An operator must correct its configuration.", d.name)
