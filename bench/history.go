@@ -37,7 +37,8 @@ func seedHistory(ctx context.Context, i installation, n int) error {
 			return err
 		}
 		return w.all(ctx, n, func(tx store.Tx, k int) error {
-			switch part := k % 100; {
+			// Whole rounds of holders are alike, so that nobody has more than a fair share of what is pending.
+			switch part := k / (askers / 2) % 100; {
 			case part < pendingOf100:
 				return w.decided(tx, request(tx, k, access.RequestPending), review)
 			case part < pendingOf100+lapsedOf100:

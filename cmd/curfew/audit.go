@@ -24,6 +24,7 @@ const (
 func (p *program) auditCommand() *cobra.Command {
 	var follow bool
 	var after, last int64
+	var q client.ListEventsParams
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "Show the audit log: everybody's for administrators and auditors, else what concerns my requests and reviews",
@@ -36,7 +37,8 @@ func (p *program) auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			from := client.ListEventsParams{Limit: eventPage, Last: last}
+			from := q
+			from.Limit, from.Last = eventPage, last
 			if cmd.Flags().Changed("after") {
 				from.Last, from.After = 0, after
 			}
@@ -46,7 +48,13 @@ func (p *program) auditCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is entered from now on")
 	cmd.Flags().Int64Var(&last, "last", 100, "begin so many entries before the end")
 	cmd.Flags().Int64Var(&after, "after", 0, "begin behind this position instead; 0 is the beginning")
+	cmd.Flags().StringVar(&q.Grant, "grant", "", "what is about this grant alone")
+	cmd.Flags().StringVar(&q.Request, "request", "", "what is about this request alone")
+	cmd.Flags().StringVar(&q.Kind, "kind", "", "what is of this kind alone, as in grant.ended; grant. is all that begin so")
+	cmd.Flags().StringVar(&q.Actor, "by", "", "what this principal caused")
+	cmd.Flags().StringVar(&q.Subject, "of", "", "what is about this principal's access")
 	cmd.MarkFlagsMutuallyExclusive("after", "last")
+	cmd.AddCommand(p.auditCheckpointCommand(), p.auditExportCommand(), p.auditVerifyCommand())
 	return cmd
 }
 

@@ -28,7 +28,10 @@ const (
 )
 
 // connect makes the client. The token comes from the environment alone: a flag would show it in the list of processes.
-func (p *program) connect() (*client.Client, error) {
+func (p *program) connect() (*client.Client, error) { return p.connectFor(callTimeout) }
+
+// connectFor is connect for calls that may take so long; zero is as long as it takes.
+func (p *program) connectFor(timeout time.Duration) (*client.Client, error) {
 	address := p.url
 	if address == "" {
 		address = p.getenv("CURFEW_URL")
@@ -46,7 +49,7 @@ func (p *program) connect() (*client.Client, error) {
 	}
 	return client.NewClient(address,
 		client.WithHTTPClient(&http.Client{
-			Timeout:   callTimeout,
+			Timeout:   timeout,
 			Transport: retrying{http.DefaultTransport},
 			// The API redirects nowhere; a redirect would take the token to somebody else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -36,14 +36,17 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	began := false
 	root := rootCommand()
-	for _, cmd := range root.Commands() {
+	eachCommand(root, func(cmd *cobra.Command) {
 		command := cmd.RunE
+		if command == nil {
+			return
+		}
 		// After a command has taken over, an error is no longer one of usage.
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			began = true
 			return command(cmd, args)
 		}
-	}
+	})
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -60,6 +63,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
+// eachCommand calls fn with every command below one.
+func eachCommand(above *cobra.Command, fn func(*cobra.Command)) {
+	for _, cmd := range above.Commands() {
+		fn(cmd)
+		eachCommand(cmd, fn)
+	}
+}
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "curfewd",
@@ -67,7 +78,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand())
+	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand(), auditCommand())
 	return root
 }
 

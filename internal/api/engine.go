@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/store"
@@ -18,6 +20,7 @@ type Engine interface {
 	Findings
 	Freezes
 	Events
+	Log
 	Metrics
 }
 
@@ -64,10 +67,19 @@ type Freezes interface {
 
 // Events are read in the order of the audit log.
 type Events interface {
-	Events(ctx context.Context, actor access.Principal, after int64, limit int) (engine.EventPage, error)
+	Events(ctx context.Context, actor access.Principal, q engine.LogQuery) (engine.EventPage, error)
 	// WaitEvents answers when there is something to see, or with nothing when ctx ends.
-	WaitEvents(ctx context.Context, actor access.Principal, after int64, limit int) (engine.EventPage, error)
+	WaitEvents(ctx context.Context, actor access.Principal, q engine.LogQuery) (engine.EventPage, error)
 	LastPosition(ctx context.Context) (int64, error)
+}
+
+// Log is the tree over the audit log, and what proves what is in it.
+type Log interface {
+	Checkpoint(ctx context.Context) (store.LogHead, error)
+	LogKey() (string, error)
+	ProveInclusion(ctx context.Context, actor access.Principal, position, size int64) (engine.Inclusion, error)
+	ProveConsistency(ctx context.Context, actor access.Principal, from, size int64) (proof tlog.TreeProof, of int64, err error)
+	Export(ctx context.Context, actor access.Principal, q engine.ExportQuery) (*engine.Export, error)
 }
 
 // Metrics are read by those who oversee everything.

@@ -41,6 +41,12 @@ type listEventsInput struct {
 	EventQuery
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many positions to look at, at most"`
 	Wait  string `query:"wait" doc:"Answer when there is something to see, or after this duration, 1m0s at most"`
+
+	Request string `query:"request" maxLength:"128" doc:"What is about this request alone"`
+	Grant   string `query:"grant" maxLength:"128" doc:"What is about this grant alone"`
+	Kind    string `query:"kind" maxLength:"128" example:"grant.ended" doc:"What is of this kind alone, or of each that begins so, where it ends with a dot"`
+	Actor   string `query:"actor" maxLength:"512" doc:"What this principal caused"`
+	Subject string `query:"subject" maxLength:"512" doc:"What is about this principal's access"`
 }
 
 type listEventsOutput struct{ Body EventList }
@@ -54,13 +60,17 @@ func (s *surface) listEvents(ctx context.Context, in *listEventsInput) (*listEve
 	if err != nil {
 		return nil, err
 	}
+	q, err := in.query(after)
+	if err != nil {
+		return nil, err
+	}
 	var page engine.EventPage
 	if wait == 0 {
-		page, err = s.Engine.Events(ctx, actorOf(ctx), after, in.Limit)
+		page, err = s.Engine.Events(ctx, actorOf(ctx), q)
 	} else {
 		waiting, cancel := context.WithTimeout(ctx, min(wait, MaxWait))
 		defer cancel()
-		page, err = s.Engine.WaitEvents(waiting, actorOf(ctx), after, in.Limit)
+		page, err = s.Engine.WaitEvents(waiting, actorOf(ctx), q)
 	}
 	if err != nil {
 		return nil, err
@@ -70,6 +80,24 @@ func (s *surface) listEvents(ctx context.Context, in *listEventsInput) (*listEve
 		list.Items[i] = newEvent(ev)
 	}
 	return &listEventsOutput{Body: list}, nil
+}
+
+// query is what the caller wants of what follows a position.
+func (in listEventsInput) query(after int64) (q engine.LogQuery, err error) {
+	q = engine.LogQuery{
+		After: after, Limit: in.Limit, Request: access.RequestID(in.Request), Grant: access.GrantID(in.Grant),
+		Kind: access.EventKind(in.Kind),
+	}
+	if in.Actor != "" {
+		q.Actor, err = access.ParsePrincipalID(in.Actor)
+	}
+	if in.Subject != "" && err == nil {
+		q.Subject, err = access.ParsePrincipalID(in.Subject)
+	}
+	if err != nil {
+		return q, access.Wrap(access.KindInvalid, err, "The actor or the subject is no principal: "+err.Error()+".")
+	}
+	return q, nil
 }
 
 // begin is the position behind which a reader begins.

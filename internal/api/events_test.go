@@ -237,9 +237,9 @@ func (c *changing) takeBack() {
 // idle is an engine of which the log never grows.
 type idle struct{ *engine.Engine }
 
-func (idle) WaitEvents(ctx context.Context, _ access.Principal, after int64, _ int) (engine.EventPage, error) {
+func (idle) WaitEvents(ctx context.Context, _ access.Principal, q engine.LogQuery) (engine.EventPage, error) {
 	<-ctx.Done()
-	return engine.EventPage{Next: after}, nil
+	return engine.EventPage{Next: q.After}, nil
 }
 
 // A stream has a sign of life every fifteen seconds, and ends with the right to it.
@@ -294,18 +294,18 @@ func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
 // endless is an engine whose log has always more.
 type endless struct{ *engine.Engine }
 
-func (endless) Events(_ context.Context, _ access.Principal, after int64, limit int) (engine.EventPage, error) {
-	page := engine.EventPage{Next: after + int64(limit), More: true}
-	for i := range limit {
+func (endless) Events(_ context.Context, _ access.Principal, q engine.LogQuery) (engine.EventPage, error) {
+	page := engine.EventPage{Next: q.After + int64(q.Limit), More: true}
+	for i := range q.Limit {
 		page.Items = append(page.Items, engine.LoggedEvent{
-			Position: after + int64(i) + 1, Event: access.Event{Kind: access.EventGrantActive, Detail: map[string]string{"why": strings.Repeat("x", 4096)}},
+			Position: q.After + int64(i) + 1, Event: access.Event{Kind: access.EventGrantActive, Detail: map[string]string{"why": strings.Repeat("x", 4096)}},
 		})
 	}
 	return page, nil
 }
 
-func (e endless) WaitEvents(ctx context.Context, actor access.Principal, after int64, limit int) (engine.EventPage, error) {
-	return e.Events(ctx, actor, after, limit)
+func (e endless) WaitEvents(ctx context.Context, actor access.Principal, q engine.LogQuery) (engine.EventPage, error) {
+	return e.Events(ctx, actor, q)
 }
 
 // A reader that takes nothing is dropped when its patience is over, instead of being sent to for ever.

@@ -36,6 +36,10 @@ func (s *surface) routes(a huma.API) {
 	route(s, a, post, "/v1/freezes/{id}/lift", 204, "lift-freeze", "Lift a freeze", s.liftFreeze)
 
 	route(s, a, get, "/v1/events", 200, "list-events", "Read the audit log, or follow it", s.listEvents, s.stream)
+	route(s, a, get, "/v1/audit/checkpoint", 200, "get-checkpoint", "Read the newest checkpoint of the audit log", s.getCheckpoint)
+	route(s, a, get, "/v1/audit/inclusion", 200, "prove-inclusion", "Prove that an entry is in the audit log", s.proveInclusion)
+	route(s, a, get, "/v1/audit/consistency", 200, "prove-consistency", "Prove that the audit log begins with what it was", s.proveConsistency)
+	route(s, a, get, "/v1/audit/export", 200, "export-audit", "Export the audit log with its proofs, as lines of JSON", s.exportAudit)
 	describeStream(a.OpenAPI().Paths["/v1/events"].Get)
 }
 

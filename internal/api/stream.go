@@ -102,7 +102,7 @@ func (s *surface) follow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.Engine.Events(r.Context(), actor, after, streamPage)
+	page, err := s.Engine.Events(r.Context(), actor, engine.LogQuery{After: after, Limit: streamPage})
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *surface) nextPage(r *http.Request, after int64) (engine.EventPage, erro
 	}
 	waiting, cancel := context.WithTimeout(r.Context(), heartbeat)
 	defer cancel()
-	return s.Engine.WaitEvents(waiting, actor, after, streamPage)
+	return s.Engine.WaitEvents(waiting, actor, engine.LogQuery{After: after, Limit: streamPage})
 }
 
 // resume is where the reader wants to begin: behind the last event that it has seen, if it was here before.

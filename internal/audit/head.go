@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,17 +16,11 @@ import (
 type Head struct {
 	Installation string
 	Tenant       access.TenantID
-	// Position and Event are the newest entry's, and Leaf is the SHA-256 of its leaf.
+	// Position and Event are the newest entry's, and Leaf is what HashLeaf makes of its leaf.
 	Position int64
 	Event    access.EventID
 	Leaf     []byte
 	At       time.Time
-}
-
-// HashLeaf is what a Head has of a leaf.
-func HashLeaf(leaf []byte) []byte {
-	sum := sha256.Sum256(leaf)
-	return sum[:]
 }
 
 // headText fixes the names and types of a head's members. Times are microseconds since the Unix epoch.

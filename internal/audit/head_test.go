@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"testing"
@@ -16,8 +17,9 @@ import (
 func signedHead(t *testing.T) (audit.Head, []byte, ed25519.PrivateKey) {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
+	leaf := sha256.Sum256([]byte("leaf"))
 	h := audit.Head{
-		Installation: "i1", Tenant: "default", Position: 17, Event: "ev_17", Leaf: audit.HashLeaf([]byte("leaf")),
+		Installation: "i1", Tenant: "default", Position: 17, Event: "ev_17", Leaf: leaf[:],
 		At: time.UnixMicro(1_700_000_000_000_001).UTC(),
 	}
 	text, err := audit.SignHead(h, key)

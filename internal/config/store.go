@@ -60,6 +60,21 @@ func parseStore(address string) (Store, error) {
 	return Store{}, errors.New("the store is not of a known kind; want sqlite:PATH, as in sqlite:./curfew.db, or env:NAME or file:PATH, which lead to postgres://…")
 }
 
+// ParseStore reads where a store is from a command line: sqlite:PATH, postgres://… without a password, which every user
+// of the machine would see among the arguments of processes, or a reference to an address (env:NAME, file:PATH). Its
+// errors never repeat the text.
+func ParseStore(written string) (Store, error) {
+	if scheme, _, _ := strings.Cut(written, ":"); scheme == "env" || scheme == "file" {
+		ref, err := secret.ParseRef(written)
+		return Store{Ref: ref}, err
+	}
+	s, err := parseStore(written)
+	if err == nil && s.URL != "" && holdsPassword(s.URL) {
+		return Store{}, errors.New("a password does not belong among a program's arguments, where everybody sees it: put the whole address into an environment variable or a file, and write env:NAME or file:PATH")
+	}
+	return s, err
+}
+
 // holdsPassword reports whether an address that parseStore has read has a password anywhere.
 func holdsPassword(address string) bool {
 	u, err := url.Parse(address)

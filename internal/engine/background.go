@@ -10,7 +10,7 @@ import (
 // takes back what is over, and keeps the books. A store may let the others go first, as long as it lets these go on.
 func Background(name store.TxName) bool {
 	return slices.Contains([]store.TxName{
-		txLapse, txClaimLive, txAnnounce, txFailed, txRemoved, txTidied, txSequence, txVoided, txOffline, txMissing, txFound, txGone,
+		txLapse, txClaimLive, txAnnounce, txFailed, txRemoved, txTidied, txSequence, txIntegrate, txVoided, txOffline, txMissing, txFound, txGone,
 		txSweep, txRules,
 	}, name)
 }

@@ -33,6 +33,7 @@ const (
 	txTidied    store.TxName = "tidied"
 	txSequence  store.TxName = "sequence"
 	txVoided    store.TxName = "leases-voided"
+	txIntegrate store.TxName = "integrate"
 	txOffline   store.TxName = "removed-offline"
 	txTurn      store.TxName = "turn"
 	txTurnEnd   store.TxName = "turn-end"
@@ -57,7 +58,7 @@ const (
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txAnnounce, txActivate, txActivated, txFailed, txUndone, txReissue,
-		txIssued, txFetched, txRevoke, txRemoved, txTidied, txSequence, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
+		txIssued, txFetched, txRevoke, txRemoved, txTidied, txSequence, txIntegrate, txOffline, txVoided, txTurn, txTurnEnd, txWaited, txMissing,
 		txFound, txGone, txAccept, txFreeze, txSweep, txUnfreeze, txExtend, txExtended, txAttest,
 	}
 }
@@ -149,7 +150,7 @@ func (c *change) record(ev access.Event) error {
 	}
 	row := store.EventRow{
 		ID: ev.ID, Tenant: ev.Tenant, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant, Person: ev.Person,
-		Leaf: entry.Leaf,
+		Leaf: entry.Leaf, MAC: EntryMAC(c.engine.cfg.Sealer, ev.ID, entry.Leaf),
 	}
 	for _, p := range entry.Personal {
 		row.Personal = append(row.Personal, store.PersonalValue(p))

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -28,20 +29,42 @@ type EventPage struct {
 	More bool
 }
 
-// Events reads the audit log behind a position. It looks at most at limit entries and returns those that the actor may
-// see, so a page may be empty although there is more. Administrators and auditors see everything, everybody else what
+// LogQuery says which entries of the audit log somebody wants. Of those behind After, so many as Limit are looked at; zero
+// fields below select everything.
+type LogQuery struct {
+	After int64
+	Limit int
+
+	Request access.RequestID
+	Grant   access.GrantID
+	// Kind is a kind of event, or the beginning of several with a dot at its end.
+	Kind access.EventKind
+	// Actor is who caused it, and Subject whose access it is about. Who was erased is not found any more.
+	Actor, Subject access.PrincipalID
+}
+
+// wants reports whether the entry is one of those.
+func (q LogQuery) wants(ev access.Event) bool {
+	kind := q.Kind == "" || ev.Kind == q.Kind || strings.HasSuffix(string(q.Kind), ".") && strings.HasPrefix(string(ev.Kind), string(q.Kind))
+	none := access.PrincipalID{}
+	return kind && (q.Request == "" || ev.Request == q.Request) && (q.Grant == "" || ev.Grant == q.Grant) &&
+		(q.Actor == none || ev.Actor == q.Actor) && (q.Subject == none || ev.Subject == q.Subject)
+}
+
+// Events reads the audit log behind a position. It looks at no more entries than the query says and returns those that it
+// wants and the actor may see, so a page may be empty although there is more. Administrators and auditors see everything, everybody else what
 // concerns requests that they may see; who may see an entry sees its personal values too. The salts of the values stay
 // here, where each value is held against its commitment.
-func (e *Engine) Events(ctx context.Context, actor access.Principal, after int64, limit int) (EventPage, error) {
-	entries, err := e.readLog(ctx, after, limit)
+func (e *Engine) Events(ctx context.Context, actor access.Principal, q LogQuery) (EventPage, error) {
+	entries, err := e.readLog(ctx, q)
 	if err != nil {
 		return EventPage{}, err
 	}
 	if len(entries) == 0 {
-		return EventPage{Next: after}, e.checkCursor(ctx, after)
+		return EventPage{Next: q.After}, e.checkCursor(ctx, q.After)
 	}
-	page := EventPage{Next: entries[len(entries)-1].Position, More: len(entries) >= limit}
-	page.Items, err = e.visible(ctx, actor, entries)
+	page := EventPage{Next: entries[len(entries)-1].Position, More: len(entries) >= q.Limit}
+	page.Items, err = e.visible(ctx, actor, q, entries)
 	return page, err
 }
 
@@ -74,7 +97,7 @@ func endOfLog(tx store.Tx, tenant access.TenantID) (int64, error) {
 
 // WaitEvents is Events for one who has time: it returns when there is something that the actor may see, or with the
 // place up to which there was nothing when ctx ends.
-func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, after int64, limit int) (EventPage, error) {
+func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, q LogQuery) (EventPage, error) {
 	grown, done := e.signals.subscribe(numberedEvents)
 	defer done()
 	if !e.cfg.EventsNumbered {
@@ -82,11 +105,11 @@ func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, after i
 	}
 	for {
 		// The reading itself is not cut short by the end of the waiting.
-		page, err := e.Events(context.WithoutCancel(ctx), actor, after, limit)
+		page, err := e.Events(context.WithoutCancel(ctx), actor, q)
 		if err != nil || len(page.Items) > 0 {
 			return page, err
 		}
-		after = page.Next
+		q.After = page.Next
 		if page.More && ctx.Err() == nil {
 			continue
 		}
@@ -98,8 +121,8 @@ func (e *Engine) WaitEvents(ctx context.Context, actor access.Principal, after i
 	}
 }
 
-// visible are the entries that the actor may see.
-func (e *Engine) visible(ctx context.Context, actor access.Principal, entries []entry) (items []LoggedEvent, err error) {
+// visible are the entries that the query wants and the actor may see.
+func (e *Engine) visible(ctx context.Context, actor access.Principal, q LogQuery, entries []entry) (items []LoggedEvent, err error) {
 	may := func(access.RequestID) bool { return true }
 	if !e.seesAll(actor) {
 		if may, err = e.mayFollow(ctx, actor, entries); err != nil {
@@ -111,7 +134,7 @@ func (e *Engine) visible(ctx context.Context, actor access.Principal, entries []
 		case !may(entry.request):
 		case entry.err != nil:
 			return nil, entry.err
-		default:
+		case q.wants(entry.Event):
 			items = append(items, entry.LoggedEvent)
 		}
 	}

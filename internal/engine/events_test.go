@@ -20,7 +20,7 @@ import (
 func follow(t *testing.T, w *World, who string, limit int) (items []engine.LoggedEvent, end int64) {
 	t.Helper()
 	for {
-		page, err := w.Engine.Events(t.Context(), w.Who(who), end, limit)
+		page, err := w.Engine.Events(t.Context(), w.Who(who), engine.LogQuery{After: end, Limit: limit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestFollowersMissNothing(t *testing.T) {
 			readers.Go(func() {
 				var after int64
 				for ctx.Err() == nil {
-					page, err := w.Engine.WaitEvents(ctx, w.Who(Olga), after, 7)
+					page, err := w.Engine.WaitEvents(ctx, w.Who(Olga), engine.LogQuery{After: after, Limit: 7})
 					if err != nil {
 						t.Error(err)
 						return
@@ -136,7 +136,7 @@ func TestOwnEventsAreSeenAtOnce(t *testing.T) {
 		began := time.Now()
 		seen := make(chan time.Duration, 1)
 		go func() {
-			if _, err := w.Engine.WaitEvents(t.Context(), w.Who(Olga), 0, 10); err != nil {
+			if _, err := w.Engine.WaitEvents(t.Context(), w.Who(Olga), engine.LogQuery{After: 0, Limit: 10}); err != nil {
 				t.Error(err)
 			}
 			seen <- time.Since(began)
@@ -155,7 +155,7 @@ func TestAnotherNodesEventsAreSeen(t *testing.T) {
 		began := time.Now()
 		seen := make(chan time.Duration)
 		go func() {
-			page, err := w.Engine.WaitEvents(t.Context(), w.Who(Olga), 0, 10)
+			page, err := w.Engine.WaitEvents(t.Context(), w.Who(Olga), engine.LogQuery{After: 0, Limit: 10})
 			if err != nil || len(page.Items) != 3 {
 				t.Errorf("%d events, %v", len(page.Items), err)
 			}
@@ -177,7 +177,7 @@ func TestNobodyWatchesForNobody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		before := w.Views()
-		if _, err := w.Engine.WaitEvents(ctx, w.Who(Olga), 0, 10); err != nil {
+		if _, err := w.Engine.WaitEvents(ctx, w.Who(Olga), engine.LogQuery{After: 0, Limit: 10}); err != nil {
 			t.Fatal(err)
 		}
 		waiting := w.Views() - before
@@ -196,7 +196,7 @@ func TestWaitEventsEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		began := time.Now()
-		page, err := w.Engine.WaitEvents(ctx, w.Who(Mallory), 0, 2)
+		page, err := w.Engine.WaitEvents(ctx, w.Who(Mallory), engine.LogQuery{After: 0, Limit: 2})
 		end, _ := w.Engine.LastPosition(t.Context())
 		if err != nil || len(page.Items) != 0 || page.Next != end || time.Since(began) != time.Minute {
 			t.Errorf("%+v after %s, %v; want nothing up to %d", page, time.Since(began), err, end)
@@ -212,10 +212,10 @@ func TestCursorBeyondTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if page, err := w.Engine.Events(t.Context(), w.Who(Olga), end, 10); err != nil || page.Next != end || page.More {
+		if page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: end, Limit: 10}); err != nil || page.Next != end || page.More {
 			t.Errorf("at the end: %+v, %v", page, err)
 		}
-		_, err = w.Engine.Events(t.Context(), w.Who(Olga), end+1, 10)
+		_, err = w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: end+1, Limit: 10})
 		if access.KindOf(err) != access.KindInvalid || !strings.Contains(access.SafeMessage(err), "restored") {
 			t.Errorf("beyond the end: %v", err)
 		}
@@ -227,7 +227,7 @@ func TestChangedPersonalValueIsNoticed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
 		ask(t, w, Alice, Read, time.Hour)
 		beside(t, w, `UPDATE event_personal SET value = 'order 18' WHERE field = 'reason'`)
-		_, err := w.Engine.Events(t.Context(), w.Who(Olga), 0, 10)
+		_, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: 0, Limit: 10})
 		if access.KindOf(err) != access.KindInternal || !strings.Contains(access.SafeMessage(err), "position 1 ") {
 			t.Errorf("got %v", err)
 		}

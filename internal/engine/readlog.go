@@ -28,20 +28,23 @@ type entry struct {
 	err error
 }
 
-// logGrew wakes those who wait for the log to grow.
+// logGrew wakes those who wait for the log to grow, and who adds to its tree.
 func (e *Engine) logGrew() {
 	e.log.grown.Add(1)
 	e.signals.raise(numberedEvents)
+	e.signals.raise(treeLane)
 }
 
-// readLog reads entries behind a position, at most limit. They are shared: nobody changes them.
-func (e *Engine) readLog(ctx context.Context, after int64, limit int) ([]entry, error) {
-	key := fmt.Sprint(e.log.grown.Load(), after, limit)
+// readLog reads the entries that a query looks at: those of its request or grant, which the store finds, or all. They are
+// shared: nobody changes them.
+func (e *Engine) readLog(ctx context.Context, q LogQuery) ([]entry, error) {
+	filter := store.EventFilter{Request: q.Request, Grant: q.Grant}
+	key := fmt.Sprint(e.log.grown.Load(), q.After, q.Limit, filter)
 	read, err, _ := e.log.flights.Do(key, func() (any, error) {
 		var entries []entry
 		// The others do not go when this reader does.
 		err := e.cfg.Store.View(context.WithoutCancel(ctx), func(tx store.Tx) error {
-			rows, err := tx.Events().List(e.cfg.Tenant, store.EventFilter{}, after, limit)
+			rows, err := tx.Events().List(e.cfg.Tenant, filter, q.After, q.Limit)
 			entries = make([]entry, len(rows))
 			for i, row := range rows {
 				entries[i] = openEntry(row)

@@ -27,7 +27,7 @@ func TestNumberedEventsReachEveryReader(t *testing.T) {
 			reading.Go(func() {
 				var after int64
 				for ctx.Err() == nil {
-					page, err := w.Engine.WaitEvents(ctx, who, after, 7)
+					page, err := w.Engine.WaitEvents(ctx, who, engine.LogQuery{After: after, Limit: 7})
 					if err != nil {
 						t.Error(err)
 						return
@@ -87,7 +87,7 @@ func TestReadingFromBeforeIsNotShared(t *testing.T) {
 	alone(t, func(t *testing.T, w *World) {
 		slow.held, slow.release = make(chan struct{}), make(chan struct{})
 		read := func(into chan<- int) {
-			page, err := w.Engine.Events(t.Context(), w.Who(Olga), 0, 10)
+			page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: 0, Limit: 10})
 			if err != nil {
 				t.Error(err)
 			}
@@ -124,10 +124,10 @@ func TestChangedEntryIsNobodyElses(t *testing.T) {
 			t.Fatal(err)
 		}
 		beside(t, w, "UPDATE event_personal SET value = 'order 18'")
-		if _, err := w.Engine.Events(t.Context(), w.Who(Alice), 0, 10); err == nil || access.KindOf(err) != access.KindInternal {
+		if _, err := w.Engine.Events(t.Context(), w.Who(Alice), engine.LogQuery{After: 0, Limit: 10}); err == nil || access.KindOf(err) != access.KindInternal {
 			t.Errorf("alice: %v", err)
 		}
-		if page, err := w.Engine.Events(t.Context(), w.Who(Mallory), 0, 10); err != nil || len(page.Items) != 0 || page.Next == 0 {
+		if page, err := w.Engine.Events(t.Context(), w.Who(Mallory), engine.LogQuery{After: 0, Limit: 10}); err != nil || len(page.Items) != 0 || page.Next == 0 {
 			t.Errorf("mallory sees %+v, %v", page, err)
 		}
 	}, WithEventsNumbered())

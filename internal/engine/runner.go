@@ -19,6 +19,8 @@ const (
 	requestsLane = "requests"
 	// sequenceLane wakes the worker that numbers events, when one is appended.
 	sequenceLane = "events"
+	// treeLane wakes the worker that adds to the tree over the log, when an event has its position.
+	treeLane = "tree"
 	// standbyLane wakes the worker that prepares for the store being away.
 	standbyLane = "standby"
 	// freezesLane wakes the worker that carries out freezes, when there is one.
@@ -49,6 +51,10 @@ const (
 	// sequencePause is how long events may wait for their positions that another node appended, and did not number before
 	// it died.
 	sequencePause = 10 * time.Second
+	// treePause is the shortest time between two checkpoints: what is logged meanwhile shares one. treeRetry is the pause
+	// after an error, which an entry that was tampered with stays.
+	treePause = 500 * time.Millisecond
+	treeRetry = 10 * time.Second
 )
 
 // Runner calls Step: each connector has a lane of its own with a few workers, so that a target that is slow or dead
@@ -98,6 +104,7 @@ func (r *Runner) Start() {
 			return r.again(ctx, more, err)
 		})
 	})
+	r.done.Go(func() { r.loop(ctx, treeLane, func() (Progress, error) { return r.integrate(ctx) }) })
 	var seen int64
 	r.done.Go(func() {
 		r.loop(ctx, watchLane, func() (p Progress, err error) {
@@ -150,6 +157,31 @@ func (r *Runner) sequence(ctx context.Context, holder string) (Progress, error) 
 		return Progress{Claimed: sequenceBatch, Next: now}, err
 	}
 	return Progress{Next: now.Add(sequencePause)}, err
+}
+
+// integrate adds to the tree, and lets some time pass, so that what is logged meanwhile shares a checkpoint. An entry that
+// was tampered with is said again and again: nothing but a person mends that.
+func (r *Runner) integrate(ctx context.Context) (Progress, error) {
+	more, err := r.engine.Integrate(ctx)
+	switch {
+	case err == nil && more:
+		return r.again(ctx, more, err)
+	case err == nil:
+		r.rest(ctx, treePause)
+	default:
+		r.rest(ctx, treeRetry)
+	}
+	return Progress{}, err
+}
+
+// rest lets time pass, or the runner stop.
+func (r *Runner) rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // standBy tells the store what was done while it was away, and reads what may have to be done if it goes away.

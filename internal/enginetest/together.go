@@ -48,7 +48,7 @@ func (w *World) awaitEnded(t testing.TB, n int) {
 	t.Helper()
 	after := int64(0)
 	for n > 0 {
-		page, err := w.Engine.WaitEvents(t.Context(), w.Who(Carol), after, 1000)
+		page, err := w.Engine.WaitEvents(t.Context(), w.Who(Carol), engine.LogQuery{After: after, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ func (f *headFile) read() (h audit.Head, there bool, err error) {
 func (f *headFile) write(newest store.EventRow, at time.Time) error {
 	text, err := audit.SignHead(audit.Head{
 		Installation: f.installation, Tenant: access.DefaultTenant, Position: newest.Position, Event: newest.ID,
-		Leaf: audit.HashLeaf(newest.Leaf), At: at,
+		Leaf: leafHash(newest.Leaf), At: at,
 	}, f.key)
 	if err != nil {
 		return err
@@ -82,6 +82,11 @@ func (f *headFile) write(newest store.EventRow, at time.Time) error {
 		return fmt.Errorf("writing the head of the audit log (server.head): %w", err)
 	}
 	return nil
+}
+
+func leafHash(leaf []byte) []byte {
+	hash := audit.HashLeaf(leaf)
+	return hash[:]
 }
 
 // replaceFile gives a file a new content, durably and all at once.
@@ -129,7 +134,7 @@ func (f *headFile) check(ctx context.Context, st store.Store, restores []store.R
 		f.log.WarnContext(ctx, "there is no head of the audit log here, so nobody can tell whether the store was set back; it is taken as it is",
 			"head", f.path, "position", newest.Position)
 		return nil
-	case !there || at.ID == h.Event && string(audit.HashLeaf(at.Leaf)) == string(h.Leaf):
+	case !there || at.ID == h.Event && string(leafHash(at.Leaf)) == string(h.Leaf):
 		return nil
 	case slices.ContainsFunc(restores, func(r store.Restore) bool { return !r.At.Before(h.At) }):
 		f.log.WarnContext(ctx, "the store was restored after the head of the audit log was written; the head is moved",

@@ -124,6 +124,7 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 	s.opened.Store(first)
 	s.telemetry.WatchLanes(s.store, s.lanes)
+	s.telemetry.WatchLog(s.store, access.DefaultTenant)
 	s.engine = engine.New(engine.Config{
 		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer,
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/auditor"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/secret"
@@ -98,7 +99,7 @@ func openKeys(ctx context.Context, st store.Store, c config.Server) (*secret.Sea
 }
 
 // readKeys reads who this installation is, and the tenant's wrapped key; nil when there is none yet.
-func readKeys(ctx context.Context, st store.Store) (installation string, wrapped []byte, err error) {
+func readKeys(ctx context.Context, st auditor.Books) (installation string, wrapped []byte, err error) {
 	err = st.View(ctx, func(tx store.Tx) (err error) {
 		if installation, err = tx.Installation().ID(); err != nil {
 			return err

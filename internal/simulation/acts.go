@@ -85,6 +85,13 @@ func (w *World) sequence(n *node) {
 	})
 }
 
+func (w *World) integrate(n *node) {
+	w.call(n, "integrate", "adds entries to the tree", func(ctx context.Context, e *engine.Engine) error {
+		_, err := e.Integrate(ctx)
+		return err
+	})
+}
+
 func (w *World) submit(n *node) {
 	s := engine.Submission{Reason: "order 17", Duration: one(w.choose, []time.Duration{time.Minute, 8 * time.Second, 20 * time.Second, 0})}
 	switch w.choose.among(5, 2, 1, 1, 2) {

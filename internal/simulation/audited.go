@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/auditor"
 )
 
 // audited compares what has changed since the state before with what was entered since: each change has its entry, and
@@ -112,6 +114,29 @@ func numberedInTurn(_ *World, before, now *state) string {
 		last = p
 	}
 	return ""
+}
+
+// treeGrows: a checkpoint is of entries that are there, and of no fewer than the one before.
+func treeGrows(_ *World, before, now *state) string {
+	if now.integrated < before.integrated || now.integrated > now.position {
+		return fmt.Sprintf("the tree has %d entries, after %d, of a log of %d", now.integrated, before.integrated, now.position)
+	}
+	return ""
+}
+
+// verifyLog holds the whole log against the newest checkpoint.
+func (w *World) verifyLog(n *node) {
+	key, err := n.engine.LogKey()
+	var report auditor.Report
+	if err == nil {
+		report, err = auditor.Verify(context.Background(), w.books, auditor.Options{Tenant: access.DefaultTenant, Keys: []string{key}})
+	}
+	switch {
+	case err != nil:
+		w.breaks("the log verifies", "%v", err)
+	case len(report.Problems) > 0:
+		w.breaks("the log verifies", "entries %d to %d: %s", report.Problems[0].From, report.Problems[0].To, report.Problems[0].What)
+	}
 }
 
 // changesState tells entries of changes of state from those about failed attempts and credentials.

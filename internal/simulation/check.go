@@ -24,6 +24,7 @@ func promises() []promise {
 		{"states follow the table", statesFollow},
 		{"every change of state has its audit entry in the same transaction", audited},
 		{"entries are numbered without gaps", numberedInTurn},
+		{"the tree has what is numbered, and only grows", treeGrows},
 		{"the deadline moves as was promised, and not else", deadlineStays},
 		{"the target ends access no later than its deadline", nativeExpiry},
 		{"the credential is gone with the access", credentialGone},

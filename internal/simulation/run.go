@@ -96,6 +96,7 @@ func (w *World) turn() {
 		{1, func() { w.reconsider(n) }},
 		{1, func() { w.lapse(n) }},
 		{6, func() { w.sequence(n) }},
+		{3, func() { w.integrate(n) }},
 		{2, func() { w.compare(n) }},
 		{8 + 40*(waiting-runnable), w.wait},
 		{w.habits.weather, w.changeWeather},

@@ -25,6 +25,7 @@ func (w *World) settle() {
 			w.step(n, store.QueueNew)
 			w.lapse(n)
 			w.sequence(n)
+			w.integrate(n)
 			w.sweep(n)
 			w.reconsider(n)
 		}
@@ -38,6 +39,7 @@ func (w *World) settle() {
 			w.finishTasks()
 			if w.broken == nil && w.compared && w.atRest() {
 				w.leftOver()
+				w.verifyLog(w.nodes[0])
 				return
 			}
 			pass(callTimeout) // a turn that nobody ended ends by itself
@@ -95,6 +97,8 @@ func (w *World) unfinished() string {
 	}
 	if now, err := w.look(); err != nil || now.waiting > 0 {
 		return fmt.Sprintf("%d entries have no position (%v)", now.waiting, err)
+	} else if now.integrated < now.position {
+		return fmt.Sprintf("the tree has %d of %d entries", now.integrated, now.position)
 	}
 	return ""
 }

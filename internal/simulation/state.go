@@ -25,6 +25,8 @@ type state struct {
 	// numbered are the positions that were given since the state before; position is the last one ever.
 	numbered []int64
 	position int64
+	// integrated is how many entries the tree over the log has.
+	integrated int64
 	// waiting is how many entries have no position yet.
 	waiting int
 	// freezes are those in force, and attestations are by grant.
@@ -153,6 +155,11 @@ func (s *state) readEntries(tx store.Tx, entered map[access.EventID]bool) error 
 		s.numbered = append(s.numbered, row.Position)
 		s.position = row.Position
 	}
+	head, err := tx.Log().Head(access.DefaultTenant)
+	if err != nil {
+		return err
+	}
+	s.integrated = head.Size
 	waiting, err := tx.Events().Unsequenced(access.DefaultTenant, maxRows)
 	if err != nil {
 		return err

@@ -75,6 +75,7 @@ type Tx interface {
 	Freezes() Freezes
 	Attestations() Attestations
 	Events() Events
+	Log() Log
 	Leases() Leases
 	Restores() Restores
 	Rules() Rules
@@ -305,6 +306,8 @@ type EventRow struct {
 	Person   access.PersonID
 	Leaf     []byte
 	Personal []PersonalValue
+	// MAC says, until the tree has the leaf, that Curfew wrote it; see package engine.
+	MAC []byte
 }
 
 // EventFilter selects events; zero fields select everything.
@@ -326,6 +329,8 @@ type Events interface {
 	Sequence(tenant access.TenantID, limit int) (n int, err error)
 	// List returns numbered events with a Position above after, in the order of their positions, at most limit.
 	List(tenant access.TenantID, filter EventFilter, after int64, limit int) ([]EventRow, error)
+	// Leaves returns numbered events like List, of any kind, but with Position, ID, Tenant, Leaf and MAC alone.
+	Leaves(tenant access.TenantID, after int64, limit int) ([]EventRow, error)
 	// Newest finds the numbered event with the highest position, without its personal values; access.KindNotFound when
 	// there is none.
 	Newest(tenant access.TenantID) (EventRow, error)

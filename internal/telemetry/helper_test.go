@@ -47,6 +47,7 @@ func bubble(t *testing.T, test func(t *testing.T, w *watched)) {
 			}
 		})
 		w.World = New(t, WithObserver(w.Telemetry, w.Telemetry.Store), WithLogger(log))
+		w.WatchLog(w.World.Store, access.DefaultTenant)
 		w.WatchLanes(w.World.Store, func() []store.Lane {
 			return []store.Lane{{Tenant: access.DefaultTenant, Connector: "orders-db"}}
 		})

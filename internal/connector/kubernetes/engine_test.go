@@ -121,7 +121,7 @@ func obtainCredential(t *testing.T, w *enginetest.World, id access.GrantID) (cre
 func awaitEnded(t *testing.T, w *enginetest.World) {
 	t.Helper()
 	for after := int64(0); ; {
-		page, err := w.Engine.WaitEvents(t.Context(), w.Who(enginetest.Carol), after, 1000)
+		page, err := w.Engine.WaitEvents(t.Context(), w.Who(enginetest.Carol), engine.LogQuery{After: after, Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}

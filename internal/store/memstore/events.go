@@ -23,6 +23,7 @@ func (e events) Append(event store.EventRow) error {
 		return access.Errorf(access.KindConflict, "There is an event %.128q already.", event.ID)
 	}
 	event.Position, event.At = 0, whole(event.At)
+	event.MAC = bytes.Clone(event.MAC)
 	event.Leaf, event.Personal = bytes.Clone(event.Leaf), slices.Clone(event.Personal)
 	// Clipped, because a transaction that failed may have appended to the same list before.
 	waiting = append(slices.Clip(waiting), event)
@@ -45,6 +46,16 @@ func (e events) Sequence(tenant access.TenantID, limit int) (int, error) {
 	b.events.mine(e.tx)[tenant] = log
 	b.unsequenced.mine(e.tx)[tenant] = waiting[n:]
 	return n, nil
+}
+
+func (e events) Leaves(tenant access.TenantID, after int64, limit int) ([]store.EventRow, error) {
+	rows := e.tx.books.events.rows[tenant]
+	rows = rows[min(max(after, 0), int64(len(rows))):]
+	var leaves []store.EventRow
+	for _, r := range rows[:min(len(rows), clampLimit(limit))] {
+		leaves = append(leaves, store.EventRow{Position: r.Position, ID: r.ID, Tenant: r.Tenant, Leaf: r.Leaf, MAC: r.MAC})
+	}
+	return leaves, e.tx.mayRead()
 }
 
 func (e events) Newest(tenant access.TenantID) (store.EventRow, error) {

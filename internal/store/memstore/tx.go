@@ -28,6 +28,8 @@ type books struct {
 	// events is the log, each at its position; unsequenced is what has none yet, in the order of its IDs.
 	events      table[access.TenantID, []store.EventRow]
 	unsequenced table[access.TenantID, []store.EventRow]
+	logHeads    table[access.TenantID, store.LogHead]
+	logTiles    table[tileKey, []byte]
 	leases      table[string, lease]
 	// restores are in the order of their moments.
 	restores table[access.TenantID, []store.Restore]
@@ -83,6 +85,7 @@ func (t *tx) Credentials() store.Credentials   { return credentials{t} }
 func (t *tx) Freezes() store.Freezes           { return freezes{t} }
 func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
+func (t *tx) Log() store.Log                   { return merkleLog{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }

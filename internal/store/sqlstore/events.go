@@ -16,10 +16,10 @@ func (e events) Append(event store.EventRow) error {
 		return err
 	}
 	err = e.tx.insert(alreadyThere("event", string(event.ID)), `
-		INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
 		event.Tenant, event.ID, position, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
-		event.Person, event.Leaf)
+		event.Person, event.Leaf, bytesOrNull(event.MAC))
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,21 @@ func (e events) Newest(tenant access.TenantID) (store.EventRow, error) {
 	return line.event, err
 }
 
+func (e events) Leaves(tenant access.TenantID, after int64, limit int) ([]store.EventRow, error) {
+	return queryAll(e.tx, scanLeaf, leavesOfTenant, tenant, after, clampLimit(limit))
+}
+
+const leavesOfTenant = `
+	SELECT tenant, position, id, leaf, mac FROM events
+	WHERE tenant = $1 AND position IS NOT NULL AND position > $2 ORDER BY position LIMIT $3`
+
+func scanLeaf(r row) (e store.EventRow, err error) {
+	err = r.Scan(&e.Tenant, &e.Position, &e.ID, &e.Leaf, &e.MAC)
+	return e, err
+}
+
 const newestEventOfTenant = `
-	SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, NULL, '', NULL
+	SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, mac, NULL, '', NULL
 	FROM events WHERE tenant = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1`
 
 func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
@@ -82,7 +95,7 @@ func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow
 func (e events) list(w *where, order string, limit int) ([]store.EventRow, error) {
 	lines, err := queryAll(e.tx, scanEventLine, `
 		SELECT e.tenant, coalesce(e.position, 0), e.id, e.at, e.kind, coalesce(e.request_id, ''),
-			coalesce(e.grant_id, ''), e.person, e.leaf, p.field, coalesce(p.value, ''), p.salt
+			coalesce(e.grant_id, ''), e.person, e.leaf, e.mac, p.field, coalesce(p.value, ''), p.salt
 		FROM (SELECT * FROM events`+w.String()+` ORDER BY `+order+w.limit(clampLimit(limit))+`) AS e
 		LEFT JOIN event_personal AS p ON p.tenant = e.tenant AND p.event_id = e.id
 		ORDER BY e.`+order+`, p.ordinal`, w.args...)
@@ -117,7 +130,7 @@ func foldEvents(lines []eventLine) []store.EventRow {
 
 func scanEventLine(r row) (l eventLine, err error) {
 	e, p := &l.event, &l.personal
-	err = r.Scan(&e.Tenant, &e.Position, &e.ID, timeColumn{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Person, &e.Leaf,
+	err = r.Scan(&e.Tenant, &e.Position, &e.ID, timeColumn{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Person, &e.Leaf, &e.MAC,
 		&l.field, &p.Value, &p.Salt)
 	return l, err
 }

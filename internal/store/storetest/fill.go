@@ -27,6 +27,10 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Rules().SetDecided(acme, "sha256-rules"); err != nil {
 			return err
 		}
+		head := store.LogHead{Size: 1, Checkpoint: []byte("signed"), At: tx.Now()}
+		if err := tx.Log().Advance(acme, 0, head, []store.Tile{tile(0, 0, 1)}); err != nil {
+			return err
+		}
 		if _, _, err := tx.Atoms().Lease(atomLane(), newAtom("reader"), string(l.grant.ID), tx.Now().Add(time.Hour)); err != nil {
 			return err
 		}

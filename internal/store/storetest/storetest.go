@@ -25,6 +25,8 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"events/filters and pages", testEvents},
 		{"events/numbered once, in the order of their IDs", testSequence},
 		{"events/no reader misses one", testSequenceRace},
+		{"events/leaves", testLeaves},
+		{"log/grows from head to head", testLog},
 		{"leases/one holder", testLeases},
 		{"leases/one winner", testLeaseRace},
 		{"restores/kept, and settled once", testRestores},

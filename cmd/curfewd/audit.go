@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/curfewhq/curfew/internal/all"
+	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/auditor"
+	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/server"
+)
+
+func auditCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "audit", Short: "Verify the audit log in a store"}
+	cmd.AddCommand(auditVerifyCommand(), auditKeyCommand())
+	return cmd
+}
+
+// errNotAsItWas is the end of a verification that found problems. They are printed before.
+var errNotAsItWas = errors.New("the audit log is not what it was")
+
+func auditVerifyCommand() *cobra.Command {
+	var path, address, output string
+	var checkpoints, keys []string
+	cmd := &cobra.Command{
+		Use:   "verify {-c FILE | --store URL} [--checkpoint FILE]...",
+		Short: "Hold the audit log in a store against checkpoints",
+		Long: `Read the whole audit log, and hold it against the newest checkpoint in the store and
+against those that were kept elsewhere (--checkpoint: a witness's file, or what
+curfew audit checkpoint printed). Servers may run meanwhile; nothing is written.
+
+With the configuration (-c) the key file is at hand: signatures are checked, and so are
+entries that no checkpoint has yet. With the store alone (--store) name the log's public
+key (--key), or signatures are not checked, and the report says so.
+
+Exit code 1 means that the log is not what it was, or could not be read.`,
+		Args: cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error {
+			if output != "table" && output != "json" {
+				return fmt.Errorf("-o is table or json, not %q", output)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o := auditor.Options{Keys: keys, Progress: progressOn(cmd.ErrOrStderr())}
+			var err error
+			if o.Checkpoints, err = readCheckpoints(checkpoints); err != nil {
+				return err
+			}
+			at, keyFile, err := storeOf(path, address)
+			if err != nil {
+				return err
+			}
+			report, err := server.VerifyAudit(cmd.Context(), at, keyFile, o)
+			if err != nil {
+				return err
+			}
+			return showReport(cmd.OutOrStdout(), report, output == "json")
+		},
+	}
+	storeFlags(cmd, &path, &address)
+	cmd.Flags().StringArrayVar(&checkpoints, "checkpoint", nil, "a file with signed checkpoints that were kept elsewhere")
+	cmd.Flags().StringArrayVar(&keys, "key", nil, "a public key of the log, as curfewd audit key prints it")
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+func auditKeyCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "key -c FILE",
+		Short: "Print the public key that the log's checkpoints are signed with",
+		Long: `Print the public key of the audit log. Give it to your auditors: with it, and a
+checkpoint that they kept, they need nobody's word.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			at, keyFile, err := storeOf(path, "")
+			if err != nil {
+				return err
+			}
+			key, err := server.AuditKey(cmd.Context(), at, keyFile)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), key)
+			}
+			return err
+		},
+	}
+	configFlag(cmd, &path)
+	return cmd
+}
+
+func storeFlags(cmd *cobra.Command, path, address *string) {
+	cmd.Flags().StringVarP(path, "config", "c", "", "the configuration: a file, or a folder of *.yaml files")
+	cmd.Flags().StringVar(address, "store", "", "the store alone: sqlite:PATH, postgres://… or a reference to one (env:NAME, file:PATH)")
+	cmd.MarkFlagsOneRequired("config", "store")
+	cmd.MarkFlagsMutuallyExclusive("config", "store")
+	_ = cmd.MarkFlagFilename("config", "yaml")
+}
+
+// storeOf finds the store, and the key file where there is a configuration.
+func storeOf(path, address string) (at config.Store, keyFile string, err error) {
+	if address != "" {
+		at, err = config.ParseStore(address)
+		return at, "", err
+	}
+	c, err := config.Load(path, config.Options{Types: all.ConnectorTypes()})
+	if err != nil {
+		return at, "", err
+	}
+	return c.Store, c.Server.KeyFile, nil
+}
+
+// maxKeptFile bounds a file of checkpoints.
+const maxKeptFile = 256 << 20
+
+// readCheckpoints reads files with signed checkpoints, any number in each.
+func readCheckpoints(paths []string) (kept []auditor.Kept, err error) {
+	for _, path := range paths {
+		text, err := readBounded(path, maxKeptFile)
+		if err != nil {
+			return nil, err
+		}
+		notes := audit.SplitCheckpoints(text)
+		if len(notes) == 0 {
+			return nil, fmt.Errorf("%s: %w", path, audit.ErrNoCheckpoint)
+		}
+		for i, note := range notes {
+			name := path
+			if len(notes) > 1 {
+				name = fmt.Sprintf("%s, number %d", path, i+1)
+			}
+			kept = append(kept, auditor.Kept{Name: name, Text: note})
+		}
+	}
+	return kept, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return text, err
+}
+
+// progressOn says now and then how far the reading is: a long log takes minutes.
+func progressOn(out io.Writer) func(int64) {
+	next := time.Now().Add(2 * time.Second)
+	return func(entries int64) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(2 * time.Second)
+			_, _ = fmt.Fprintf(out, "%d entries so far\n", entries)
+		}
+	}
+}
+
+// shownCheckpoints is how many checkpoints the table has lines for.
+const shownCheckpoints = 10
+
+// showReport prints what was found. A log with problems is an error, after them.
+func showReport(out io.Writer, r auditor.Report, asJSON bool) error {
+	var text []byte
+	if asJSON {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		text = append(line, '\n')
+	} else {
+		text = reportTable(r)
+	}
+	if _, err := out.Write(text); err != nil {
+		return err
+	}
+	if len(r.Problems) > 0 {
+		return errNotAsItWas
+	}
+	return nil
+}
+
+func reportTable(r auditor.Report) []byte {
+	var b bytes.Buffer
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("log", "%s", r.Origin)
+	if r.Entries == 0 {
+		line("entries", "none")
+	} else {
+		line("entries", "%d, from %s to %s", r.Entries, r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
+	}
+	if tail := r.Entries - r.InTree + int64(r.Unnumbered); tail > 0 {
+		checked := "their MACs are Curfew's unless a problem says otherwise"
+		if !r.TailChecked {
+			checked = "whether Curfew wrote them is not checked: that takes the key file (-c)"
+		}
+		line("tail", "%d are in no checkpoint yet; %s", tail, checked)
+	}
+	if r.Erased > 0 {
+		line("erased", "%d personal values; the entries commit to them still", r.Erased)
+	}
+	line("root", "%s", r.Root)
+	for i, c := range r.Checkpoints {
+		if i == shownCheckpoints {
+			line("", "and %d more checkpoints", len(r.Checkpoints)-i)
+			break
+		}
+		line("checkpoint", "%s: %d entries, signature: %s", c.Name, c.Size, c.Signed)
+	}
+	if len(r.Checkpoints) == 0 {
+		line("checkpoint", "none: nothing shows what the log was before")
+	}
+	for _, p := range r.Problems {
+		where := fmt.Sprintf("entry %d", p.From)
+		if p.To > p.From {
+			where = fmt.Sprintf("entries %d to %d", p.From, p.To)
+		}
+		line("PROBLEM", "%s: %s", where, p.What)
+	}
+	if r.Dropped > 0 {
+		line("", "and %d more problems", r.Dropped)
+	}
+	if len(r.Problems) == 0 && len(r.Checkpoints) > 0 {
+		fmt.Fprintf(&b, "\nThe log is what it was.\n")
+	}
+	return b.Bytes()
+}

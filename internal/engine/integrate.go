@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// integrateBatch is how many entries one step adds to the tree.
+const integrateBatch = 1000
+
+// LogKey is the key that signs the checkpoints of a tenant's audit log.
+func LogKey(s *secret.Sealer) (ed25519.PrivateKey, error) { return s.SigningKey("audit log") }
+
+// EntryMAC says of an entry that Curfew wrote it. It counts until the tree has the entry, which a checkpoint proves from
+// then on: who can write to the store alone can neither change what waits for that nor add to it.
+func EntryMAC(s *secret.Sealer, id access.EventID, leaf []byte) []byte {
+	return s.MAC("audit entry", string(id), string(leaf))
+}
+
+// LogOrigin is the name of the audit log.
+func (e *Engine) LogOrigin() string { return audit.Origin(e.cfg.Installation, e.cfg.Tenant) }
+
+// LogKey is the public key of the audit log, as one line of text; see audit.VerifierKey.
+func (e *Engine) LogKey() (string, error) {
+	key, err := LogKey(e.cfg.Sealer)
+	if err != nil {
+		return "", err
+	}
+	return audit.VerifierKey(e.LogOrigin(), key.Public().(ed25519.PublicKey))
+}
+
+// Integrate adds the next entries that have a position to the Merkle tree of the log, and signs what it has become. It does
+// so in the order of positions, and stops before an entry that Curfew did not write: that one is an error for ever, until
+// somebody has looked. more reports that there are entries left, so that it should be called again at once.
+//
+// Nodes need no lease: the head moves by compare-and-swap, and who comes second has only worked in vain.
+func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
+	head, tree, err := e.logHead(ctx)
+	if err != nil {
+		return false, err
+	}
+	rows, err := e.leavesBehind(ctx, head.Size, integrateBatch)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	authentic, tampered := e.authentic(rows, head.Size)
+	if len(authentic) == 0 {
+		return false, tampered
+	}
+	growth, err := audit.Grow(tree, authentic, e.tiles(ctx))
+	if err != nil {
+		return false, access.Wrap(access.KindInternal, err, "The tree of the audit log is not the one that was signed.")
+	}
+	if err := e.advance(ctx, head.Size, growth); err != nil {
+		if is(err, access.KindConflict) {
+			return false, nil // another node was first, and goes on
+		}
+		return false, err
+	}
+	return len(rows) == integrateBatch && tampered == nil, tampered
+}
+
+// logHead reads the head of the log, and holds it against its signature. Before the first head the tree is empty.
+func (e *Engine) logHead(ctx context.Context) (head store.LogHead, tree tlog.Tree, err error) {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		head, err = tx.Log().Head(e.cfg.Tenant)
+		return err
+	})
+	if err != nil || head.Size == 0 {
+		return head, tree, err
+	}
+	key, err := e.LogKey()
+	if err != nil {
+		return head, tree, err
+	}
+	checkpoint, err := audit.OpenCheckpoint(head.Checkpoint, key)
+	if err == nil && (checkpoint.Origin != e.LogOrigin() || checkpoint.Tree.N != head.Size) {
+		err = fmt.Errorf("it is of %d entries of %.200q", checkpoint.Tree.N, checkpoint.Origin)
+	}
+	if err != nil {
+		return head, tree, access.Wrap(access.KindInternal, err, "The newest checkpoint of the audit log is not the one that was signed.")
+	}
+	return head, checkpoint.Tree, nil
+}
+
+func (e *Engine) leavesBehind(ctx context.Context, position int64, limit int) (rows []store.EventRow, err error) {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		rows, err = tx.Events().Leaves(e.cfg.Tenant, position, limit)
+		return err
+	})
+	return rows, err
+}
+
+// authentic hashes the entries up to the first that Curfew did not write, and says which that is. What was written before
+// entries had MACs is believed as long as there is no tree.
+func (e *Engine) authentic(rows []store.EventRow, size int64) (leaves []tlog.Hash, tampered error) {
+	for i, row := range rows {
+		unsigned := row.MAC == nil && size == 0
+		if row.Position != size+int64(i)+1 || !unsigned && !hmac.Equal(row.MAC, EntryMAC(e.cfg.Sealer, row.ID, row.Leaf)) {
+			return leaves, access.Errorf(access.KindInternal,
+				"The entry at position %d of the audit log is not what Curfew wrote there: it was changed, put there or removed in the store, behind Curfew's back. No checkpoint is signed beyond position %d. See docs/audit.md, \"The log stops\".",
+				size+int64(i)+1, size+int64(i))
+		}
+		leaves = append(leaves, audit.HashLeaf(row.Leaf))
+	}
+	return leaves, nil
+}
+
+// tiles reads tiles of the tree from the store.
+func (e *Engine) tiles(ctx context.Context) audit.Tiles {
+	return func(tiles []tlog.Tile) (data [][]byte, err error) {
+		at := make([]store.TileAt, len(tiles))
+		for i, t := range tiles {
+			at[i] = store.TileAt{Level: t.L, Number: t.N}
+		}
+		err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+			rows, err := tx.Log().Tiles(e.cfg.Tenant, at...)
+			data = make([][]byte, len(rows))
+			for i, row := range rows {
+				data[i] = row.Hashes
+			}
+			return err
+		})
+		return data, err
+	}
+}
+
+// advance signs what the tree has become and makes it the head.
+func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth) error {
+	key, err := LogKey(e.cfg.Sealer)
+	if err != nil {
+		return err
+	}
+	signed, err := audit.SignCheckpoint(audit.Checkpoint{Origin: e.LogOrigin(), Tree: growth.Tree}, key)
+	if err != nil {
+		return err
+	}
+	tiles := make([]store.Tile, len(growth.Tiles))
+	for i, t := range growth.Tiles {
+		tiles[i] = store.Tile{TileAt: store.TileAt{Level: t.L, Number: t.N}, Hashes: growth.Data[i]}
+	}
+	err = e.update(ctx, txIntegrate, func(c *change) error {
+		return c.Log().Advance(e.cfg.Tenant, from, store.LogHead{Size: growth.Tree.N, Checkpoint: signed, At: c.Now()}, tiles)
+	})
+	if err == nil {
+		e.signals.raise(checkpoints)
+	}
+	return err
+}
+
+// checkpoints is the key under which those are woken who wait for the next checkpoint.
+const checkpoints = "checkpoints"
