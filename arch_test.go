@@ -39,6 +39,7 @@ var floors = []struct {
 	{3, "internal/secret/*"},
 	{3, "internal/connector/*"},
 	{4, "internal/connector/connectortest"},
+	{4, "internal/auditor"},
 	{4, "internal/enginetest"},
 	{4, "internal/telemetry"},
 	{4, "internal/api"},

@@ -26,7 +26,7 @@ type Checkpoint struct {
 type checkpointOutput struct{ Body Checkpoint }
 
 func (s *surface) getCheckpoint(ctx context.Context, _ *struct{}) (*checkpointOutput, error) {
-	head, err := s.Engine.Checkpoint(ctx)
+	head, err := s.Engine.CheckpointOfAll(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,8 @@ type Events interface {
 
 // Log is the tree over the audit log, and what proves what is in it.
 type Log interface {
-	Checkpoint(ctx context.Context) (store.LogHead, error)
+	// CheckpointOfAll waits, for a few seconds at most, until the newest is of all that is logged by now.
+	CheckpointOfAll(ctx context.Context) (store.LogHead, error)
 	LogKey() (string, error)
 	ProveInclusion(ctx context.Context, actor access.Principal, position, size int64) (engine.Inclusion, error)
 	ProveConsistency(ctx context.Context, actor access.Principal, from, size int64) (proof tlog.TreeProof, of int64, err error)

@@ -23,6 +23,8 @@ type Books interface {
 // Options say what the log is held against.
 type Options struct {
 	Tenant access.TenantID
+	// Origin is the name of the log; without it, that which the store's installation and the tenant give it.
+	Origin string
 	// Keys are the public keys that may have signed checkpoints (audit.VerifierKey). Without any, signatures are not
 	// checked, and the report says so.
 	Keys []string
@@ -121,7 +123,9 @@ func (v *verification) begin(ctx context.Context) error {
 		return err
 	}
 	v.number, v.report.InTree = -1, v.head.Size
-	v.report.Origin = audit.Origin(installation, v.options.Tenant)
+	if v.report.Origin = v.options.Origin; v.report.Origin == "" {
+		v.report.Origin = audit.Origin(installation, v.options.Tenant)
+	}
 	var known []audit.Checkpoint
 	var bad []audit.Problem
 	kept := v.options.Checkpoints

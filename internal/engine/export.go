@@ -86,8 +86,8 @@ func (e *Engine) CheckpointOfAll(ctx context.Context) (store.LogHead, error) {
 func (e *Engine) headOfAll(ctx context.Context) (head store.LogHead, tree tlog.Tree, err error) {
 	grown, unsubscribe := e.signals.subscribe(checkpoints)
 	defer unsubscribe()
-	timer := time.NewTimer(exportPatience)
-	defer timer.Stop()
+	patience, cancel := context.WithTimeout(ctx, exportPatience)
+	defer cancel()
 	end, err := e.LastPosition(ctx)
 	if err != nil {
 		return head, tree, err
@@ -98,9 +98,7 @@ func (e *Engine) headOfAll(ctx context.Context) (head store.LogHead, tree tlog.T
 		}
 		select {
 		case <-grown:
-		case <-timer.C:
-			return head, tree, nil
-		case <-ctx.Done():
+		case <-patience.Done():
 			return head, tree, ctx.Err()
 		}
 	}

@@ -58,7 +58,7 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 	}
 	growth, err := audit.Grow(tree, authentic, e.tiles(ctx))
 	if err != nil {
-		return false, access.Wrap(access.KindInternal, err, "The tree of the audit log is not the one that was signed.")
+		return false, unproven(err)
 	}
 	if err := e.advance(ctx, head.Size, growth); err != nil {
 		if is(err, access.KindConflict) {

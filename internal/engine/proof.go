@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -77,9 +78,10 @@ func (e *Engine) provable(ctx context.Context, actor access.Principal, size int6
 	return tree, size, nil
 }
 
+// unproven is the error for a tree that does not prove itself. That it could not be read is another matter.
 func unproven(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || is(err, access.KindUnavailable) || is(err, access.KindTimeout) || errors.Is(err, context.Canceled) {
+		return err
 	}
 	return access.Wrap(access.KindInternal, err, "The tree of the audit log is not the one that was signed. Run curfewd audit verify.")
 }

@@ -67,7 +67,7 @@ func tamperings() []tampering {
 		{"the end is cut off, with the head", with(`DELETE FROM event_personal WHERE event_id IN (SELECT id FROM events WHERE position > %[1]d - 2)`,
 			`DELETE FROM events WHERE position > %[1]d - 2`, `DELETE FROM log_tiles`, `DELETE FROM log_heads`), -1},
 		{"the whole log goes", with(`DELETE FROM event_personal`, `DELETE FROM events`, `DELETE FROM log_tiles`, `DELETE FROM log_heads`), 1},
-		{"a hash of the tree", []string{`UPDATE log_tiles SET hashes = zeroblob(64) || substr(hashes, 65) WHERE level = 0 AND number = 0`}, 1},
+		{"a hash of the tree", []string{`UPDATE log_tiles SET hashes = CAST(zeroblob(64) || substr(hashes, 65) AS BLOB) WHERE level = 0 AND number = 0`}, 1},
 	}
 }
 

@@ -129,7 +129,9 @@ func (w *World) verifyLog(n *node) {
 	key, err := n.engine.LogKey()
 	var report auditor.Report
 	if err == nil {
-		report, err = auditor.Verify(context.Background(), w.books, auditor.Options{Tenant: access.DefaultTenant, Keys: []string{key}})
+		report, err = auditor.Verify(context.Background(), w.books, auditor.Options{
+			Tenant: access.DefaultTenant, Origin: n.engine.LogOrigin(), Keys: []string{key},
+		})
 	}
 	switch {
 	case err != nil:
