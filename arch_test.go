@@ -27,8 +27,10 @@ var floors = []struct {
 	{0, "internal/syncbuf"},
 	{1, "internal/policy"},
 	{1, "internal/audit"},
+	{1, "internal/evidence"},
 	{1, "internal/secret"},
 	{1, "internal/journal"},
+	{2, "internal/evidence/pack"},
 	{2, "internal/connector"},
 	{2, "internal/store"},
 	{3, "internal/store/sqlstore"},
@@ -70,7 +72,7 @@ var onlyThese = map[string][]string{
 	"internal/nearmiss": {},
 	"internal/planted":  {},
 	"internal/syncbuf":  {},
-	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/secret"},
+	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/evidence", "internal/evidence/pack", "internal/secret"},
 }
 
 // testOnly are packages that no program may link.

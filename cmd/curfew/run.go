@@ -71,7 +71,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 	root.AddCommand(
 		p.listCommand(), p.requestCommand(), p.requestsCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
 		p.grantsCommand(), p.credentialCommand(), p.execCommand(), p.extendCommand(), p.returnCommand(), p.revokeCommand(), p.attestCommand(),
-		p.freezesCommand(), p.unfreezeCommand(), p.findingsCommand(), p.auditCommand(), p.whoamiCommand(), p.versionCommand(),
+		p.freezesCommand(), p.unfreezeCommand(), p.findingsCommand(), p.auditCommand(), p.evidenceCommand(), p.whoamiCommand(), p.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.RunE = p.beginning(cmd.RunE)

@@ -215,7 +215,7 @@ func TestCursorBeyondTheEnd(t *testing.T) {
 		if page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: end, Limit: 10}); err != nil || page.Next != end || page.More {
 			t.Errorf("at the end: %+v, %v", page, err)
 		}
-		_, err = w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: end+1, Limit: 10})
+		_, err = w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{After: end + 1, Limit: 10})
 		if access.KindOf(err) != access.KindInvalid || !strings.Contains(access.SafeMessage(err), "restored") {
 			t.Errorf("beyond the end: %v", err)
 		}

@@ -52,5 +52,5 @@ func (s readerSession) exec(string, ...any) (int64, error) {
 }
 
 func (s readerSession) query(text string, args ...any) (rows, error) {
-	return s.snapshot.QueryContext(s.ctx, text, args...)
+	return s.snapshot.QueryContext(s.ctx, text, args...) //nolint:rowserrcheck // tx asks for it
 }
