@@ -182,7 +182,7 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, back readin
 		g.DueAt = c.Now()
 	}
 	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
-		"reason": string(g.EndReason), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
+		"reason": string(g.EndReason), "verified_at": read.UTC().Format(time.RFC3339Nano), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
 		"housekeeping": removal.Housekeeping,
 	}})
 }

@@ -133,7 +133,7 @@ func (p *Pack) except() {
 		case g.Activated.IsZero() || g.Deadline.IsZero():
 		case g.Ended.IsZero() && overdueAt.UnixMicro() < end:
 			add("overdue", g.Deadline, g.ID, 0, "%s of %s has not ended, and its deadline has passed", g.Entitlement, g.Who)
-		case g.Ended.After(overdueAt):
+		case g.Late() > lateAfter:
 			add("late", g.Ended, g.ID, 0, "%s of %s was read back as gone %s after its deadline", g.Entitlement, g.Who, g.Late().Truncate(time.Second))
 		}
 		if len(g.AttestedBy) > 0 && g.EndReason == string(access.EndAttested) {

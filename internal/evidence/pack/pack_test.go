@@ -121,7 +121,7 @@ func (l *log) life(id string, begins, late time.Duration, reason access.EndReaso
 	l.add(begins, of(access.EventCredentialIssued, access.Event{}), false)
 	if late >= 0 {
 		l.add(begins+time.Hour, of(access.EventGrantRevoking, access.Event{To: "revoking", Detail: map[string]string{"reason": string(reason)}}), false)
-		l.add(begins+time.Hour+late, of(access.EventGrantEnded, access.Event{To: "ended", Detail: map[string]string{"reason": string(reason), "verified_by": "the observer", "sessions_ended": "2"}}), false)
+		l.add(begins+time.Hour+late, of(access.EventGrantEnded, access.Event{To: "ended", Detail: map[string]string{"reason": string(reason), "verified_at": noon.Add(begins + time.Hour + late).Format(time.RFC3339Nano), "verified_by": "the observer", "sessions_ended": "2"}}), false)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestPackTellsALife(t *testing.T) {
 	}
 	want := pack.Grant{
 		ID: "gr_1", Request: "req_1", Who: "static/alice", Entitlement: "orders-db/orders:write", Policy: "write", Activated: noon,
-		Deadline: noon.Add(time.Hour), Ended: noon.Add(time.Hour + 20*time.Millisecond), EndReason: "expired", VerifiedBy: "the observer",
+		Deadline: noon.Add(time.Hour), Ended: noon.Add(time.Hour + 20*time.Millisecond), EndReason: "expired", Verified: noon.Add(time.Hour + 20*time.Millisecond), VerifiedBy: "the observer",
 		SessionsEnded: 2, Fetches: 1, Positions: []int64{4, 5, 6, 7, 8},
 	}
 	if diff := cmp.Diff(want, p.Grants[0]); diff != "" {

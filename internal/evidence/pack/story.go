@@ -50,11 +50,13 @@ type Grant struct {
 	Ended       time.Time `json:"ended,omitzero"`
 	EndReason   string    `json:"end_reason,omitempty"`
 	EndedBy     string    `json:"ended_by,omitempty"`
-	// VerifiedBy read back that the access is gone; empty for a grant that never began, or whose end was attested.
-	VerifiedBy    string   `json:"verified_by,omitempty"`
-	KeptBy        string   `json:"kept_by,omitempty"`
-	AttestedBy    []string `json:"attested_by,omitempty"`
-	SessionsEnded int      `json:"sessions_ended,omitempty"`
+	// VerifiedBy read back at Verified that the access is gone; empty for a grant that never began, or whose end was
+	// attested.
+	Verified      time.Time `json:"verified_at,omitzero"`
+	VerifiedBy    string    `json:"verified_by,omitempty"`
+	KeptBy        string    `json:"kept_by,omitempty"`
+	AttestedBy    []string  `json:"attested_by,omitempty"`
+	SessionsEnded int       `json:"sessions_ended,omitempty"`
 	// Fetches is how often its credential was issued or fetched.
 	Fetches int `json:"credential_fetches"`
 	// FailedAttempts is how often the target did not do as it was told.
@@ -63,8 +65,14 @@ type Grant struct {
 	Positions      []int64 `json:"positions"`
 }
 
-// Late is how long after its deadline the grant was read back as gone; negative when it ended before.
-func (g Grant) Late() time.Duration { return g.Ended.Sub(g.Deadline) }
+// Late is how long after its deadline the grant was read back as gone; negative when that was before.
+func (g Grant) Late() time.Duration {
+	gone := g.Verified
+	if gone.IsZero() {
+		gone = g.Ended
+	}
+	return gone.Sub(g.Deadline)
+}
 
 // Note is an entry about something else than one request or grant: a finding, a freeze, a restore.
 type Note struct {
@@ -208,6 +216,9 @@ func (s *story) tellGrant(t told) {
 		g.Ended, g.VerifiedBy, g.KeptBy = t.At, t.Detail["verified_by"], t.Detail["kept_by"]
 		if reason := t.Detail["reason"]; reason != "" {
 			g.EndReason = reason
+		}
+		if at, err := time.Parse(time.RFC3339Nano, t.Detail["verified_at"]); err == nil {
+			g.Verified = at
 		}
 		g.SessionsEnded, _ = strconv.Atoi(t.Detail["sessions_ended"]) // none is 0
 	case access.EventCredentialIssued, access.EventCredentialFetched:

@@ -48,7 +48,7 @@ func (p Pack) grantTable() table {
 			reason += " by " + g.EndedBy
 		}
 		t.rows = append(t.rows, []string{
-			g.ID, g.Who, g.Entitlement, reasonOf(r), agreed(r, g), moment(g.Activated), moment(g.Deadline), moment(g.Ended), late, reason,
+			g.ID, g.Who, g.Entitlement, reasonOf(r), agreed(r, g), moment(g.Activated), moment(g.Deadline), moment(g.Verified), late, reason,
 			g.VerifiedBy, fmt.Sprint(g.SessionsEnded), fmt.Sprint(g.Fetches), positions(g.Positions),
 		})
 	}
