@@ -38,6 +38,9 @@ const (
 	EventFreezeLifted EventKind = "freeze.lifted"
 
 	EventStoreRestored EventKind = "store.restored"
+
+	// EventLogKeyChanged says that the checkpoints of the log are signed by another key from then on; both have signed it.
+	EventLogKeyChanged EventKind = "log.key_changed"
 )
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.

@@ -101,6 +101,9 @@ func VerifyExport(r io.Reader, keys []string, kept []Checkpoint, each func(Expor
 		}
 	}
 	x.end()
+	if _, err := OpenCheckpoint([]byte(x.report.Checkpoint), x.keys.List()...); err != nil {
+		return x.report, fmt.Errorf("line 1: no key that you believe has signed this: %w", err)
+	}
 	return x.report, nil
 }
 
@@ -110,8 +113,9 @@ type exportCheck struct {
 	number int
 	each   func(ExportEntry) error
 	report ExportReport
-	// tree is the checkpoint's.
+	// tree is the checkpoint's. Its signature is looked at last, by the keys that the entries lead to as well.
 	tree tlog.Tree
+	keys *Keys
 	// entries and hashes are what was read: by the leaves, and by the hashes beside them.
 	entries, hashes *Range
 	kept            []Checkpoint
@@ -147,7 +151,8 @@ func (x *exportCheck) header(keys []string) error {
 	if len(keys) == 0 {
 		keys, x.report.KeyFromExport = []string{h.Key}, true
 	}
-	c, err := OpenCheckpoint([]byte(h.Checkpoint), keys...)
+	x.keys = NewKeys(keys...)
+	c, err := ReadCheckpoint([]byte(h.Checkpoint))
 	if err != nil {
 		return fmt.Errorf("line 1: %w", err)
 	}
@@ -245,6 +250,11 @@ func (x *exportCheck) entry(e ExportEntry) {
 	erased, err := CheckEntry(e.Leaf, personal)
 	if x.report.Erased += len(erased); err != nil {
 		x.problem(e.Position, e.Position, err.Error())
+	}
+	if ev, err := Open(e.Leaf, nil); err == nil {
+		if err := x.keys.Follow(ev); err != nil {
+			x.problem(e.Position, e.Position, err.Error())
+		}
 	}
 	leaf := HashLeaf(e.Leaf)
 	if h.Selected {

@@ -101,8 +101,17 @@ type verification struct {
 	// hashes are those of the leaves' tile at hand, which is the one with this number.
 	hashes []byte
 	number int64
+	// keys are those that are believed; the signatures of unsigned are looked at last, by what the entries have added.
+	keys     *audit.Keys
+	unsigned []unsigned
 	// gone is the position of the first entry that is not there.
 	gone int64
+}
+
+// unsigned is a checkpoint that none of the keys at hand at the beginning has signed.
+type unsigned struct {
+	Kept
+	report int
 }
 
 // begin reads the head, and believes of all checkpoints only what their signatures and names allow.
@@ -123,6 +132,7 @@ func (v *verification) begin(ctx context.Context) error {
 		return err
 	}
 	v.number, v.report.InTree = -1, v.head.Size
+	v.keys = audit.NewKeys(v.options.Keys...)
 	if v.report.Origin = v.options.Origin; v.report.Origin == "" {
 		v.report.Origin = audit.Origin(installation, v.options.Tenant)
 	}
@@ -152,17 +162,18 @@ func (v *verification) begin(ctx context.Context) error {
 
 // open reads a checkpoint.
 func (v *verification) open(k Kept) (c audit.Checkpoint, err error) {
-	signed := "not checked"
-	if len(v.options.Keys) > 0 {
-		if c, err = audit.OpenCheckpoint(k.Text, v.options.Keys...); err != nil {
-			return c, err
-		}
-		signed = "yes"
-	} else if c, err = audit.ReadCheckpoint(k.Text); err != nil {
+	if c, err = audit.ReadCheckpoint(k.Text); err != nil {
 		return c, err
 	}
 	if c.Origin != v.report.Origin {
 		return c, fmt.Errorf("it is of the log %.200q, and this is %q", c.Origin, v.report.Origin)
+	}
+	signed := "not checked"
+	if len(v.options.Keys) > 0 {
+		signed = "yes"
+		if _, err := audit.OpenCheckpoint(k.Text, v.options.Keys...); err != nil {
+			v.unsigned = append(v.unsigned, unsigned{k, len(v.report.Checkpoints)})
+		}
 	}
 	v.report.Checkpoints = append(v.report.Checkpoints, CheckpointReport{Name: k.Name, Size: c.Tree.N, Signed: signed})
 	return c, nil
@@ -231,6 +242,9 @@ func (v *verification) lookAt(row store.EventRow) {
 		problem(err.Error())
 		return
 	}
+	if err := v.keys.Follow(ev); err != nil {
+		problem(err.Error())
+	}
 	if v.report.Last = ev.At; v.report.First.IsZero() {
 		v.report.First = ev.At
 	}
@@ -269,6 +283,13 @@ func (v *verification) kept(tx store.Tx, position int64) (hash tlog.Hash, err er
 }
 
 func (v *verification) end() {
+	for _, u := range v.unsigned {
+		c, err := audit.OpenCheckpoint(u.Text, v.keys.List()...)
+		if err != nil {
+			v.report.Checkpoints[u.report].Signed = "no"
+			v.log.Report(audit.Problem{From: 1, To: max(c.Tree.N, 1), What: fmt.Sprintf("the checkpoint %s: %v", u.Name, err)})
+		}
+	}
 	v.report.Root = v.tree.Tree().Hash.String()
 	v.report.TailChecked = v.options.Authentic != nil
 	v.report.Problems, v.report.Dropped = v.log.Done()
