@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/auditor"
 	"github.com/curfewhq/curfew/internal/server"
 )
@@ -45,7 +47,8 @@ type tampering struct {
 	what string
 	// do are statements for entry 3 of a log of %[1]d.
 	do []string
-	// at is the first entry that must be named: 3, or one behind the end of the log that is left when negative.
+	// at is the first entry that must be named; one behind the end of the log that is left when negative, and that of the
+	// approval when 0.
 	at int64
 }
 
@@ -58,9 +61,8 @@ func tamperings() []tampering {
 		{"a byte of an entry", with(`UPDATE events SET leaf = CAST(replace(CAST(leaf AS TEXT), '"kind":"', '"kind":"x') AS BLOB) WHERE position = 3`), 3},
 		{"the kind by which it is found", with(`UPDATE events SET kind = 'grant.active' WHERE position = 3`), 3},
 		{"the moment by which it is found", with(`UPDATE events SET at = at + 1 WHERE position = 3`), 3},
-		{"what somebody said", with(`UPDATE event_personal SET value = 'static/mallory' WHERE field = 'actor' AND event_id = (SELECT id FROM events WHERE position = 3)`,
-			`UPDATE event_personal SET value = 'static/mallory' WHERE field = 'subject' AND event_id = (SELECT id FROM events WHERE position = 3)`), 3},
-		{"its salt", with(`UPDATE event_personal SET salt = zeroblob(32) WHERE event_id = (SELECT id FROM events WHERE position = 3)`), 3},
+		{"whose access it is", with(`UPDATE event_personal SET value = 'static/mallory' WHERE field = 'subject' AND event_id = (SELECT id FROM events WHERE kind = 'request.approved' LIMIT 1)`), 0},
+		{"the salt of that", with(`UPDATE event_personal SET salt = zeroblob(32) WHERE field = 'subject' AND event_id = (SELECT id FROM events WHERE kind = 'request.approved' LIMIT 1)`), 0},
 		{"two entries change places", with(`UPDATE events SET position = 1000000 WHERE position = 3`, `UPDATE events SET position = 3 WHERE position = 4`,
 			`UPDATE events SET position = 4 WHERE position = 1000000`), 3},
 		{"an entry is taken out", with(`DELETE FROM event_personal WHERE event_id = (SELECT id FROM events WHERE position = 3)`, `DELETE FROM events WHERE position = 3`), 3},
@@ -80,6 +82,11 @@ func TestVerifyNamesTheEntry(t *testing.T) {
 			in.start()
 			in.ask("alice-1", "read")
 			in.ask("alice-1", "write")
+			var approvals api.EventList
+			if _, body := in.call("carol-1", "GET", "/v1/events?kind=request.approved", ""); json.Unmarshal([]byte(body), &approvals) != nil || len(approvals.Items) == 0 {
+				t.Fatal(body)
+			}
+			approved := approvals.Items[0].Position
 			kept, size := in.checkpoint()
 			in.stop()
 			if r := in.verify(true, kept); len(r.Problems) > 0 || len(r.Checkpoints) != 2 || r.Checkpoints[1].Signed != "yes" {
@@ -93,8 +100,11 @@ func TestVerifyNamesTheEntry(t *testing.T) {
 				in.beside(text)
 			}
 			want := tamper.at
-			if want < 0 {
+			switch {
+			case want < 0:
 				want = last - 1
+			case want == 0:
+				want = approved
 			}
 			for _, withKey := range []bool{true, false} {
 				r := in.verify(withKey, kept)
