@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,7 @@ the target issues a new credential, and this one stops working.`,
 			case err != nil:
 				return err
 			case asEnv:
-				return p.printExports(cred.Env)
+				return p.printExports(cred)
 			case p.wantsJSON():
 				return p.printJSON(cred)
 			}
@@ -149,26 +148,18 @@ func (p *program) showCredential(typed string, c access.Credential) error {
 	return nil
 }
 
-// variable is the name of a variable in a POSIX shell.
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
-// printExports prints lines for the eval of a POSIX shell. A name or a value that a shell could take for something else
-// is refused.
-func (p *program) printExports(env map[string]string) error {
-	if len(env) == 0 {
+// printExports prints lines for the eval of a POSIX shell.
+func (p *program) printExports(cred access.Credential) error {
+	if len(cred.Env) == 0 {
 		return access.Errorf(access.KindNotFound, "this credential has nothing for the environment; use it without --env")
 	}
+	if err := cred.CheckVariables(); err != nil {
+		return err
+	}
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if !variable.MatchString(name) || strings.ContainsRune(env[name], 0) {
-			return errNoVariable(name)
-		}
-		b.WriteString("export " + name + "='" + strings.ReplaceAll(env[name], "'", `'\''`) + "'\n")
+	for _, name := range slices.Sorted(maps.Keys(cred.Env)) {
+		b.WriteString("export " + name + "='" + strings.ReplaceAll(cred.Env[name], "'", `'\''`) + "'\n")
 	}
 	_, err := p.stdout.Write([]byte(b.String()))
 	return err
-}
-
-func errNoVariable(name string) error {
-	return access.Errorf(access.KindUnavailable, "the credential names a variable %q that no shell can hold", name)
 }

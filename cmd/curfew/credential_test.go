@@ -17,7 +17,7 @@ func TestExportsAreForAShellToEval(t *testing.T) {
 	for _, value := range []string{"plain", "it's", `$(touch owned) "$HOME" \`, "two\nlines", "`id`", "'; rm -rf x; '", ""} {
 		var out bytes.Buffer
 		p := &program{stdout: &out}
-		if err := p.printExports(map[string]string{"PGPASSWORD": value}); err != nil {
+		if err := p.printExports(access.Credential{Env: map[string]string{"PGPASSWORD": value}}); err != nil {
 			t.Fatal(err)
 		}
 		got, err := exec.CommandContext(t.Context(), "sh", "-c", out.String()+`printf %s "$PGPASSWORD"`).Output()
@@ -26,11 +26,12 @@ func TestExportsAreForAShellToEval(t *testing.T) {
 		}
 	}
 	for name, env := range map[string]map[string]string{
-		"no name": {"": "x"}, "a command": {"A=1; id #": "x"}, "a digit first": {"1A": "x"}, "a line break": {"A\nB": "x"}, "NUL": {"A": "a\x00b"}, "nothing": {},
+		"no name": {"": "x"}, "a command": {"A=1; id #": "x"}, "a digit first": {"1A": "x"}, "a line break": {"A\nB": "x"}, "NUL": {"PGPASSWORD": "a\x00b"}, "nothing": {},
+		"what a linker loads": {"LD_PRELOAD": "x"}, "where programs are": {"PGUSER": "x", "PATH": "."},
 	} {
 		var out bytes.Buffer
 		p := &program{stdout: &out}
-		if err := p.printExports(env); err == nil || out.Len() > 0 {
+		if err := p.printExports(access.Credential{Env: env}); err == nil || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", name, err, out.String())
 		}
 	}

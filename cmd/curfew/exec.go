@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,12 +17,8 @@ import (
 	"github.com/curfewhq/curfew/internal/api/client"
 )
 
-const (
-	// returnLimit bounds how long giving back may take when the command has ended, however it ended.
-	returnLimit = 30 * time.Second
-	// killDelay is how long a command may take to end when it was told to, before it is killed.
-	killDelay = 10 * time.Second
-)
+// signalsHeld is how many signals wait for a command that is not running yet. One is enough to keep it from being run.
+const signalsHeld = 8
 
 func (p *program) execCommand() *cobra.Command {
 	o := requestOptions{timeout: durationFlag(waitDefault), wait: true}
@@ -32,8 +28,12 @@ func (p *program) execCommand() *cobra.Command {
 		Long: `Run a command with access, and give it back.
 
 A live grant of mine is used, and stays. Without one the command asks, waits, and gives back what it was given when
-the command has ended. The credential is in the environment of that command alone, in files that nobody else may
-read where it needs some, and nowhere in its arguments. The exit code is the command's.`,
+the command has ended; what nobody has decided when the waiting ends is withdrawn. The credential is in the environment
+of that command alone, in files that nobody else may read where it needs some, and nowhere in its arguments. The exit
+code is the command's.
+
+Ctrl-C goes to the command, which may go on. Whoever else sends a signal that ends programs has it sent on, and what
+then still runs ten seconds later is killed.`,
 		Example:           `  curfew exec cluster/orders:read --reason "look at order 17" -- kubectl get pods`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: p.completeEntitlements,
@@ -41,9 +41,7 @@ read where it needs some, and nowhere in its arguments. The exit code is the com
 			if cmd.ArgsLenAtDash() != 1 {
 				return usagef("the command to run stands behind --, as in curfew exec cluster/orders:read -- kubectl get pods")
 			}
-			child := exec.CommandContext(cmd.Context(), args[1], args[2:]...)
-			child.Stdin, child.Stdout, child.Stderr = cmd.InOrStdin(), p.stdout, p.stderr
-			return p.exec(cmd.Context(), args[0], child, o)
+			return p.exec(cmd.Context(), args[0], args[1:], cmd.InOrStdin(), o)
 		},
 	}
 	f := cmd.Flags()
@@ -55,25 +53,28 @@ read where it needs some, and nowhere in its arguments. The exit code is the com
 	return cmd
 }
 
-// exec runs the child with the credential of a grant. A grant that was asked for is given back, whatever becomes of the child.
-func (p *program) exec(ctx context.Context, typed string, child *exec.Cmd, o requestOptions) (err error) {
-	if child.Err != nil {
-		return access.Wrap(access.KindNotFound, child.Err, "the command cannot be run: "+child.Err.Error())
+// exec runs a command with the credential of a grant. What was asked for is taken back, whatever becomes of the command.
+func (p *program) exec(ctx context.Context, typed string, argv []string, stdin io.Reader, o requestOptions) (err error) {
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		return access.Wrap(access.KindNotFound, err, "the command cannot be run")
 	}
+	// From here on a signal is either seen by the wait, or waits for the command.
+	signals := make(chan os.Signal, signalsHeld)
+	signal.Notify(signals, endingSignals()...)
+	defer signal.Stop(signals)
 	c, err := p.connect()
 	if err != nil {
 		return err
 	}
 	g, asked, err := p.obtain(ctx, c, typed, o)
-	if asked {
-		defer func() {
-			if back := p.giveBack(context.WithoutCancel(ctx), c, g); back != nil {
-				// Of a command that failed the exit code is all that is passed on.
-				fmt.Fprintf(p.stderr, "curfew: %s is not given back, and ends in its time: %s\n", display(g.Entitlement), lines(back.Error()))
-				err = errors.Join(err, back)
-			}
-		}()
-	}
+	defer func() {
+		back := p.callOff(ctx, c, asked)
+		if _, failed := errors.AsType[childExit](err); failed && back != nil {
+			// Of a command that failed the exit code is all that is passed on.
+			fmt.Fprintf(p.stderr, "curfew: %s\n", lines(back.Error()))
+		}
+		err = errors.Join(err, back)
+	}()
 	if err != nil {
 		return err
 	}
@@ -83,108 +84,36 @@ func (p *program) exec(ctx context.Context, typed string, child *exec.Cmd, o req
 			return err
 		}
 	}
-	return runWith(child, cred)
+	return p.runChild(ctx, argv, stdin, cred, signals)
 }
 
-// obtain finds a live grant, or asks for one and waits for it. A grant that was asked for comes with an error too, if its access
-// may be there all the same.
-func (p *program) obtain(ctx context.Context, c *client.Client, typed string, o requestOptions) (g client.Grant, asked bool, err error) {
+// obtain finds a live grant, or asks for one and waits for it. What was asked for comes with an error too, as far as it is
+// known: of a request whose answer was lost that is the key that came with it.
+func (p *program) obtain(ctx context.Context, c *client.Client, typed string, o requestOptions) (g client.Grant, asked client.Request, err error) {
 	g, err = findGrant(ctx, c, typed)
 	if err == nil || access.KindOf(err) != access.KindNotFound || !strings.Contains(typed, "/") {
-		return g, false, err
+		return g, asked, err
 	}
 	body, err := o.body([]string{typed})
 	if err != nil {
-		return g, false, err
+		return g, asked, err
 	}
 	keys, err := p.openKeyring()
 	if err != nil {
-		return g, false, err
+		return g, asked, err
 	}
 	defer keys.close()
-	r, err := submit(ctx, c, keys, body)
-	if err != nil {
-		return g, false, err
+	if asked, err = submit(ctx, c, keys, body); err != nil {
+		return g, asked, err
 	}
-	r, err = p.await(ctx, c, r, time.Duration(o.timeout))
-	if err == nil {
-		err = outcome(r)
+	if asked, err = p.await(ctx, c, asked, time.Duration(o.timeout)); err == nil {
+		err = outcome(asked)
 	}
-	if len(r.Grants) != 1 {
-		return g, false, errors.Join(err, forgetSettled(keys, r))
+	if err == nil && len(asked.Grants) != 1 {
+		err = access.Errorf(access.KindUnavailable, "the server answered one entitlement with %d grants", len(asked.Grants))
 	}
-	return r.Grants[0], r.Grants[0].State != client.GrantStateEnded, errors.Join(err, forgetSettled(keys, r))
-}
-
-// giveBack returns a grant, and says so where the child's output is not.
-func (p *program) giveBack(ctx context.Context, c *client.Client, g client.Grant) error {
-	ctx, cancel := context.WithTimeout(ctx, returnLimit)
-	defer cancel()
-	g, err := decode[client.Grant](c.ReturnGrant(ctx, g.ID))
-	if err != nil {
-		return err
+	if err = errors.Join(err, forgetSettled(keys, asked)); err != nil {
+		return g, asked, err
 	}
-	if g, err = gone(ctx, c, g); err != nil {
-		return err
-	}
-	fmt.Fprintf(p.stderr, "curfew: grant %s (%s) is given back: %s\n", access.Short(access.GrantID(g.ID)), display(g.Entitlement), grantNote(g, time.Now()))
-	return p.forgetEnded([]client.Grant{g})
-}
-
-// runWith runs the child with the credential in its environment.
-func runWith(child *exec.Cmd, cred access.Credential) (err error) {
-	env, remove, err := environment(cred)
-	defer func() { err = errors.Join(err, remove()) }()
-	if err != nil {
-		return err
-	}
-	child.Env = append(os.Environ(), env...)
-	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
-	child.WaitDelay = killDelay
-	err = child.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return childExit{exit}
-	}
-	return err
-}
-
-// environment is what a child finds of a credential: variables, and files in a folder that remove removes.
-func environment(cred access.Credential) (env []string, remove func() error, err error) {
-	remove = func() error { return nil }
-	for name, value := range cred.Env {
-		if !variable.MatchString(name) || strings.ContainsRune(value, 0) {
-			return nil, remove, errNoVariable(name)
-		}
-		env = append(env, name+"="+value)
-	}
-	if len(cred.Files) == 0 {
-		return env, remove, nil
-	}
-	dir, err := os.MkdirTemp("", "curfew-exec-") // which nobody else may enter
-	if err != nil {
-		return nil, remove, err
-	}
-	remove = func() error { return os.RemoveAll(dir) }
-	for name, content := range cred.Files {
-		if !variable.MatchString(name) {
-			return nil, remove, errNoVariable(name)
-		}
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			return nil, remove, err
-		}
-		env = append(env, name+"="+path)
-	}
-	return env, remove, nil
-}
-
-// childExit is the end of a child that did not end with 0. The child has said why.
-type childExit struct{ *exec.ExitError }
-
-// code is the child's exit code; as shells do, 128 and its number for a signal.
-func (e childExit) code() int {
-	if status, ok := e.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return e.ExitCode()
+	return asked.Grants[0], asked, nil
 }

@@ -203,8 +203,8 @@ func TestInterruptedWaitingSaysThatTheRequestStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &program{stderr: io.Discard}
-	_, err = p.await(ctx, c, client.Request{ID: "req_000abc123", State: client.RequestStatePending}, time.Hour)
-	if err == nil || !strings.Contains(err.Error(), "curfew withdraw abc123") || access.KindOf(err).ExitCode() != 1 {
+	r, err := p.await(ctx, c, client.Request{ID: "req_000abc123", State: client.RequestStatePending}, time.Hour)
+	if err = goesOn(r, err); err == nil || !strings.Contains(err.Error(), "curfew withdraw abc123") || access.KindOf(err).ExitCode() != 1 {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -102,6 +103,7 @@ func (p *program) request(ctx context.Context, body client.RequestBody, o reques
 	var waitErr error
 	if o.wait {
 		r, waitErr = p.await(ctx, c, r, time.Duration(o.timeout))
+		waitErr = goesOn(r, waitErr)
 	}
 	if err := forgetSettled(keys, r); err != nil {
 		return err
@@ -120,7 +122,8 @@ func (p *program) request(ctx context.Context, body client.RequestBody, o reques
 }
 
 // submit asks with a key whose private half is on the disk before the public half leaves. Only a refusal proves that
-// the key belongs to nothing; after anything else it stays.
+// the key belongs to nothing; after anything else it stays, and the request that comes with the error has its public half:
+// it may be there, and can be known by that.
 func submit(ctx context.Context, c *client.Client, keys *keyring, body client.RequestBody) (client.Request, error) {
 	now := time.Now()
 	if err := keys.prune(now); err != nil {
@@ -135,11 +138,9 @@ func submit(ctx context.Context, c *client.Client, keys *keyring, body client.Re
 	r, err := decode[client.Request](c.SubmitRequest(ctx, nil, body))
 	if err != nil {
 		if kind := access.KindOf(err); kind != access.KindUnavailable && kind != access.KindTimeout {
-			if err := keys.forget(pendingName(key.Public())); err != nil {
-				return client.Request{}, err
-			}
+			return client.Request{}, errors.Join(err, keys.forget(pendingName(key.Public())))
 		}
-		return client.Request{}, err
+		return client.Request{Recipient: key.Public()}, err
 	}
 	return r, keys.adopt(key, r.ID, keyUntil(r))
 }
@@ -170,7 +171,8 @@ func forgetSettled(keys *keyring, r client.Request) error {
 			return nil
 		}
 	}
-	return keys.forget(r.ID)
+	// Where the answer was lost, the key is still under the name that it was made with.
+	return errors.Join(keys.forget(r.ID), keys.forget(pendingName(r.Recipient)))
 }
 
 // outcome is the error that a request has come to, if it has come to one.

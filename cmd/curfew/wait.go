@@ -25,12 +25,12 @@ func (p *program) await(ctx context.Context, c *client.Client, r client.Request,
 		show.set(waitsFor(r))
 		left := time.Until(deadline)
 		if left <= 0 {
-			return r, access.Errorf(access.KindTimeout, "timed out after %s: request %s is still %s. It stays; `curfew withdraw %[2]s` takes it back",
+			return r, access.Errorf(access.KindTimeout, "timed out after %s: request %s is still %s",
 				shortText(timeout.String()), access.Short(access.RequestID(r.ID)), waitsFor(r))
 		}
 		next, err := waitOnce(ctx, c, r.ID, min(left, waitStep))
 		if errors.Is(err, context.Canceled) {
-			return r, fmt.Errorf("request %s goes on; `curfew withdraw %[1]s` takes it back: %w", access.Short(access.RequestID(r.ID)), err)
+			return r, fmt.Errorf("request %s is still %s: %w", access.Short(access.RequestID(r.ID)), waitsFor(r), err)
 		}
 		if err != nil {
 			return r, err
@@ -38,6 +38,14 @@ func (p *program) await(ctx context.Context, c *client.Client, r client.Request,
 		r = next
 	}
 	return r, nil
+}
+
+// goesOn says of a request that it stays when nobody waits for it any more.
+func goesOn(r client.Request, err error) error {
+	if !errors.Is(err, context.Canceled) && access.KindOf(err) != access.KindTimeout {
+		return err
+	}
+	return fmt.Errorf("%w. It stays; `curfew withdraw %s` takes it back", err, access.Short(access.RequestID(r.ID)))
 }
 
 // waitOnce reads a request, which the server holds back for a while if nothing is decided yet.

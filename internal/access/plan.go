@@ -2,7 +2,6 @@ package access
 
 import (
 	"encoding/json"
-	"time"
 )
 
 // Mark is what Curfew writes on everything that it makes at a target, so that it can be told from everything else:
@@ -29,30 +28,6 @@ type Plan struct {
 	Atoms []Atom `json:"atoms"`
 	// Body is the driver's own part, opaque to everyone else.
 	Body json.RawMessage `json:"body"`
-}
-
-// Credential is a secret made for one grant. It exists in clear text only in the driver's hands and in the
-// requester's; everywhere between it is sealed to the requester's key.
-type Credential struct {
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"`
-	URI      string `json:"uri,omitempty"`
-	// Env is what a child process finds in its environment.
-	Env map[string]string `json:"env,omitempty"`
-	// Files are contents that a child process finds in files, each by the path in the variable of this name.
-	Files map[string]string `json:"files,omitempty"`
-}
-
-// SealedCredential is a Credential that only the holder of the recipient's private key can open.
-type SealedCredential struct {
-	Grant GrantID
-	// Attempt is part of what the ciphertext is bound to.
-	Attempt int
-	// Recipient is the public key that it is sealed to.
-	Recipient []byte
-	// Ciphertext is HPKE's encapsulated key followed by its ciphertext.
-	Ciphertext []byte
-	IssuedAt   time.Time
 }
 
 // Sighting is something at a target that bears a mark, whoever's. It is not yet known whether the books explain it.

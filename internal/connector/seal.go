@@ -28,6 +28,9 @@ func (c *Connector) seal(o Order, out Outcome) (Outcome, error) {
 	if !wanted {
 		return out, nil
 	}
+	if err := credential.CheckVariables(); err != nil {
+		return Outcome{}, access.Wrap(access.KindInternal, err, c.sentence("made a credential that nobody may use; this is a defect of its driver"))
+	}
 	plaintext, err := json.Marshal(credential) //nolint:gosec // G117: it is sealed in the next lines, and cleared
 	if err != nil {
 		return Outcome{}, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
@@ -70,25 +67,8 @@ func (l *law) now() time.Time {
 // order is a new order for alice, shaped as the engine shapes them.
 func (l *law) order(e access.Entitlement) connector.Order {
 	l.Helper()
-	id, err := uuid.NewV7()
-	if err != nil {
-		l.Fatal(err)
-	}
-	unique := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(id[:]))
-	now := l.now()
-	o := connector.Order{
-		Grant:       access.GrantID(access.GrantPrefix + unique),
-		Attempt:     1,
-		ActBy:       now.Add(actWithin),
-		Mark:        mark("law", unique),
-		Tenant:      access.DefaultTenant,
-		Principal:   access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Account:     l.h.Account,
-		Entitlement: e,
-		Params:      l.h.Params,
-		Start:       now,
-		Deadline:    now.Add(life),
-	}
+	o := NewOrder(l.now(), e)
+	o.Account, o.Params = l.h.Account, l.h.Params
 	if !l.h.Traits.NoCredential {
 		o.Recipient = l.recipient()
 	}
@@ -195,6 +175,10 @@ func checkOutcome(traits connector.Traits, o connector.Order, out connector.Outc
 		return errors.New("Grant: there is a recipient, and no credential was issued")
 	case !wanted && out.Credential != nil:
 		return errors.New("Grant: there is no recipient, and a credential was issued")
+	case wanted:
+		if err := out.Credential.CheckVariables(); err != nil {
+			return fmt.Errorf("Grant: %w", err)
+		}
 	}
 	switch {
 	case traits.NativeExpiry && out.NativeExpiry.IsZero():

@@ -126,6 +126,16 @@ func credentialBugs() []bug {
 			}
 		}), []string{"without a recipient nothing is issued"}},
 
+		{"a credential has a shell load what the target names", breakDriver(func(b *broken) {
+			b.grant = func(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {
+				out, err := b.Driver.Grant(ctx, o, p)
+				if err == nil && out.Credential != nil {
+					out.Credential.Env["LD_PRELOAD"] = "/tmp/x.so"
+				}
+				return out, err
+			}
+		}), []string{"access works after grant and not before", "32 orders at once"}},
+
 		{"a second recipient gets the first one's password", breakDriver(func(b *broken) {
 			issued := map[access.GrantID]*access.Credential{}
 			b.grant = func(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {

@@ -52,7 +52,7 @@ func (d *driver) credential(user, password string) *access.Credential {
 	}
 	return &access.Credential{
 		Username: user, Password: password, URI: u.String(),
-		Env: map[string]string{"REDIS_URL": u.String(), "REDISCLI_AUTH": password},
+		Env: map[string]string{"REDIS_URL": u.String(), "REDIS_USERNAME": user, "REDISCLI_AUTH": password},
 	}
 }
 
@@ -62,7 +62,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	if err != nil {
 		return err
 	}
-	if err := d.inTime(o); err != nil {
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
 		return err
 	}
 	return d.in(ctx, "extend access", func(c *protocol.Client) error {
