@@ -15,7 +15,6 @@ import (
 // Bounds of connectors and of what they may be told about their calls.
 const (
 	maxConnectors  = 1000
-	maxTimeout     = 10 * time.Minute
 	maxConcurrency = 1000
 	maxRate        = 10000
 	minReconcile   = 10 * time.Second
@@ -113,7 +112,7 @@ func (a *assembly) typeOf(name access.ConnectorName, n *node) (connector.Type, b
 func (a *assembly) limits(c *Connector, common connectorSchema) {
 	if t := common.Timeout; t != nil {
 		c.Timeout = *t
-		if *t < time.Second || *t > maxTimeout {
+		if *t < time.Second || *t > connector.MaxTimeout {
 			a.complain(keyPath("connectors", string(c.Name), "timeout"), "timeout %s: want 1s to 10m", *t)
 		}
 	}

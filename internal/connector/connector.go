@@ -23,6 +23,9 @@ const (
 	DefaultReconcile   = 5 * time.Minute
 )
 
+// MaxTimeout is the longest Options.Timeout that a configuration may ask for.
+const MaxTimeout = 10 * time.Minute
+
 // AccountRule says who a principal is at a target. Its error ends a sentence and is safe to show.
 type AccountRule interface {
 	Account(p access.Principal) (string, error)

@@ -137,6 +137,7 @@ func (c *change) startClock(g *access.Grant, v ruling, sealedPlan []byte) error 
 	if err := c.keepDecision(g.Request, v); err != nil {
 		return err
 	}
+	c.foresee = append(c.foresee, laneOf(*g, store.QueueLive)) // where it is due when the lease passes
 	return c.move(g, access.GrantActivating, access.Event{Detail: map[string]string{
 		"deadline": g.Deadline.Format(time.RFC3339Nano), "policy": target.Policy,
 	}})

@@ -71,8 +71,9 @@ type change struct {
 	events []access.Event
 	// unwritten are entries that a planted bug keeps out of the transaction.
 	unwritten []store.EventRow
-	// wake are the workers' keys under which something became due with this change.
-	wake []any
+	// wake are the workers' keys under which something became due with this change, and foresee those under which something
+	// will be unless it is seen to before: one worker that sleeps until then is enough.
+	wake, foresee []any
 	// undone are the grants that were taken back because another of their bundle could not begin.
 	undone map[access.GrantID]bool
 }
@@ -109,6 +110,9 @@ func (e *Engine) update(ctx context.Context, name store.TxName, fn func(*change)
 	}
 	for _, key := range done.wake {
 		e.signals.raise(key)
+	}
+	for _, key := range done.foresee {
+		e.signals.raiseOne(key)
 	}
 	switch {
 	case len(done.events) == 0:
@@ -177,7 +181,12 @@ func (c *change) dueAt(g *access.Grant, t time.Time) {
 	if g.State == access.GrantScheduled {
 		queue = store.QueueNew
 	}
-	c.wake = append(c.wake, store.Lane{Tenant: g.Tenant, Connector: g.Entitlement.Connector, Queue: queue})
+	c.wake = append(c.wake, laneOf(*g, queue))
+}
+
+// laneOf is a queue of the lane that a grant is in.
+func laneOf(g access.Grant, queue store.Queue) store.Lane {
+	return store.Lane{Tenant: g.Tenant, Connector: g.Entitlement.Connector, Queue: queue}
 }
 
 // requestEvents and grantEvents say which event a new state is.

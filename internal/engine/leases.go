@@ -21,11 +21,12 @@ func (e *Engine) VoidLeases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, conn := range e.rules.Load().Connectors {
+	for name := range e.rules.Load().Connectors {
 		for _, queue := range []store.Queue{store.QueueNew, store.QueueLive} {
 			lane := store.Lane{Tenant: e.cfg.Tenant, Connector: name, Queue: queue}
-			// A claim's lease begins no later than now, and that of what is announced no later than its deadline.
-			if err := e.voidLane(ctx, lane, now, now.Add(announceAhead+leaseFor(conn))); err != nil {
+			// A claim's lease begins no later than now, and that of what is announced no later than its deadline. The
+			// earlier process may have given its calls more time than this one gives them.
+			if err := e.voidLane(ctx, lane, now, now.Add(announceAhead+leaseOf(connector.MaxTimeout))); err != nil {
 				return err
 			}
 		}
@@ -61,5 +62,8 @@ func (e *Engine) voidLane(ctx context.Context, lane store.Lane, after, until tim
 	}
 }
 
-// leaseFor is how long a claim lasts behind a connector: a call, and what comes after it.
-func leaseFor(conn *connector.Connector) time.Duration { return 2 * conn.Timeout() }
+// leaseFor is how long a claim lasts behind a connector.
+func leaseFor(conn *connector.Connector) time.Duration { return leaseOf(conn.Timeout()) }
+
+// leaseOf is how long a claim lasts where a call may take so long: the call, and what comes after it.
+func leaseOf(timeout time.Duration) time.Duration { return 2 * timeout }

@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/store"
@@ -21,7 +24,7 @@ func TestLeasesOfADeadProcessAreVoid(t *testing.T) {
 		g := grantOf(t, w, v)
 		first.Stop()
 		time.Sleep(time.Until(g.Deadline))
-		claim(t, w)
+		claim(t, w, 2*connector.MaxTimeout) // it gave its calls more time than the next one does
 		if err := w.Engine.VoidLeases(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -36,11 +39,11 @@ func TestLeasesOfADeadProcessAreVoid(t *testing.T) {
 }
 
 // claim takes what is due, and dies with it.
-func claim(t *testing.T, w *World) {
+func claim(t *testing.T, w *World, lease time.Duration) {
 	t.Helper()
 	lane := store.Lane{Tenant: access.DefaultTenant, Connector: "orders-db", Queue: store.QueueLive}
 	err := w.Store.Update(t.Context(), "claim", func(tx store.Tx) error {
-		list, err := TakeDue(tx, lane, "lease_dead", tx.Now().Add(10*time.Second))
+		list, err := TakeDue(tx, lane, "lease_dead", tx.Now().Add(lease))
 		if len(list) != 1 {
 			t.Errorf("%d grants were due", len(list))
 		}
@@ -73,4 +76,35 @@ func TestVoidLeasesKeepOrdersInMind(t *testing.T) {
 			t.Errorf("void leases made of %+v %+v", before, after)
 		}
 	})
+}
+
+// deaf is a driver whose first Grant hangs until it is let go, and does not hear that its time is over.
+type deaf struct {
+	connector.Driver
+	calls atomic.Int32
+	letGo chan struct{}
+}
+
+func (d *deaf) Grant(ctx context.Context, o connector.Order, p access.Plan) (connector.Outcome, error) {
+	if d.calls.Add(1) == 1 {
+		<-d.letGo
+		return connector.Outcome{}, ctx.Err()
+	}
+	return d.Driver.Grant(ctx, o, p)
+}
+
+// An activation hangs past its lease. Another worker goes on with it when the lease has passed, not when it happens to look next.
+func TestAHungActivationIsTakenOverInTime(t *testing.T) {
+	var driver *deaf
+	bubble(t, func(t *testing.T, w *World) {
+		defer close(driver.letGo)
+		v := ask(t, w, Alice, Read, time.Hour)
+		time.Sleep(11 * time.Second) // a lease lasts ten
+		if g := grantOf(t, w, v); g.State != access.GrantActive {
+			t.Errorf("a second after the lease the grant is %s", g.State)
+		}
+	}, WithDriver(func(d connector.Driver) connector.Driver {
+		driver = &deaf{Driver: d, letGo: make(chan struct{})}
+		return driver
+	}))
 }

@@ -44,9 +44,23 @@ func (s *signals) raise(key any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for ch := range s.waiting[key] {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
+		wake(ch)
+	}
+}
+
+// raiseOne wakes one of those who wait for the key.
+func (s *signals) raiseOne(key any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ch := range s.waiting[key] {
+		wake(ch)
+		return
+	}
+}
+
+func wake(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
 	}
 }

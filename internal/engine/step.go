@@ -48,8 +48,8 @@ func (e *Engine) Step(ctx context.Context, now time.Time, lane store.Lane, limit
 func (e *Engine) actOn(ctx context.Context, conn *connector.Connector, work []access.Grant) error {
 	var errs []error
 	for _, g := range work {
-		over, err := e.leaseOver(ctx, conn, g)
-		if over || err != nil {
+		now, err := e.cfg.Store.Now(ctx)
+		if err != nil || leaseOver(conn, g, now) {
 			return errors.Join(append(errs, err)...)
 		}
 		errs = append(errs, e.act(ctx, conn, g))

@@ -52,8 +52,14 @@ func apart(work []access.Grant) (together, alone []access.Grant) {
 // are settled later.
 func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, a *ahead, list []*removal) error {
 	for batch := range slices.Chunk(list, atOnce(conn)) {
-		if over, err := e.leaseOver(ctx, conn, batch[0].grant); over || err != nil {
+		now, err := e.cfg.Store.Now(ctx)
+		if err != nil {
 			return err
+		}
+		// Those that were announced at different times have leases of different ends.
+		batch = slices.DeleteFunc(slices.Clone(batch), func(r *removal) bool { return leaseOver(conn, r.grant, now) })
+		if len(batch) == 0 {
+			continue
 		}
 		if err := e.removeBatch(ctx, conn, batch); err != nil {
 			return err
@@ -65,9 +71,8 @@ func (e *Engine) removeTogether(ctx context.Context, conn *connector.Connector, 
 
 // leaseOver reports whether the lease leaves no time for a call. What is left then is for the next claim. An extension is
 // one call, and is cut short by its lease, which may end with the deadline at once.
-func (e *Engine) leaseOver(ctx context.Context, conn *connector.Connector, g access.Grant) (bool, error) {
-	now, err := e.cfg.Store.Now(ctx)
-	return g.State != access.GrantActive && now.Add(conn.Timeout()).After(g.DueAt), err
+func leaseOver(conn *connector.Connector, g access.Grant, now time.Time) bool {
+	return g.State != access.GrantActive && now.Add(conn.Timeout()).After(g.DueAt)
 }
 
 func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, list []*removal) error {

@@ -126,6 +126,30 @@ func TestEachEndsAsItWouldAlone(t *testing.T) {
 	})
 }
 
+// Two that were announced at different times have leases of different ends. That of the first is over when a worker comes to
+// them: the second ends all the same, and the first by the next claim.
+func TestALeaseThatIsOverHoldsUpNoOther(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		first := w.Obtain(t, w.Engine, Alice, Read)
+		time.Sleep(1900 * time.Millisecond)
+		second := w.Obtain(t, w.Engine, Alice, Read)
+		time.Sleep(time.Until(first.Deadline.Add(-50 * time.Millisecond)))
+		step(t, w)
+		if g := w.Grant(t, second.ID); g.State != access.GrantRevoking {
+			t.Fatalf("the second is %s, and was to be announced", g.State)
+		}
+		time.Sleep(time.Until(first.Deadline.Add(6 * time.Second))) // of a lease of ten, with calls of five
+		step(t, w)
+		if g := w.Grant(t, first.ID); g.State != access.GrantRevoking || accounts(w) != 1 {
+			t.Errorf("the first is %s, with %d accounts: its lease left no time", g.State, accounts(w))
+		}
+		wantEnded(t, w.Grant(t, second.ID), access.EndExpired)
+		time.Sleep(5 * time.Second)
+		step(t, w)
+		wantEnded(t, w.Grant(t, first.ID), access.EndExpired)
+	})
+}
+
 // overtake claims one of the grants that are being taken back, as another node does when a lease has passed.
 func overtake(t *testing.T, w *World) (id access.GrantID) {
 	t.Helper()
