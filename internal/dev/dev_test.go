@@ -221,6 +221,28 @@ func TestTourOfNothing(t *testing.T) {
 	}
 }
 
+func TestTourOfRedis(t *testing.T) {
+	t.Parallel()
+	if !localpeer.HasRedis() {
+		server, err := localpeer.StartRedis(t.Context(), localpeer.RedisOptions{Progress: os.Stderr}) // which installs it
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	var stdout, stderr syncbuf.Buffer
+	if err := Run(t.Context(), Options{Tour: "redis", Listen: "127.0.0.1:0", Stdout: &stdout, Stderr: &stderr}); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, &stdout, &stderr)
+	}
+	for _, want := range []string{"WRONGPASS", "Edsger", "the client noticed", "verified at", "users: admin, curfew, curfew_observer, default", "Each of the seven steps was seen to happen."} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the tour does not show %q:\n%s", want, &stdout)
+		}
+	}
+}
+
 func TestTourOfMariaDB(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr syncbuf.Buffer

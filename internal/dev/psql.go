@@ -53,6 +53,14 @@ func (t *tour) keepAsking(ctx context.Context, cmd *exec.Cmd, statement string, 
 	if err != nil {
 		return err
 	}
+	typing, stop := context.WithCancel(ctx)
+	defer stop()
+	go keepTyping(typing, in, statement+";\n", every)
+	return t.watch(cmd)
+}
+
+// watch runs a program until it ends, and shows what it says as it says it.
+func (t *tour) watch(cmd *exec.Cmd) error {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -61,24 +69,10 @@ func (t *tour) keepAsking(ctx context.Context, cmd *exec.Cmd, statement string, 
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	spoken := make(chan struct{})
-	go func() {
-		defer close(spoken)
-		t.follow(out)
-	}()
-	typing, stop := context.WithCancel(ctx)
-	go keepTyping(typing, in, statement+";\n", every)
-	<-spoken
-	stop()
-	return cmd.Wait()
-}
-
-// follow shows lines as they come.
-func (t *tour) follow(r io.Reader) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
 		t.show(lines.Text())
 	}
+	return cmd.Wait()
 }
 
 // keepTyping writes the statement until nobody reads it any more.

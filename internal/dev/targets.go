@@ -22,7 +22,7 @@ type kind struct {
 
 // kinds lists them.
 func kinds() []kind {
-	return []kind{kubernetesKind(), ldapKind(), mariaDBKind()}
+	return []kind{kubernetesKind(), ldapKind(), mariaDBKind(), redisKind()}
 }
 
 // target is one that runs.

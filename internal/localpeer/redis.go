@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net"
 	"os"
+	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -34,10 +37,22 @@ type Redis struct {
 const (
 	// RedisAdmin is the account that may do everything.
 	RedisAdmin       = "admin"
+	redisProgram     = "redis-server"
+	redisClient      = "redis-cli"
 	redisUsers       = "users.acl"
 	redisCertificate = "server.crt"
 	redisKey         = "server.key"
 )
+
+// HasRedis reports whether the server and its client are on this machine, so that nothing must be installed.
+func HasRedis() bool {
+	for _, program := range []string{redisProgram, redisClient} {
+		if _, err := exec.LookPath(program); err != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // StartRedis starts a server and returns when its administrator can log in. The context bounds the start, installation
 // included, not the life of the server; the caller must Stop it.
@@ -45,7 +60,7 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	program, err := NeedProgram(ctx, o.Progress, "redis-server", "redis-server")
+	program, err := NeedProgram(ctx, o.Progress, redisProgram, redisProgram)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +111,13 @@ func (r *Redis) command(port int) []string {
 
 // ping logs in as the administrator, whose password no other server knows.
 func (r *Redis) ping(ctx context.Context, port int) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr(port)) // of what does not listen yet the library would complain on stderr
+	if err != nil {
+		return err
+	}
+	if err := conn.Close(); err != nil {
+		return err
+	}
 	client, err := r.dial(addr(port))
 	if err != nil {
 		return err
@@ -125,6 +147,17 @@ func (r *Redis) URL() string {
 
 // CAFile is the certificate that its own is checked against: its own.
 func (r *Redis) CAFile() string { return r.folder.join(redisCertificate) }
+
+// Port is the port that it listens on.
+func (r *Redis) Port() string { return r.Addr()[strings.LastIndexByte(r.Addr(), ':')+1:] }
+
+// Client is Redis' own client, as a user, in clear text.
+func (r *Redis) Client(ctx context.Context, user, password string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, redisClient, append([]string{"-h", "127.0.0.1", "-p", r.Port(), "--user", user}, args...)...)
+	r.confine(cmd)
+	cmd.Env = append(cmd.Env, "REDISCLI_AUTH="+password)
+	return cmd
+}
 
 // Admin is a client of the administrator's, which connects when it is used. The caller closes it.
 func (r *Redis) Admin() (*redis.Client, error) { return r.dial(r.Addr()) }
