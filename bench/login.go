@@ -126,32 +126,38 @@ func (l *logins) one(ctx context.Context, _ int) error {
 
 // take asks in somebody's name and opens the credential.
 func (l *logins) take(ctx context.Context, name string) (access.Credential, error) {
+	_, c, err := l.takeGrant(ctx, name)
+	return c, err
+}
+
+// takeGrant is take, with the grant.
+func (l *logins) takeGrant(ctx context.Context, name string) (id access.GrantID, c access.Credential, err error) {
 	key, err := secret.NewRecipientKey()
 	if err != nil {
-		return access.Credential{}, err
+		return "", c, err
 	}
 	ask, err := json.Marshal(map[string]any{
 		"entitlements": []string{"db/orders:read"}, "duration": l.duration, "reason": "look at order 17", "recipient": key.Public(),
 	})
 	if err != nil {
-		return access.Credential{}, err
+		return "", c, err
 	}
 	who := l.anybody.as(l.installation.token(name))
 	var r answered
 	if err := who.call(ctx, http.MethodPost, "/v1/requests?wait=30s", ask, &r); err != nil {
-		return access.Credential{}, err
+		return "", c, err
 	}
 	if len(r.Grants) != 1 || r.Grants[0].State != access.GrantActive {
-		return access.Credential{}, fmt.Errorf("request %s came to %+v", r.ID, r.Grants)
+		return "", c, fmt.Errorf("request %s came to %+v", r.ID, r.Grants)
 	}
-	c, err := open(ctx, who, name, r.Grants[0].ID, key)
-	if err != nil {
-		return access.Credential{}, err
+	id = r.Grants[0].ID
+	if c, err = open(ctx, who, name, id, key); err != nil {
+		return "", c, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.granted = append(l.granted, r.Grants[0].ID)
-	return c, nil
+	l.granted = append(l.granted, id)
+	return id, c, nil
 }
 
 // open fetches a credential in somebody's name and opens it.

@@ -50,6 +50,7 @@ func numbers() []number {
 		{"5", "expiries at one instant, in-memory target", measureExpiries},
 		{"6", "a new grant while number 5 goes on", measureNewcomers},
 		{"7", "start with N live grants, some overdue; a request and the due query among them", measureStarts},
+		{"9", "a grant on Kubernetes until in force, and its return until refused", measureCluster},
 		{"10", "first page of many requests; an approval on everybody's screen", measureScreens},
 		{"11", "a decision over 1,000 policies and 10,000 entitlements", measureDecisions},
 		{"12", "idle memory, start to ready, a curfew round trip", measureIdle},
