@@ -192,11 +192,10 @@ func (d *driver) act(ctx context.Context, o connector.Order, p access.Plan, doin
 	if err != nil {
 		return err
 	}
-	left := o.ActBy.Sub(d.clock.Now())
-	if left <= 0 {
-		return access.Errorf(access.KindTimeout, "The connector %s was asked too late, and did nothing.", d.name)
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, left)
+	ctx, cancel := connector.Until(ctx, d.clock, o)
 	defer cancel()
 	return d.fail(ctx, f(ctx, v), doing)
 }

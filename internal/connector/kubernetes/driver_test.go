@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 )
 
 // granted is access that a test has made.
@@ -24,13 +23,9 @@ type granted struct {
 // newOrder is an order of alice's for an hour, with a credential.
 func newOrder(t testing.TB, e access.Entitlement) connector.Order {
 	t.Helper()
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
-	now := time.Now()
-	return connector.Order{
-		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute), Mark: access.Mark("curfew:test:" + id),
-		Tenant: access.DefaultTenant, Principal: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: e, Recipient: []byte("somebody"), Start: now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), e)
+	o.Recipient = []byte("somebody")
+	return o
 }
 
 func grant(t testing.TB, d connector.Driver, o connector.Order) granted {
@@ -54,9 +49,8 @@ func wantKind(t testing.TB, err error, kind access.Kind, says string) {
 	}
 }
 
-// TestWhereARoleHolds gives a ClusterRole in one namespace, a Role, and a ClusterRole everywhere.
-func TestWhereARoleHolds(t *testing.T) {
-	c := start(t)
+// whereARoleHolds gives a ClusterRole in one namespace, a Role, and a ClusterRole everywhere.
+func whereARoleHolds(t *testing.T, c *cluster) {
 	d := c.open(t)
 	for _, e := range []access.Entitlement{entitlement("orders", "read"), entitlement("orders", "debug"), entitlement(wholeCluster, "nodes")} {
 		g := grant(t, d, newOrder(t, e))
@@ -88,9 +82,8 @@ func TestWhereARoleHolds(t *testing.T) {
 	}
 }
 
-// TestKubeconfig uses what kubectl is given: the address, the certificate and the token are in it, and the namespace.
-func TestKubeconfig(t *testing.T) {
-	c := start(t)
+// kubeconfigOpens uses what kubectl is given: the address, the certificate and the token are in it, and the namespace.
+func kubeconfigOpens(t *testing.T, c *cluster) {
 	g := grant(t, c.open(t, func(config *Config) { config.UsersServer = "https://kubernetes.example.com" }), newOrder(t, entitlement("orders", "read")))
 	var config struct {
 		Clusters []struct {
@@ -116,9 +109,8 @@ func TestKubeconfig(t *testing.T) {
 	}
 }
 
-// TestTokensExpire reads the expiry that the server signed, for lives on both sides of what servers do something special for.
-func TestTokensExpire(t *testing.T) {
-	c := start(t)
+// tokensExpire reads the expiry that the server signed, for lives on both sides of what servers do something special for.
+func tokensExpire(t *testing.T, c *cluster) {
 	d := c.open(t)
 	for life, latest := range map[time.Duration]time.Duration{
 		time.Minute: minTokenLife, minTokenLife + time.Second: minTokenLife + time.Second, prolonged: prolonged, prolonged + 500*time.Millisecond: prolonged + time.Second,
@@ -137,10 +129,9 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
-// TestAnotherCluster finds itself at another cluster, whose namespace kube-system is another: nothing is made there, and nothing
+// anotherCluster finds itself at another cluster, whose namespace kube-system is another: nothing is made there, and nothing
 // believed.
-func TestAnotherCluster(t *testing.T) {
-	c := start(t)
+func anotherCluster(t *testing.T, c *cluster) {
 	d := c.open(t)
 	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
 	before := c.snapshot(t)
@@ -162,9 +153,8 @@ func TestAnotherCluster(t *testing.T) {
 	}
 }
 
-// TestOwnersObjectIsLeftAlone finds somebody else's binding in the place of a grant's own, and one that lost its mark.
-func TestOwnersObjectIsLeftAlone(t *testing.T) {
-	c := start(t)
+// ownersObjectIsLeftAlone finds somebody else's binding in the place of a grant's own, and one that lost its mark.
+func ownersObjectIsLeftAlone(t *testing.T, c *cluster) {
 	d := c.open(t)
 	const at = "/apis/" + rbacVersion + "/namespaces/orders/rolebindings"
 	o := newOrder(t, entitlement("orders", "read"))
@@ -192,9 +182,8 @@ func TestOwnersObjectIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestLateOrderGivesNothing has an order arrive whose binding was deleted, or deleted and made anew, after it was read.
-func TestLateOrderGivesNothing(t *testing.T) {
-	c := start(t)
+// lateOrderGivesNothing has an order arrive whose binding was deleted, or deleted and made anew, after it was read.
+func lateOrderGivesNothing(t *testing.T, c *cluster) {
 	d, _ := c.open(t).(*driver)
 	o := newOrder(t, entitlement("orders", "read"))
 	p, err := d.Prepare(t.Context(), o)
@@ -231,9 +220,8 @@ func TestLateOrderGivesNothing(t *testing.T) {
 	}
 }
 
-// TestReissueRemovesTheAccountBefore leaves one account for each grant.
-func TestReissueRemovesTheAccountBefore(t *testing.T) {
-	c := start(t)
+// reissueRemovesTheAccountBefore leaves one account for each grant.
+func reissueRemovesTheAccountBefore(t *testing.T, c *cluster) {
 	d, _ := c.open(t).(*driver)
 	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
 	g.order.Attempt++
@@ -257,9 +245,8 @@ func TestReissueRemovesTheAccountBefore(t *testing.T) {
 	}
 }
 
-// TestLabelAloneIsNoMark leaves an account alone that has the label of a grant and no mark.
-func TestLabelAloneIsNoMark(t *testing.T) {
-	c := start(t)
+// labelAloneIsNoMark leaves an account alone that has the label of a grant and no mark.
+func labelAloneIsNoMark(t *testing.T, c *cluster) {
 	d := c.open(t)
 	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
 	owners := serviceAccount{object: object{Metadata: metadata{Name: "owners", Labels: map[string]string{labelGrant: string(g.order.Grant), labelManagedBy: managedBy}}}}
@@ -278,9 +265,8 @@ func TestLabelAloneIsNoMark(t *testing.T) {
 	}
 }
 
-// TestSomeNamespacesOnly gives Curfew's account its rights in one namespace, as the page says: that suffices for what is configured.
-func TestSomeNamespacesOnly(t *testing.T) {
-	c := start(t)
+// someNamespacesOnly gives Curfew's account its rights in one namespace, as the page says: that suffices for what is configured.
+func someNamespacesOnly(t *testing.T, c *cluster) {
 	c.blind(t)
 	c.must(t, http.MethodPost, bindingsPath("orders"), binding{
 		object: object{Metadata: metadata{Name: "curfew-bindings"}}, RoleRef: roleRef{rbacGroup, kindClusterRole, "curfew-bindings"},

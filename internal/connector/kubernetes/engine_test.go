@@ -30,6 +30,7 @@ func company(t *testing.T, c *cluster, options ...enginetest.Option) *enginetest
 
 // TestEndTogether lets many grants end at one moment, on two nodes. How late they are is for who reads the log.
 func TestEndTogether(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	before := c.snapshot(t)
 	clock := &enginetest.LeapClock{}
@@ -57,6 +58,7 @@ func TestEndTogether(t *testing.T) {
 // TestEndedMeansRefused uses a token without a pause, so that the server has always just remembered that it was good. When the books
 // say that the grant has ended, the server must refuse it: not only what it asks for, but the token.
 func TestEndedMeansRefused(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	w := company(t, c)
 	g := w.Obtain(t, w.Engine, enginetest.Alice, enginetest.Read)
@@ -134,9 +136,8 @@ func awaitEnded(t *testing.T, w *enginetest.World) {
 	}
 }
 
-// TestUsersThroughTheEngine gives one user two grants of the same, on top of what an owner gave: each ends alone.
-func TestUsersThroughTheEngine(t *testing.T) {
-	c := start(t)
+// usersThroughTheEngine gives one user two grants of the same, on top of what an owner gave: each ends alone.
+func usersThroughTheEngine(t *testing.T, c *cluster) {
 	w := enginetest.New(t, enginetest.WithTimeout(20*time.Second), enginetest.WithConnector(func() (connector.Type, connector.Driver) {
 		return UserType(), c.openUsers(t)
 	}))

@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 )
 
 // TestStatusesHaveKinds answers as API servers do that are busy, broken, or not what they seem: no real one can be brought to all
@@ -50,28 +50,15 @@ func TestStatusesHaveKinds(t *testing.T) {
 // openAt opens a connector at an address on loopback.
 func openAt(t *testing.T, server string) connector.Driver {
 	t.Helper()
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("token"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config := &Config{
+	token := strings.TrimPrefix(string(connectortest.SecretFile(t, "token")), "file:")
+	return connectortest.Open(t, "cluster", nil, &Config{
 		Server: server, TokenFile: token, AccountsNamespace: defaultAccountsNamespace, MaxConnections: 2,
 		Permissions: map[string]Permission{"read": {ClusterRole: "read"}},
-	}
-	if err := config.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := config.Open(connector.Env{Name: "cluster", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	})
 }
 
-// TestTokenIsReadAgain replaces the token of Curfew's account under an open connector, as a kubelet does.
-func TestTokenIsReadAgain(t *testing.T) {
-	c := start(t)
+// tokenIsReadAgain replaces the token of Curfew's account under an open connector, as a kubelet does.
+func tokenIsReadAgain(t *testing.T, c *cluster) {
 	d := c.open(t)
 	good, err := os.ReadFile(c.token)
 	if err != nil {
@@ -91,9 +78,8 @@ func TestTokenIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestStrangersCertificate meets a server for which nobody vouches.
-func TestStrangersCertificate(t *testing.T) {
-	c := start(t)
+// strangersCertificate meets a server for which nobody vouches.
+func strangersCertificate(t *testing.T, c *cluster) {
 	stranger := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(stranger.Close)
 	_, err := c.open(t, func(config *Config) { config.Server = stranger.URL }).Check(t.Context())

@@ -1,11 +1,15 @@
 package kubernetes
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // escalation is a way in which somebody with one right gets others.
 type escalation struct {
-	verbs     []string
-	group     string
+	verbs []string
+	group string
+	// resources may end in /*, for every subresource.
 	resources []string
 	// everywhere: it is one in every namespace; otherwise in those of the controllers and for the whole cluster alone.
 	everywhere bool
@@ -19,14 +23,16 @@ func escalationWays() []escalation {
 		{[]string{"bind", "escalate"}, rbacGroup, []string{"roles", "clusterroles"}, true, "it can give itself any role"},
 		{write, rbacGroup, []string{"roles", "clusterroles", "rolebindings", "clusterrolebindings"}, true, "it can write roles or bindings, which outlive the grant"},
 		{[]string{"impersonate"}, "", []string{"users", "groups", "serviceaccounts"}, true, "it can act as somebody else"},
-		{[]string{"impersonate"}, "authentication.k8s.io", []string{"uids", "userextras"}, true, "it can act as somebody else"},
+		{[]string{"impersonate"}, "authentication.k8s.io", []string{"uids", "userextras", "userextras/*"}, true, "it can act as somebody else"},
 		{[]string{"create"}, "", []string{"serviceaccounts/token"}, true, "it can make tokens of other accounts"},
 		{write, "", []string{"pods", "pods/ephemeralcontainers", "replicationcontrollers", "podtemplates"}, true, "it can run pods as any account of the namespace"},
 		{write, "apps", []string{"deployments", "daemonsets", "replicasets", "statefulsets"}, true, "it can run pods as any account of the namespace"},
 		{write, "batch", []string{"jobs", "cronjobs"}, true, "it can run pods as any account of the namespace"},
 		{[]string{"create", "get"}, "", []string{"pods/exec", "pods/attach"}, true, "it can run commands as the account of a pod"},
 		{write, "", []string{"secrets"}, true, "it can have the cluster make tokens of other accounts that never expire"},
-		{[]string{"get", "list", "watch"}, "", []string{"secrets"}, false, "it can read the secrets of controllers"},
+		{[]string{"get", "list", "watch"}, "", []string{"secrets"}, true, "it can read secrets, and tokens of other accounts may be among them"},
+		{write, "", []string{"configmaps"}, false, "it can change what controllers go by; in some clusters, who administers them"},
+		{write, "", []string{"persistentvolumes"}, true, "it can have the files of a node mounted (hostPath)"},
 		{append([]string{"get"}, write...), "", []string{"nodes/proxy"}, true, "it can run commands in every pod of a node"},
 		{write, "certificates.k8s.io", []string{"certificatesigningrequests", "certificatesigningrequests/approval"}, true, "it can have certificates made"},
 		{[]string{"approve", "sign"}, "certificates.k8s.io", []string{"signers"}, true, "it can have certificates made"},
@@ -62,17 +68,22 @@ func (e escalation) in(r rule) bool {
 	has := func(list []string, any ...string) bool {
 		return slices.Contains(list, "*") || slices.ContainsFunc(any, func(v string) bool { return slices.Contains(list, v) })
 	}
-	return has(r.Verbs, e.verbs...) && has(r.APIGroups, e.group) && (has(r.Resources, e.resources...) || slices.ContainsFunc(e.resources, func(name string) bool {
-		return slices.Contains(r.Resources, "*/"+subresourceOf(name))
-	}))
+	return has(r.Verbs, e.verbs...) && has(r.APIGroups, e.group) && slices.ContainsFunc(r.Resources, func(named string) bool {
+		return named == "*" || slices.ContainsFunc(e.resources, func(resource string) bool { return covers(named, resource) })
+	})
 }
 
-// subresourceOf is the part of a resource's name behind the slash, or a text that nothing has.
-func subresourceOf(name string) string {
-	for i := range name {
-		if name[i] == '/' {
-			return name[i+1:]
-		}
+// covers reports whether the resource that a rule names, which may begin with */ for that subresource of every resource, covers
+// one of a way, which may end with /*.
+func covers(named, resource string) bool {
+	kind, sub, _ := strings.Cut(resource, "/")
+	namedKind, namedSub, _ := strings.Cut(named, "/")
+	switch sub {
+	case "":
+		return named == resource
+	case "*":
+		return namedSub != "" && (namedKind == kind || namedKind == "*")
+	default:
+		return namedSub == sub && (namedKind == kind || namedKind == "*")
 	}
-	return "\x00"
 }

@@ -19,17 +19,25 @@ func TestEscalations(t *testing.T) {
 		says      string // nothing: it is no escalation
 	}{
 		"reading":                           {r("get list watch", "", "pods configmaps"), "orders", ""},
-		"reading secrets":                   {r("get", "", "secrets"), "orders", ""},
-		"reading secrets of controllers":    {r("get", "", "secrets"), "kube-system", "secrets of controllers"},
-		"reading all secrets":               {r("list", "", "secrets"), "", "secrets of controllers"},
-		"reading everything everywhere":     {r("get list", "*", "*"), "", "secrets of controllers"},
-		"reading everything in a namespace": {r("list watch", "*", "*"), "orders", ""},
+		"reading secrets":                   {r("get", "", "secrets"), "orders", "tokens of other accounts"},
+		"reading secrets of controllers":    {r("get", "", "secrets"), "kube-system", "tokens of other accounts"},
+		"reading all secrets":               {r("list", "", "secrets"), "", "tokens of other accounts"},
+		"reading everything everywhere":     {r("get list", "*", "*"), "", "read secrets"},
+		"reading everything in a namespace": {r("list watch", "*", "*"), "orders", "read secrets"},
+		"writing settings":                  {r("update", "", "configmaps"), "orders", ""},
+		"writing settings of controllers":   {r("update", "", "configmaps"), "kube-system", "controllers go by"},
+		"writing all settings":              {r("patch", "", "configmaps"), "", "controllers go by"},
+		"making volumes":                    {r("create", "", "persistentvolumes"), "", "files of a node"},
+		"claiming volumes":                  {r("create", "", "persistentvolumeclaims"), "orders", ""},
 		"making secrets":                    {r("create", "", "secrets"), "orders", "never expire"},
 		"binding":                           {r("bind", rbacGroup, "clusterroles"), "orders", "any role"},
 		"escalating":                        {r("escalate", rbacGroup, "roles"), "orders", "any role"},
 		"writing bindings":                  {r("create", rbacGroup, "rolebindings"), "orders", "outlive the grant"},
 		"acting as somebody":                {r("impersonate", "", "users"), "", "somebody else"},
 		"acting as an account":              {r("impersonate", "", "serviceaccounts"), "orders", "somebody else"},
+		"acting with a scope":               {r("impersonate", "authentication.k8s.io", "userextras/scopes"), "", "somebody else"},
+		"acting with any scope":             {r("impersonate", "authentication.k8s.io", "*/scopes"), "", "somebody else"},
+		"a subresource of something else":   {r("create", "", "widgets/token"), "orders", ""},
 		"making tokens":                     {r("create", "", "serviceaccounts/token"), "orders", "tokens of other accounts"},
 		"making tokens by a wildcard":       {r("create", "", "*/token"), "orders", "tokens of other accounts"},
 		"running pods":                      {r("create", "", "pods"), "orders", "run pods"},
@@ -50,10 +58,9 @@ func TestEscalations(t *testing.T) {
 	}
 }
 
-// TestEscalatingRolesAreRefused finds a role that was widened after the configuration was written: it can be neither discovered
+// escalatingRolesAreRefused finds a role that was widened after the configuration was written: it can be neither discovered
 // nor asked for, and Check says why, unless the configuration allows it.
-func TestEscalatingRolesAreRefused(t *testing.T) {
-	c := start(t)
+func escalatingRolesAreRefused(t *testing.T, c *cluster) {
 	strict := c.open(t)
 	lax := c.open(t, func(config *Config) {
 		config.Permissions["restart"] = Permission{ClusterRole: "orders-restart", AllowEscalation: true}
@@ -81,9 +88,8 @@ func TestEscalatingRolesAreRefused(t *testing.T) {
 	}
 }
 
-// TestCheckNamesWhatIsMissing takes from Curfew's account, or from the cluster, what the configuration needs.
-func TestCheckNamesWhatIsMissing(t *testing.T) {
-	c := start(t)
+// checkNamesWhatIsMissing takes from Curfew's account, or from the cluster, what the configuration needs.
+func checkNamesWhatIsMissing(t *testing.T, c *cluster) {
 	_, err := c.open(t, func(config *Config) { config.Permissions["gone"] = Permission{ClusterRole: "gone"} }).Check(t.Context())
 	wantKind(t, err, access.KindMisconfigured, `ClusterRole "gone"`)
 	_, err = c.open(t, func(config *Config) { config.Permissions["gone"] = Permission{Role: "gone"} }).Check(t.Context())

@@ -13,6 +13,7 @@ const points = 16
 
 // TestLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestLaw(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	relay := relaytest.NewDisturber(t, c.Addr())
 	connectortest.Run(t, &connectortest.Harness{
@@ -24,7 +25,7 @@ func TestLaw(t *testing.T) {
 		Another:     entitlement("orders", "restart"),
 		Login:       c.login,
 		Snapshot:    c.snapshot,
-		WaitPast:    waitPast,
+		WaitPast:    connectortest.AwaitPast,
 		Blind:       c.blind,
 		MakeForeign: c.makeForeign,
 		Standing: func(testing.TB) connectortest.Session {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,12 +72,21 @@ func start(t testing.TB) *cluster {
 	for name, resource := range map[string]string{"orders-read": "configmaps", "orders-restart": "services", "nodes-read": "nodes"} {
 		c.must(t, http.MethodPost, "/apis/"+rbacVersion+"/clusterroles", reads(name, resource))
 	}
+	c.must(t, http.MethodPost, "/apis/"+rbacVersion+"/clusterroles", map[string]any{"metadata": map[string]any{"name": "orders-shell"}, "rules": []any{map[string]any{
+		"apiGroups": []string{""}, "resources": []string{"pods/exec", "pods/attach", "pods/portforward"}, "verbs": []string{"create"},
+	}}})
 	c.must(t, http.MethodPost, "/apis/"+rbacVersion+"/namespaces/orders/roles", reads("orders-debug", "endpoints"))
 	c.apply(t, "account")
 	c.apply(t, "whole cluster")
 	c.must(t, http.MethodPatch, "/apis/"+rbacVersion+"/clusterroles/curfew-bindings", map[string]any{"rules": append(c.rules(t, "curfew-bindings"),
-		map[string]any{"apiGroups": []string{rbacGroup}, "resources": []string{"clusterroles"}, "verbs": []string{"bind"}, "resourceNames": []string{"nodes-read"}})})
+		map[string]any{"apiGroups": []string{rbacGroup}, "resources": []string{"clusterroles"}, "verbs": []string{"bind"}, "resourceNames": []string{"nodes-read", "orders-shell"}})})
 	c.bindUser(t, standing, "orders-read")
+	own := c.objects(t, serversOwn)
+	t.Cleanup(func() {
+		if !reflect.DeepEqual(own, c.objects(t, serversOwn)) {
+			t.Error("a role or a binding of the server's own has changed")
+		}
+	})
 	c.token = filepath.Join(t.TempDir(), "token")
 	answer := c.must(t, http.MethodPost, "/api/v1/namespaces/default/serviceaccounts/curfew/token", map[string]any{"spec": map[string]any{"expirationSeconds": 7200}})
 	token, _ := answer["status"].(map[string]any)["token"].(string)
@@ -228,20 +238,12 @@ func (c *cluster) config(t testing.TB, change ...func(*Config)) *Config {
 	for _, f := range change {
 		f(config)
 	}
-	if err := config.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	return config
 }
 
 func (c *cluster) open(t testing.TB, change ...func(*Config)) connector.Driver {
 	t.Helper()
-	d, err := c.config(t, change...).Open(connector.Env{Name: "cluster", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	return connectortest.Open(t, "cluster", nil, c.config(t, change...))
 }
 
 // reader is somebody who reads what a permission opens.
@@ -281,31 +283,55 @@ func (*reader) Close() {}
 func (c *cluster) snapshot(t testing.TB, without ...access.Mark) string {
 	t.Helper()
 	var lines []string
-	for _, at := range []string{
-		"/api/v1/namespaces", "/api/v1/serviceaccounts", "/api/v1/secrets", "/api/v1/configmaps", "/apis/" + rbacVersion + "/roles",
-		"/apis/" + rbacVersion + "/rolebindings", "/apis/" + rbacVersion + "/clusterroles", "/apis/" + rbacVersion + "/clusterrolebindings",
-	} {
-		items, _ := c.must(t, http.MethodGet, at, nil)["items"].([]any)
-		for _, item := range items {
-			o, _ := item.(map[string]any)
-			meta, _ := o["metadata"].(map[string]any)
-			notes, _ := meta["annotations"].(map[string]any)
-			mark, _ := notes[noteMark].(string)
-			if mark != "" && slices.Contains(without, access.Mark(mark)) {
-				continue
-			}
-			for _, changing := range []string{"resourceVersion", "managedFields", "generation"} {
-				delete(meta, changing)
-			}
-			line, err := json.Marshal(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines = append(lines, at+" "+string(line))
+	for at, o := range c.objects(t, notServersOwn) {
+		meta, _ := o["metadata"].(map[string]any)
+		notes, _ := meta["annotations"].(map[string]any)
+		mark, _ := notes[noteMark].(string)
+		if mark != "" && slices.Contains(without, access.Mark(mark)) {
+			continue
 		}
+		line, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, at+" "+string(line))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// The server makes 130 roles and bindings of its own, which are looked at once, at the end of a test, because to read them takes
+// longer than all else.
+const (
+	serversOwn    = "kubernetes.io/bootstrapping%3Drbac-defaults"
+	notServersOwn = "kubernetes.io/bootstrapping%21%3Drbac-defaults"
+)
+
+// objects are those that have to do with who may do what, by their paths, without what changes with every write.
+func (c *cluster) objects(t testing.TB, selector string) map[string]map[string]any {
+	t.Helper()
+	all := map[string]map[string]any{}
+	for _, list := range [][2]string{
+		{"/api/v1", "namespaces"}, {"/api/v1", "serviceaccounts"}, {"/api/v1", "secrets"}, {"/api/v1", "configmaps"}, {"/api/v1", "pods"}, {"/api/v1", "nodes"},
+		{"/apis/" + rbacVersion, "roles"}, {"/apis/" + rbacVersion, "rolebindings"}, {"/apis/" + rbacVersion, "clusterroles"}, {"/apis/" + rbacVersion, "clusterrolebindings"},
+	} {
+		root, kind := list[0], list[1]
+		items, _ := c.must(t, http.MethodGet, root+"/"+kind+"?labelSelector="+selector, nil)["items"].([]any)
+		for _, item := range items {
+			o, _ := item.(map[string]any)
+			meta, _ := o["metadata"].(map[string]any)
+			for _, changing := range []string{"resourceVersion", "managedFields", "generation"} {
+				delete(meta, changing)
+			}
+			name, _ := meta["name"].(string)
+			at := root
+			if namespace, ok := meta["namespace"].(string); ok {
+				at += "/namespaces/" + namespace
+			}
+			all[path(at, kind, name)] = o
+		}
+	}
+	return all
 }
 
 // blind takes what Curfew's account sees of bindings, and waits until the server has taken notice.
@@ -332,6 +358,8 @@ func (c *cluster) awaitUser(t testing.TB, user, resource string, allowed bool) {
 	if name == "" {
 		group, name = "", resource
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -343,7 +371,7 @@ func (c *cluster) awaitUser(t testing.TB, user, resource string, allowed bool) {
 		}
 		select {
 		case <-tick.C:
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatal("the server takes no notice")
 		}
 	}
@@ -359,15 +387,6 @@ func (c *cluster) makeForeign(t testing.TB, mark access.Mark) {
 	t.Cleanup(func() {
 		c.must(t, http.MethodDelete, "/apis/"+rbacVersion+"/namespaces/orders/rolebindings/"+name, nil)
 	})
-}
-
-// waitPast waits: orders are dated by the clock of this machine.
-func waitPast(t testing.TB, at time.Time) {
-	select {
-	case <-time.After(time.Until(at) + time.Millisecond):
-	case <-t.Context().Done():
-		t.Fatal(context.Cause(t.Context()))
-	}
 }
 
 func entitlement(resource, permission string) access.Entitlement {

@@ -6,10 +6,9 @@ import (
 	"testing"
 )
 
-// TestOpenStreamsGoOn holds the page to what it says of streams: the server asks who may watch when a watch begins, and not again.
+// watchGoesOn holds the page to what it says of streams: the server asks who may watch when a watch begins, and not again.
 // What is new after the removal still comes out of a watch that was open.
-func TestOpenStreamsGoOn(t *testing.T) {
-	c := start(t)
+func watchGoesOn(t *testing.T, c *cluster) {
 	d := c.open(t)
 	g := grant(t, d, newOrder(t, entitlement("orders", "read")))
 	watch := c.watch(t, g.out.Credential.Password)

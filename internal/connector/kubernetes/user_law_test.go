@@ -18,20 +18,13 @@ func (c *cluster) openUsers(t testing.TB, change ...func(*UserConfig)) connector
 	for _, f := range change {
 		f(config)
 	}
-	if err := config.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := config.Open(connector.Env{Name: "cluster", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	return connectortest.Open(t, "cluster", nil, config)
 }
 
 // TestUserLaw is TestLaw for users whom the cluster knows: each grant has a binding of its own, and a user has as many as there
 // are grants.
 func TestUserLaw(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	relay := relaytest.NewDisturber(t, c.Addr())
 	connectortest.Run(t, &connectortest.Harness{
@@ -46,7 +39,7 @@ func TestUserLaw(t *testing.T) {
 			return c.reader(e, people()[hostile]), nil
 		},
 		Snapshot:    c.snapshot,
-		WaitPast:    waitPast,
+		WaitPast:    connectortest.AwaitPast,
 		Blind:       c.blind,
 		MakeForeign: c.makeForeign,
 		Standing: func(testing.TB) connectortest.Session {
