@@ -190,14 +190,31 @@ func (c *Connector) classify(ctx context.Context, call Call, err error) error {
 		c.sentence(fmt.Sprintf("failed to %s in a way that nobody foresaw; the server's log has the detail", call)))
 }
 
-// panicked makes an error of a panic. Only what the runtime says is repeated: any other value could hold a secret.
+// Safely calls f, and makes an error of a panic. It is for the goroutines that a driver starts: a panic in one of them would
+// end the process, because who called the driver cannot recover it.
+func Safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError(p)
+		}
+	}()
+	return f()
+}
+
+// panicked makes an error of a panic in a driver.
 func (c *Connector) panicked(call Call, value any) error {
+	return access.Wrap(access.KindInternal, panicError(value),
+		c.sentence(fmt.Sprintf("crashed during %s; the server's log has the detail", call)))
+}
+
+// panicError is the cause of an error that was a panic. Only what the runtime says is repeated: any other value could hold a
+// secret.
+func panicError(value any) error {
 	what := fmt.Sprintf("a value of type %T", value)
 	if r, ok := value.(runtime.Error); ok {
 		what = r.Error()
 	}
-	return access.Wrap(access.KindInternal, fmt.Errorf("panic: %s\n%s", what, debug.Stack()),
-		c.sentence(fmt.Sprintf("crashed during %s; the server's log has the detail", call)))
+	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
 }
 
 // sentence is a message that names the connector and is safe to show.

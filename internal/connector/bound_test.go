@@ -238,3 +238,13 @@ func TestEveryErrorHasAKind(t *testing.T) {
 		})
 	}
 }
+
+// A panic on a goroutine of a driver's own is an error, and repeats no value that could hold a secret.
+func TestSafely(t *testing.T) {
+	if err := connector.Safely(func() error { return errors.New("as usual") }); err == nil || err.Error() != "as usual" {
+		t.Errorf("the error is %v", err)
+	}
+	if err := connector.Safely(func() error { panic("password=hunter2") }); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the panic became %v", err)
+	}
+}

@@ -114,7 +114,7 @@ func (d *domain) attribute(t testing.TB, dn, name string) []byte {
 func (d *domain) open(t testing.TB, url string) connector.Driver {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URL, c.BindDN, c.Password, c.Base, c.AccountAttribute = url, adCurfew, passwordFile(t, adPassword), adSuffix, "sAMAccountName"
+	c.URL, c.BindDN, c.Password, c.Base, c.AccountAttribute = url, adCurfew, connectortest.SecretFile(t, adPassword), adSuffix, "sAMAccountName"
 	c.Placeholder = "CN=placeholder,CN=Users," + adSuffix
 	c.Resources = map[string]Resource{"payroll": {Permissions: map[string]Permission{
 		"read": {Groups: []string{adReaders}}, "admin": {Groups: []string{adReaders, adAdmins}},
@@ -242,7 +242,7 @@ func TestLawOnActiveDirectory(t *testing.T) {
 				_ = change(func(r *protocol.ModifyRequest) { r.Delete("member", []string{account}) }) // the case may have taken it
 			})
 		},
-		WaitPast: waitPast,
+		WaitPast: connectortest.AwaitPast,
 		Blind: func(t testing.TB) func() {
 			before := d.rules(t, adReaders)
 			d.tool(t, "dsacl", "set", "--objectdn="+adReaders, "--sddl=(OD;;RP;"+memberGUID+";;"+d.sid+")")

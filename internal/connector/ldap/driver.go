@@ -194,7 +194,7 @@ func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (c
 
 // Extend has no expiry to move. It fails where a membership is not there, for it makes none.
 func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) error {
-	if err := d.inTime(o); err != nil {
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
 		return err
 	}
 	presence, err := d.Observe(ctx, o, p)
@@ -224,7 +224,7 @@ func (d *driver) each(ctx context.Context, o connector.Order, p access.Plan, doi
 	if err != nil {
 		return err
 	}
-	if err := d.inTime(o); err != nil {
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
 		return err
 	}
 	if !o.ActBy.IsZero() {
@@ -244,14 +244,6 @@ func (d *driver) each(ctx context.Context, o connector.Order, p access.Plan, doi
 		}
 		return nil
 	})
-}
-
-// inTime refuses an order that came too late. A directory cannot.
-func (d *driver) inTime(o connector.Order) error {
-	if !o.ActBy.IsZero() && !d.clock.Now().Before(o.ActBy) {
-		return access.Errorf(access.KindTimeout, "The connector %s was asked too late, and did nothing.", d.name)
-	}
-	return nil
 }
 
 // Tidy has nothing to do: a membership leaves nothing behind.

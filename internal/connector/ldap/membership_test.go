@@ -10,15 +10,13 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 )
 
 func order(permission string) connector.Order {
-	now := time.Now()
-	return connector.Order{
-		Grant: "gr_1", Attempt: 1, ActBy: now.Add(time.Minute), Mark: "curfew:mark", Tenant: access.DefaultTenant, Account: hostile,
-		Entitlement: access.Entitlement{Connector: "directory", Resource: "payroll", Permission: permission},
-		Start:       now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), access.Entitlement{Connector: "directory", Resource: "payroll", Permission: permission})
+	o.Account = hostile
+	return o
 }
 
 func give(t *testing.T, d connector.Driver, o connector.Order) access.Plan {

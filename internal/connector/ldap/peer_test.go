@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/relaytest"
-	"github.com/curfewhq/curfew/internal/secret"
 )
 
 const (
@@ -130,40 +128,22 @@ func (p *peer) modify(t testing.TB, dn string, change func(*protocol.ModifyReque
 	}
 }
 
-// passwordFile keeps a password where a configuration would refer to it.
-func passwordFile(t testing.TB, password string) secret.Ref {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return secret.Ref("file:" + file)
-}
-
 func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URL, c.BindDN, c.Password, c.Base, c.Placeholder = p.URL(), curfew, passwordFile(t, nobodys), suffix, nobody
+	c.URL, c.BindDN, c.Password, c.Base, c.Placeholder = p.URL(), curfew, connectortest.SecretFile(t, nobodys), suffix, nobody
 	c.Resources = map[string]Resource{"payroll": {Permissions: map[string]Permission{
 		"read": {Groups: []string{readers}}, "admin": {Groups: []string{readers, admins}}, "unix": {Groups: []string{unix}},
 	}}}
 	for _, f := range change {
 		f(c)
 	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	return c
 }
 
 func (p *peer) open(t testing.TB, change ...func(*Config)) connector.Driver {
 	t.Helper()
-	d, err := p.config(t, change...).Open(connector.Env{Name: "directory", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	return connectortest.Open(t, "directory", nil, p.config(t, change...))
 }
 
 // reader is somebody who has logged in to the directory and reads what a permission opens.
@@ -236,15 +216,6 @@ func (p *peer) dnOf(t testing.TB, id string) string {
 	return found.Entries[0].DN
 }
 
-// waitPast waits: orders are dated by the clock of this machine.
-func waitPast(t testing.TB, at time.Time) {
-	select {
-	case <-time.After(time.Until(at) + time.Millisecond):
-	case <-t.Context().Done():
-		t.Fatal(context.Cause(t.Context()))
-	}
-}
-
 // TestLaw holds the driver, as the account of the page, to the law of all drivers.
 func TestLaw(t *testing.T) {
 	p := start(t)
@@ -270,7 +241,7 @@ func TestLaw(t *testing.T) {
 				}
 			})
 		},
-		WaitPast: waitPast,
+		WaitPast: connectortest.AwaitPast,
 		Blind: func(t testing.TB) func() {
 			p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Delete("member", []string{curfew}) })
 			return func() { p.modify(t, managers, func(r *protocol.ModifyRequest) { r.Add("member", []string{curfew}) }) }

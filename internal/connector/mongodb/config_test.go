@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 )
 
 func good() *Config {
@@ -94,7 +95,7 @@ func TestConnectionStrings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := good()
-			config.URI = ref(t, c.uri)
+			config.URI = connectortest.SecretFile(t, c.uri)
 			d, err := config.Open(connector.Env{Name: "orders-db", Clock: access.SystemClock{}})
 			if c.good {
 				wantField(t, err, "")

@@ -77,19 +77,3 @@ func (d *driver) Discover(ctx context.Context) iter.Seq2[access.Resource, error]
 		}
 	}
 }
-
-// inTime refuses an order that came too late. MongoDB cannot.
-func (d *driver) inTime(o connector.Order) error {
-	if !o.ActBy.IsZero() && !d.clock.Now().Before(o.ActBy) {
-		return access.Errorf(access.KindTimeout, "The connector %s was asked too late, and did nothing.", d.name)
-	}
-	return nil
-}
-
-// until bounds what an order has the server do.
-func (d *driver) until(ctx context.Context, o connector.Order) (context.Context, context.CancelFunc) {
-	if o.ActBy.IsZero() {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, o.ActBy.Sub(d.clock.Now()))
-}

@@ -58,10 +58,10 @@ func (d *driver) Grant(ctx context.Context, o connector.Order, p access.Plan) (c
 	if err != nil {
 		return connector.Outcome{}, err
 	}
-	if err := d.inTime(o); err != nil {
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
 		return connector.Outcome{}, err
 	}
-	bounded, cancel := d.until(ctx, o)
+	bounded, cancel := connector.Until(ctx, d.clock, o)
 	defer cancel()
 	password := rand.Text()
 	if err := d.make(bounded, v, password, len(o.Recipient) > 0); err != nil {
@@ -117,7 +117,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	if err != nil {
 		return err
 	}
-	if err := d.inTime(o); err != nil {
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
 		return err
 	}
 	if err := d.at(ctx, d.curfew, v); err != nil {

@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -22,7 +20,6 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/relaytest"
-	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // page is what operators read; its commands are the ones that are tested.
@@ -97,16 +94,6 @@ func connect(t testing.TB, uri string) *mongo.Client {
 	return client
 }
 
-// ref keeps a secret where a configuration would refer to it.
-func ref(t testing.TB, text string) secret.Ref {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return secret.Ref("file:" + file)
-}
-
 // uri is how one of the page's accounts reaches the server at an address.
 func uri(account, password, at string) string {
 	u := url.URL{Scheme: "mongodb", User: url.UserPassword(account, password), Host: at, Path: "/"}
@@ -117,7 +104,7 @@ func uri(account, password, at string) string {
 func (p *peer) config(t testing.TB, at string, change ...func(*Config)) *Config {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URI, c.ObserverURI = ref(t, uri("curfew", "choose a password", at)), ref(t, uri("curfewObserver", "choose another password", at))
+	c.URI, c.ObserverURI = connectortest.SecretFile(t, uri("curfew", "choose a password", at)), connectortest.SecretFile(t, uri("curfewObserver", "choose another password", at))
 	c.Resources = map[string]Resource{
 		"orders": {Permissions: map[string]Permission{
 			"read":  {Roles: []Role{{"read", "orders"}}},
@@ -127,9 +114,6 @@ func (p *peer) config(t testing.TB, at string, change ...func(*Config)) *Config 
 	}
 	for _, f := range change {
 		f(c)
-	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
 	}
 	return c
 }
@@ -141,12 +125,7 @@ func (p *peer) open(t testing.TB, change ...func(*Config)) *driver {
 
 func openAt(t testing.TB, c *Config) *driver {
 	t.Helper()
-	d, err := c.Open(connector.Env{Name: "orders-db", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d.(*driver)
+	return connectortest.Open(t, "orders-db", nil, c).(*driver)
 }
 
 // login is a user who has logged in and reads what an entitlement is for.
@@ -242,15 +221,9 @@ func (p *peer) makeUser(t testing.TB, name string, mark access.Mark) {
 
 // order is an order for alice, for an hour.
 func order(permission string) connector.Order {
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
-	now := time.Now()
-	return connector.Order{
-		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
-		Mark: access.Mark("curfew:test:" + id), Tenant: access.DefaultTenant, Recipient: []byte("a key"),
-		Principal:   access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: permission},
-		Start:       now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: permission})
+	o.Recipient = []byte("a key")
+	return o
 }
 
 // TestLawOnEmulatedMongoDB holds the driver, as an account with both roles of the page, to the law of all drivers. All other tests

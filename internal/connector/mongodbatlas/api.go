@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -23,8 +24,10 @@ const (
 	// pageSize is the most that one answer lists, and maxPages bounds how many are read.
 	pageSize = 500
 	maxPages = 20
-	// maxAnswer bounds what is read of one answer.
+	// maxAnswer bounds what is read of one answer, and maxCode and maxDetail, in bytes, what is kept of one that is not success.
 	maxAnswer = 4 << 20
+	maxCode   = 64
+	maxDetail = 500
 )
 
 // user is a database user of a project. The project is wanted in what is sent, though the address names it already.
@@ -163,15 +166,24 @@ func (a *api) send(ctx context.Context, token, method string, path []string, que
 	return text, nil
 }
 
-// refusal reads an answer that is not success. What is not Atlas' own form tells its status alone.
+// refusal reads an answer that is not success. What is not Atlas' own form tells its status alone, and what is long, its beginning:
+// it is kept with the grant and in the log.
 func refusal(answer *http.Response, text []byte) error {
 	e := &apiError{}
 	_ = json.Unmarshal(text, e) // a proxy on the way says it in its own way
-	e.Status = answer.StatusCode
+	e.Status, e.Code, e.Detail = answer.StatusCode, beginning(e.Code, maxCode), beginning(e.Detail, maxDetail)
 	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil {
 		e.retryAfter = time.Duration(seconds) * time.Second
 	}
 	return e
+}
+
+// beginning is at most the first n bytes of a text, whole characters of them.
+func beginning(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
 }
 
 // isStatus reports whether Atlas answered with the status.

@@ -141,14 +141,10 @@ func (d *driver) begin(ctx context.Context, o connector.Order, p access.Plan) (c
 	if err != nil {
 		return nil, nil, v, err
 	}
-	if o.ActBy.IsZero() {
-		return ctx, func() {}, v, nil
+	if err := connector.InTime(d.name, d.clock, o); err != nil {
+		return nil, nil, v, err
 	}
-	left := o.ActBy.Sub(d.clock.Now())
-	if left <= 0 {
-		return nil, nil, v, access.Errorf(access.KindTimeout, "The connector %s was asked too late, and did nothing.", d.name)
-	}
-	ctx, cancel := context.WithTimeout(ctx, left)
+	ctx, cancel := connector.Until(ctx, d.clock, o)
 	return ctx, cancel, v, nil
 }
 

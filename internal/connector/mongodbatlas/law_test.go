@@ -5,48 +5,31 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/relaytest"
-	"github.com/curfewhq/curfew/internal/secret"
 )
 
 func config(t testing.TB, url string) *Config {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(canary), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	c, _ := Type().New().(*Config)
-	c.ClientID, c.ClientSecret, c.Project, c.Cluster, c.Host, c.URL = clientID, secret.Ref("file:"+file), project, cluster, "cluster0.ab1cd.mongodb.net", url
+	c.ClientID, c.ClientSecret, c.Project, c.Cluster, c.Host, c.URL = clientID, connectortest.SecretFile(t, canary), project, cluster, "cluster0.ab1cd.mongodb.net", url
 	c.Resources = map[string]Resource{
 		"orders":  {Permissions: map[string]Permission{"read": {Roles: []Role{{"read", "orders"}}}}},
 		"billing": {Permissions: map[string]Permission{"read": {Roles: []Role{{"read", "billing"}}}}},
-	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
 	}
 	return c
 }
 
 func (e *emulated) open(t testing.TB, url string) *driver {
 	t.Helper()
-	d, err := config(t, url).Open(connector.Env{Name: "orders-db", Clock: e.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d.(*driver)
+	return connectortest.Open(t, "orders-db", e.clock, config(t, url)).(*driver)
 }
 
 // login is somebody who logs in to the cluster anew with each use: an emulated cluster has no connections.
@@ -137,15 +120,9 @@ func TestLawOnEmulatedAtlas(t *testing.T) {
 }
 
 func order(e *emulated) connector.Order {
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
-	now := e.clock.Now()
-	return connector.Order{
-		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
-		Mark: access.Mark("curfew:test:" + id), Tenant: access.DefaultTenant, Recipient: []byte("a key"),
-		Principal:   access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: "read"},
-		Start:       now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(e.clock.Now(), access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: "read"})
+	o.Recipient = []byte("a key")
+	return o
 }
 
 func give(t *testing.T, d *driver, o connector.Order) access.Plan {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 )
 
@@ -211,8 +212,8 @@ func TestWhatIsNotThere(t *testing.T) {
 	}{
 		{"the role", `DO 1`, func(c *Config) { c.Permissions["read"] = Permission{Role: "nobody"} }, "does not exist"},
 		{"the right", `DO 1`, func(c *Config) { c.Permissions["read"] = Permission{Privileges: []string{"DROP"}} }, "to be handed on"},
-		{"the password", `DO 1`, func(c *Config) { c.Password = passwordFile(t, "wrong") }, "user or password"},
-		{"the observer", `DO 1`, func(c *Config) { c.Observer.Password = passwordFile(t, "wrong") }, "user or password"},
+		{"the password", `DO 1`, func(c *Config) { c.Password = connectortest.SecretFile(t, "wrong") }, "user or password"},
+		{"the observer", `DO 1`, func(c *Config) { c.Observer.Password = connectortest.SecretFile(t, "wrong") }, "user or password"},
 		{"the version", `UPDATE curfew.identity SET version = 0`, func(*Config) {}, "has version 0"},
 		{"a privilege", `REVOKE EXECUTE ON curfew.* FROM curfew`, func(*Config) {}, "lacks a privilege"},
 		{"the schema", `DROP DATABASE curfew`, func(*Config) {}, "statements of the connector's page"},

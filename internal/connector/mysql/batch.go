@@ -3,12 +3,18 @@ package mysql
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
-// batchWorkers is how many accounts of a batch are dropped at once: the server changes accounts one after the other.
-const batchWorkers = 4
+const (
+	// batchWorkers is how many accounts of a batch are dropped at once: the server changes accounts one after the other.
+	batchWorkers = 4
+	// batchPatience is how long one account of a batch is waited for. The batch has the time of a single call, and some that
+	// hang would use it up for all; they come again.
+	batchPatience = 5 * time.Second
+)
 
 // RevokeBatch implements connector.BatchRevoker. Each account is dropped by itself, which costs the server about as much as all
 // in one statement, and keeps one that cannot be dropped out of the others' way.
@@ -19,7 +25,7 @@ func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []conn
 	for range min(batchWorkers, len(tasks)) {
 		workers.Go(func() {
 			for i := range next {
-				out[i].Removal, out[i].Err = d.Revoke(ctx, tasks[i].Order, tasks[i].Plan)
+				out[i] = d.revokeSoon(ctx, tasks[i])
 			}
 		})
 	}
@@ -29,6 +35,17 @@ func (d *driver) RevokeBatch(ctx context.Context, tasks []connector.Task) []conn
 	close(next)
 	workers.Wait()
 	return out
+}
+
+// revokeSoon is Revoke for one of a batch.
+func (d *driver) revokeSoon(ctx context.Context, t connector.Task) (done connector.Revocation) {
+	ctx, cancel := context.WithTimeout(ctx, batchPatience)
+	defer cancel()
+	done.Err = connector.Safely(func() (err error) {
+		done.Removal, err = d.Revoke(ctx, t.Order, t.Plan)
+		return err
+	})
+	return done
 }
 
 var (

@@ -8,6 +8,7 @@ import (
 	protocol "github.com/go-sql-driver/mysql"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // Errors of the server by number.
@@ -82,7 +83,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	}
 	switch string(e.SQLState[:]) {
 	case stateLate:
-		return d.late(doing)
+		return connector.TooLate(d.name)
 	case stateForeign:
 		return say(access.KindConflict, "an account of that name bears another mark. An operator must look at it.")
 	case stateElsewhere:
@@ -94,10 +95,6 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	}
 	kind, what := explain(e.Number)
 	return say(kind, what)
-}
-
-func (d *driver) late(doing string) error {
-	return access.Errorf(access.KindTimeout, "The connector %s cannot %s: the order came too late and had no effect.", d.name, doing)
 }
 
 // elsewhere is the error of a plan for another server: at the address of the old one there may be another by now.

@@ -65,7 +65,7 @@ func (d *driver) Extend(ctx context.Context, o connector.Order, p access.Plan) e
 	case err != nil:
 		return d.fail(ctx, err, "extend the account")
 	case late:
-		return d.late("extend the account")
+		return connector.TooLate(d.name)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func TestLaw(t *testing.T) {
 		Another:     access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: "write"},
 		Login:       p.login,
 		Snapshot:    p.snapshot,
-		WaitPast:    waitPast,
+		WaitPast:    connectortest.AwaitPast,
 		Interrupt:   relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Blind: func(t testing.TB) func() {
 			p.exec(t, `REVOKE SELECT ON curfew.* FROM curfew_observer`)

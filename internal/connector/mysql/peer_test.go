@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,12 +12,11 @@ import (
 	"time"
 
 	protocol "github.com/go-sql-driver/mysql"
-	"github.com/google/uuid"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
-	"github.com/curfewhq/curfew/internal/secret"
 )
 
 const page = "../../../docs/connectors/mysql.md"
@@ -100,52 +98,28 @@ func (p *peer) exec(t testing.TB, statement string, args ...any) {
 	}
 }
 
-// passwordFile keeps a password where a configuration would refer to it.
-func passwordFile(t testing.TB, password string) secret.Ref {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return secret.Ref("file:" + file)
-}
-
 func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.Address, c.User, c.Password = p.Addr(), "curfew", passwordFile(t, "choose a password")
-	c.Observer = &Account{User: "curfew_observer", Password: passwordFile(t, "choose another password")}
+	c.Address, c.User, c.Password = p.Addr(), "curfew", connectortest.SecretFile(t, "choose a password")
+	c.Observer = &Account{User: "curfew_observer", Password: connectortest.SecretFile(t, "choose another password")}
 	c.Permissions = map[string]Permission{"read": {Role: "orders_read"}, "write": {Privileges: []string{"SELECT", "INSERT", "UPDATE", "DELETE"}}}
 	for _, f := range change {
 		f(c)
-	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
 	}
 	return c
 }
 
 func (p *peer) open(t testing.TB, change ...func(*Config)) *driver {
 	t.Helper()
-	d, err := p.config(t, change...).Open(connector.Env{Name: "orders-db", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d.(*driver)
+	return connectortest.Open(t, "orders-db", nil, p.config(t, change...)).(*driver)
 }
 
 // order is an order for alice on the database orders for an hour.
 func order(permission string) connector.Order {
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
-	now := time.Now()
-	return connector.Order{
-		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
-		Mark: access.Mark("curfew:test:" + id), Tenant: access.DefaultTenant,
-		Principal:   access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: permission},
-		Recipient:   []byte("somebody"), Start: now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: permission})
+	o.Recipient = []byte("somebody")
+	return o
 }
 
 // grant is access that a test has made.
@@ -245,13 +219,4 @@ func rowsOf(t testing.TB, db *sql.DB, query string, args ...any) [][]string {
 		t.Fatal(err)
 	}
 	return all
-}
-
-// waitPast waits until the server's clock, which is this machine's, is past the moment.
-func waitPast(t testing.TB, at time.Time) {
-	select {
-	case <-time.After(time.Until(at) + time.Millisecond):
-	case <-t.Context().Done():
-		t.Fatal(context.Cause(t.Context()))
-	}
 }

@@ -1,6 +1,7 @@
 package mysql
 
 import (
+	"context"
 	"database/sql"
 	"strings"
 	"sync"
@@ -258,4 +259,42 @@ func TestBlind(t *testing.T) {
 			p.wantGone(t, p.open(t), ended)
 		})
 	}
+}
+
+// TestBatchLeavesTimeForOthers holds rows of some accounts of a batch, so that they cannot be dropped. The others are not kept
+// waiting until the batch has no time left.
+func TestBatchLeavesTimeForOthers(t *testing.T) {
+	p := start(t)
+	d := p.open(t)
+	var tasks []connector.Task
+	for range 2 * batchWorkers {
+		g := give(t, d, order("read"))
+		tasks = append(tasks, connector.Task{Order: g.order, Plan: g.plan})
+	}
+	holder := p.hold(t, p.root, `START TRANSACTION`)
+	t.Cleanup(func() {
+		if _, err := holder.ExecContext(context.WithoutCancel(t.Context()), `ROLLBACK`); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, held := range tasks[:batchWorkers] {
+		// In the column's own character set: by its key this locks one row, and by a scan all of them.
+		const lock = `SELECT mark FROM curfew.marks WHERE account = CONVERT(? USING ascii) COLLATE ascii_bin FOR UPDATE`
+		if _, err := holder.ExecContext(t.Context(), lock, accountName(held.Order.Grant)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), connector.DefaultTimeout)
+	defer cancel()
+	for i, done := range d.RevokeBatch(ctx, tasks) {
+		if (done.Err != nil) != (i < batchWorkers) {
+			t.Errorf("Revoke of task %d: %v", i, done.Err)
+		}
+	}
+}
+
+// TestSessionThatEndsByItself: nothing fails because a session is gone that was about to be ended.
+func TestSessionThatEndsByItself(t *testing.T) {
+	p := start(t)
+	p.exec(t, `CALL curfew.end_session(4294967295)`)
 }

@@ -34,13 +34,14 @@ func (d *driver) dropPlain(ctx context.Context, tasks []connector.Task) (gone []
 	made := d.byAccount(tasks)
 	// All are closed before any is dropped: each drop makes the server forget what it knows of our memberships, and closing
 	// asks for it.
-	forEach(made, func(m *madeBy) {
-		_ = call(ctx, m.pool, callCloseAll, m.roles, &m.closed)
+	forEach(made, func(m *madeBy) error {
+		return call(ctx, m.pool, callCloseAll, m.roles, &m.closed)
 	})
-	forEach(made, func(m *madeBy) {
-		if len(m.closed) > 0 {
-			_ = call(ctx, m.pool, callDropAll, slices.Collect(maps.Values(m.closed)), &m.dropped)
+	forEach(made, func(m *madeBy) error {
+		if len(m.closed) == 0 {
+			return nil
 		}
+		return call(ctx, m.pool, callDropAll, slices.Collect(maps.Values(m.closed)), &m.dropped)
 	})
 	for _, m := range made {
 		for i, role := range m.roles {
@@ -80,11 +81,11 @@ func (d *driver) byAccount(tasks []connector.Task) []*madeBy {
 	return all
 }
 
-// forEach calls f for all at once, and returns when all are done.
-func forEach(all []*madeBy, f func(*madeBy)) {
+// forEach calls f for all at once, and returns when all are done. Their errors, and panics, are none here; see dropPlain.
+func forEach(all []*madeBy, f func(*madeBy) error) {
 	var calls sync.WaitGroup
 	for _, m := range all {
-		calls.Go(func() { f(m) })
+		calls.Go(func() { _ = connector.Safely(func() error { return f(m) }) })
 	}
 	calls.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 )
 
 // Conditions by SQLSTATE (PostgreSQL's appendix A). Those of class CF are raised by our own functions.
@@ -80,7 +81,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	}
 	switch state {
 	case stateLate:
-		return say(access.KindTimeout, "the order came too late and had no effect.")
+		return connector.TooLate(d.name)
 	case stateForeignRole:
 		return say(access.KindConflict, "a role of that name exists and does not bear the grant's mark. An operator must look at it.")
 	case stateNotThere:

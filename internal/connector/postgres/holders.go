@@ -48,7 +48,7 @@ func (d *driver) closeHeld(ctx context.Context, v plan, removal *connector.Remov
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			closeErr = callOnce(waiting, conn, callClose, v.order(), &c)
+			closeErr = connector.Safely(func() error { return callOnce(waiting, conn, callClose, v.order(), &c) })
 		}()
 		err := d.clearWay(ctx, v, waiter, done, removal)
 		if err != nil {

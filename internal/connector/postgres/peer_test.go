@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/secret"
 )
@@ -188,30 +188,15 @@ func (p *peer) config(change ...func(*Config)) *Config {
 
 func (p *peer) open(t testing.TB, change ...func(*Config)) *driver {
 	t.Helper()
-	c := p.config(change...)
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := c.Open(connector.Env{Name: "orders-db", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d.(*driver)
+	return connectortest.Open(t, "orders-db", nil, p.config(change...)).(*driver)
 }
 
 // newOrder is an order for alice to read the database orders for an hour.
 func newOrder(t testing.TB) connector.Order {
 	t.Helper()
-	id := strings.ReplaceAll(uuid.NewString(), "-", "")[:26]
-	now := time.Now()
-	return connector.Order{
-		Grant: access.GrantID(access.GrantPrefix + id), Attempt: 1, ActBy: now.Add(time.Minute),
-		Mark: access.Mark("curfew:test:" + id), Tenant: access.DefaultTenant,
-		Principal:   access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: "read"},
-		Recipient:   []byte("somebody"), Start: now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), access.Entitlement{Connector: "orders-db", Resource: "orders", Permission: "read"})
+	o.Recipient = []byte("somebody")
+	return o
 }
 
 // grant is access that a test has made.

@@ -6,7 +6,6 @@ import (
 
 	protocol "github.com/redis/go-redis/v9"
 
-	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
@@ -22,7 +21,7 @@ func (d *driver) fenced(ctx context.Context, c *protocol.Client, o connector.Ord
 	fence := fencePrefix + rand.Text()
 	by := o.ActBy.UnixMilli() // rounded down: never too late
 	if by <= 0 {
-		return d.late()
+		return connector.TooLate(d.name)
 	}
 	if err := c.Do(ctx, "SET", fence, "", "PXAT", by).Err(); err != nil {
 		return err
@@ -45,7 +44,7 @@ func (d *driver) fenced(ctx context.Context, c *protocol.Client, o connector.Ord
 		case lives.Err() != nil:
 			return lives.Err()
 		case lives.Val() == 0:
-			return d.late() // a key that expired before it was watched stops nothing
+			return connector.TooLate(d.name) // a key that expired before it was watched stops nothing
 		}
 		if err := d.checkOurs(v, there); err != nil {
 			return err
@@ -57,16 +56,4 @@ func (d *driver) fenced(ctx context.Context, c *protocol.Client, o connector.Ord
 		})
 		return err
 	}, fence)
-}
-
-func (d *driver) late() error {
-	return access.Errorf(access.KindTimeout, "The order to the connector %s came too late and had no effect.", d.name)
-}
-
-// inTime refuses an order that came too late and would change nothing.
-func (d *driver) inTime(o connector.Order) error {
-	if !o.ActBy.IsZero() && !d.clock.Now().Before(o.ActBy) {
-		return d.late()
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	protocol "github.com/redis/go-redis/v9"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
@@ -44,7 +45,7 @@ func TestHeldOrderHasNoEffect(t *testing.T) {
 		}()
 		select {
 		case <-held:
-			waitPast(t, o.ActBy)
+			connectortest.AwaitPast(t, o.ActBy)
 			close(letGo)
 			if err := <-done; access.KindOf(err) != access.KindTimeout {
 				t.Errorf("held at %d: %v", point, err)

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"testing"
-	"time"
 
 	protocol "github.com/redis/go-redis/v9"
 
@@ -26,7 +25,7 @@ func TestLaw(t *testing.T) {
 		Another:     access.Entitlement{Connector: "cache", Resource: "orders", Permission: "write"},
 		Login:       p.login,
 		Snapshot:    p.snapshot,
-		WaitPast:    waitPast,
+		WaitPast:    connectortest.AwaitPast,
 		Interrupt:   relay.Arm(true), Stall: relay.Arm(false), Points: relaytest.Points,
 		Blind: func(t testing.TB) func() {
 			p.do(t, "ACL SETUSER curfew clearselectors") // of whose identity nobody tells now
@@ -47,13 +46,4 @@ func TestLaw(t *testing.T) {
 			connectortest.MakeObject: "keys have no owner",
 		},
 	})
-}
-
-// waitPast waits: orders are dated by the clock of this machine, which is the server's.
-func waitPast(t testing.TB, at time.Time) {
-	select {
-	case <-time.After(time.Until(at) + time.Millisecond):
-	case <-t.Context().Done():
-		t.Fatal(context.Cause(t.Context()))
-	}
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 
@@ -35,12 +36,13 @@ func newLines(o protocol.Options, username, password string, n int) *lines {
 		dial := protocol.NewDialer(&own)
 		own.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
-			if err == nil {
-				l.mu.Lock()
-				l.conn = conn
-				l.mu.Unlock()
+			if err != nil {
+				conn = unreached{fmt.Errorf("dial: %w", err)} // of what fails a log-in the library takes one layer off
 			}
-			return conn, err
+			l.mu.Lock()
+			l.conn = conn
+			l.mu.Unlock()
+			return conn, nil
 		}
 		l.client = protocol.NewClient(&own)
 		all.all = append(all.all, l)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/connectortest"
 	"github.com/curfewhq/curfew/internal/localpeer"
-	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // page is what operators read; its statements are the ones that are tested.
@@ -84,21 +82,11 @@ func (p *peer) do(t testing.TB, command string) any {
 	return v
 }
 
-// passwordFile keeps a password where a configuration would refer to it.
-func passwordFile(t testing.TB, password string) secret.Ref {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return secret.Ref("file:" + file)
-}
-
 func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
 	t.Helper()
 	c, _ := Type().New().(*Config)
-	c.URL, c.Password = p.URL(), passwordFile(t, "choose-a-password")
-	c.ObserverUsername, c.ObserverPassword = "curfew_observer", passwordFile(t, "choose-another-password")
+	c.URL, c.Password = p.URL(), connectortest.SecretFile(t, "choose-a-password")
+	c.ObserverUsername, c.ObserverPassword = "curfew_observer", connectortest.SecretFile(t, "choose-another-password")
 	c.Resources = map[string]Resource{"orders": {Permissions: map[string]Permission{
 		"read":  {Commands: []string{"+@read"}, Keys: []string{"%R~orders:*"}},
 		"write": {Commands: []string{"+@write"}, Keys: []string{"%W~orders:*"}},
@@ -110,20 +98,12 @@ func (p *peer) config(t testing.TB, change ...func(*Config)) *Config {
 	for _, f := range change {
 		f(c)
 	}
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
 	return c
 }
 
 func (p *peer) open(t testing.TB, change ...func(*Config)) connector.Driver {
 	t.Helper()
-	d, err := p.config(t, change...).Open(connector.Env{Name: "cache", Clock: access.SystemClock{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	return connectortest.Open(t, "cache", nil, p.config(t, change...))
 }
 
 // session is a connection of somebody's, with which they use a permission.
@@ -207,14 +187,10 @@ func (p *peer) snapshot(t testing.TB, without ...access.Mark) string {
 
 // order is one for alice, that may act for a minute.
 func order(permission, grant string) connector.Order {
-	now := time.Now()
-	id := access.GrantID(access.GrantPrefix + strings.Repeat("0", 26-len(grant)) + grant)
-	return connector.Order{
-		Grant: id, Attempt: 1, ActBy: now.Add(time.Minute), Mark: access.Mark("curfew:test:default:cache:" + string(id) + ":0f"),
-		Tenant: access.DefaultTenant, Principal: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"},
-		Entitlement: access.Entitlement{Connector: "cache", Resource: "orders", Permission: permission},
-		Recipient:   []byte("any: the driver does not look"), Start: now, Deadline: now.Add(time.Hour),
-	}
+	o := connectortest.NewOrder(time.Now(), access.Entitlement{Connector: "cache", Resource: "orders", Permission: permission})
+	o.Grant = access.GrantID(access.GrantPrefix + strings.Repeat("0", 26-len(grant)) + grant)
+	o.Mark, o.Recipient = access.Mark("curfew:test:default:cache:"+string(o.Grant)+":0f"), []byte("any: the driver does not look")
+	return o
 }
 
 // give prepares and grants.

@@ -104,6 +104,14 @@ BEGIN
   DO RELEASE_LOCK(lock_name);
 END//
 
+-- Ends a session, unless it has ended by itself.
+DROP PROCEDURE IF EXISTS curfew.end_session//
+CREATE DEFINER = 'curfew_owner'@'localhost' PROCEDURE curfew.end_session(session_id BIGINT UNSIGNED) SQL SECURITY INVOKER
+BEGIN
+  DECLARE CONTINUE HANDLER FOR 1094 BEGIN END;
+  KILL CONNECTION session_id;
+END//
+
 -- Drops an account, and with it all its rights, and ends its sessions. It answers with the IDs of those that it met; the mark
 -- goes when it met none.
 DROP PROCEDURE IF EXISTS curfew.revoke_account//
@@ -136,7 +144,7 @@ BEGIN
     SET session_id = IS_USED_LOCK(lock_name);
     IF session_id IS NOT NULL THEN
       SELECT COALESCE(MAX(p.id), '') INTO sessions FROM information_schema.processlist p WHERE p.id = session_id AND p.user = account;
-      KILL CONNECTION session_id;
+      CALL curfew.end_session(session_id);
     END IF;
     IF COALESCE(GET_LOCK(lock_name, 2), 0) = 0 THEN
       SIGNAL SQLSTATE 'CF005' SET MESSAGE_TEXT = 'another call is at this account';
@@ -158,10 +166,7 @@ BEGIN
       LEAVE next_session;
     END IF;
     SET sessions = CONCAT_WS(' ', sessions, session_id);
-    BEGIN
-      DECLARE CONTINUE HANDLER FOR 1094 BEGIN END; -- it has ended by itself
-      KILL CONNECTION session_id;
-    END;
+    CALL curfew.end_session(session_id);
   END LOOP;
   CLOSE open_sessions;
   IF sessions = '' THEN
