@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // MaxWait is the longest that one call waits for a request to be settled. Who asks for longer gets the answer then, and
@@ -64,7 +65,9 @@ func New(c Config) *Handler {
 	if s.Metrics != nil {
 		root.Handle("GET /metrics", s.authenticate(s.metrics()))
 	}
-	return &Handler{handler: s.recovering(harden(s.orProblem(root))), root: root, v1: v1}
+	h := &Handler{root: root, v1: v1}
+	h.handler = s.recovering(harden(s.orProblem(root)), h.Route)
+	return h
 }
 
 // ServeHTTP implements http.Handler.
@@ -129,8 +132,9 @@ func harden(next http.Handler) http.Handler {
 	})
 }
 
-// recovering answers a panic with a problem and logs where it happened.
-func (s *surface) recovering(next http.Handler) http.Handler {
+// recovering answers a panic with a problem and logs where it happened: the route and not the address, in which a caller
+// may have put anything.
+func (s *surface) recovering(next http.Handler, route func(*http.Request) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			cause := recover()
@@ -142,7 +146,8 @@ func (s *surface) recovering(next http.Handler) http.Handler {
 			}
 			p := newProblem(access.KindInternal.HTTPStatus(), access.SafeMessage(nil))
 			p.Instance = newInstance()
-			s.Log.ErrorContext(r.Context(), "a call panicked", "instance", p.Instance, "path", r.URL.Path, "panic", cause, "stack", string(debug.Stack()))
+			s.Log.ErrorContext(r.Context(), "a call panicked", "instance", p.Instance, "route", route(r),
+				"panic", secret.DescribePanic(cause), "stack", string(debug.Stack()))
 			writeProblem(w, p)
 		}()
 		next.ServeHTTP(w, r)

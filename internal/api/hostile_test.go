@@ -197,10 +197,12 @@ func TestDetailOfFailuresGoesToTheLogAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		fail   func() error
 		status int
+		logged string
 	}{
-		"an error without a kind": {func() error { return errors.New("pq: " + canary) }, 500},
-		"a store that is away":    {func() error { return access.Wrap(access.KindUnavailable, errors.New(canary), "Try again.") }, 503},
-		"a panic":                 {func() error { panic(canary) }, 500},
+		"an error without a kind": {func() error { return errors.New("pq: " + canary) }, 500, canary},
+		"a store that is away":    {func() error { return access.Wrap(access.KindUnavailable, errors.New(canary), "Try again.") }, 503, canary},
+		// What it was that panicked could be anything; where it did is enough to find out.
+		"a panic": {func() error { panic(canary) }, 500, "hostile_test.go"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := &syncbuf.Buffer{}
@@ -217,8 +219,11 @@ func TestDetailOfFailuresGoesToTheLogAlone(t *testing.T) {
 			if strings.Contains(a.body, canary) {
 				t.Errorf("the answer tells it: %s", a.body)
 			}
-			if p.Instance == "" || !strings.Contains(log.String(), p.Instance) || !strings.Contains(log.String(), canary) {
+			if p.Instance == "" || !strings.Contains(log.String(), p.Instance) || !strings.Contains(log.String(), c.logged) {
 				t.Errorf("the log does not explain %s: %s", p.Instance, log.String())
+			}
+			if c.logged != canary && strings.Contains(log.String(), canary) {
+				t.Errorf("the log tells what panicked: %s", log.String())
 			}
 		})
 	}

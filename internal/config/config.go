@@ -64,6 +64,8 @@ type Connector struct {
 	Reconcile time.Duration
 	// Account says who a principal is at the target; nil where the type asks for no account.
 	Account *policy.AccountRule
+	// Secrets are the references that Config holds.
+	Secrets []secret.Ref
 	// Config is the part that belongs to the type; its Open makes the driver.
 	Config connector.Config
 }

@@ -73,7 +73,11 @@ func (a *assembly) connector(name access.ConnectorName, n *node) Connector {
 	}
 	c.Config = c.Type.New()
 	var common connectorSchema
+	before := len(a.secrets)
 	a.decodeStructs(n, where, reflect.ValueOf(&common).Elem(), reflect.ValueOf(c.Config).Elem())
+	for _, s := range a.secrets[before:] {
+		c.Secrets = append(c.Secrets, s.ref)
+	}
 	c.Labels = common.Labels
 	a.limits(&c, common)
 	c.Account = a.accountRule(name, c.Type, common.Account)

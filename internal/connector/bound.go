@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // lane bounds how many calls run at once, and how often one starts.
@@ -172,8 +172,13 @@ func stream[T any](
 	}
 }
 
-// classify gives a kind to an error that has none. ctx is the one that the call ran under.
+// classify gives a kind to an error that has none, and takes the connector's secrets out of what it says. ctx is the one that
+// the call ran under.
 func (c *Connector) classify(ctx context.Context, call Call, err error) error {
+	return c.options.Secrets.Error(c.withKind(ctx, call, err))
+}
+
+func (c *Connector) withKind(ctx context.Context, call Call, err error) error {
 	var e *access.Error
 	if errors.As(err, &e) {
 		return err
@@ -207,14 +212,9 @@ func (c *Connector) panicked(call Call, value any) error {
 		c.sentence(fmt.Sprintf("crashed during %s; the server's log has the detail", call)))
 }
 
-// panicError is the cause of an error that was a panic. Only what the runtime says is repeated: any other value could hold a
-// secret.
+// panicError is the cause of an error that was a panic.
 func panicError(value any) error {
-	what := fmt.Sprintf("a value of type %T", value)
-	if r, ok := value.(runtime.Error); ok {
-		what = r.Error()
-	}
-	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
+	return fmt.Errorf("panic: %s\n%s", secret.DescribePanic(value), debug.Stack())
 }
 
 // sentence is a message that names the connector and is safe to show.

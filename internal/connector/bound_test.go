@@ -12,6 +12,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // hangAll makes every call of the kinds hang until its context ends.
@@ -179,6 +180,34 @@ func TestPanicsAreErrors(t *testing.T) {
 				}
 				if !strings.Contains(access.SafeMessage(err), "orders-db") {
 					t.Errorf("%s: the message does not name the connector: %s", call, access.SafeMessage(err))
+				}
+			}
+		})
+	}
+}
+
+// A target that repeats what it was told is not passed on, neither to users nor to operators, whatever the call.
+func TestErrorsHoldNoneOfTheSecrets(t *testing.T) {
+	const password = "hunter2-hunter2"
+	known := func(o *connector.Options) {
+		o.Secrets = secret.NewRedactor("postgres://curfew:" + password + "@db.example/orders")
+	}
+	for name, do := range map[string]func() error{
+		"no kind": func() error { return errors.New("no log-in with " + password) },
+		"a kind":  func() error { return access.Errorf(access.KindMisconfigured, "No log-in with %s.", password) },
+		"a cause": func() error {
+			return access.Wrap(access.KindMisconfigured, errors.New(password+" is wrong"), "The log-in is refused.")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newConnector(crooked{do: do}, known)
+			for call, f := range every(c, newOrder(), access.Plan{}) {
+				err := f(t.Context())
+				if err == nil || strings.Contains(err.Error(), password) {
+					t.Errorf("%s: %v", call, err)
+				}
+				if kind := access.KindOf(err); name != "no kind" && kind != access.KindMisconfigured {
+					t.Errorf("%s: the kind has become %s", call, kind)
 				}
 			}
 		})

@@ -51,6 +51,9 @@ type Options struct {
 	Reconcile time.Duration
 	// Account says who a principal is at the target; nil where the type asks for no account.
 	Account AccountRule
+	// Secrets are those that the driver was given. A target may repeat them in what it says; they are taken out of every
+	// error.
+	Secrets secret.Redactor
 	// Clock is Curfew's own. Nil is the system's.
 	Clock access.Clock
 	// Observer watches the calls. Nil is nobody.
@@ -58,8 +61,8 @@ type Options struct {
 }
 
 // Connector is a Driver made safe to call: each call has a deadline and waits for a slot, a panic is an error, every
-// error has a kind, an order that came too late never reaches the target, and a credential leaves only sealed and never
-// outlives its grant. It also keeps the catalogue of what can be asked for. It is safe for concurrent use.
+// error has a kind and none of the driver's secrets, an order that came too late never reaches the target, and a credential
+// leaves only sealed and never outlives its grant. It also keeps the catalogue of what can be asked for. It is safe for concurrent use.
 type Connector struct {
 	driver  Driver
 	options Options

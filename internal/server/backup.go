@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
@@ -17,7 +18,7 @@ func Backup(ctx context.Context, c *config.Config, to string, out io.Writer) err
 		return fmt.Errorf("the store: %w", err)
 	}
 	if at.URL != "" {
-		err = sqlstore.BackupPostgres(ctx, at.URL, to, saying(out))
+		err = secret.NewRedactor(at.URL).Error(sqlstore.BackupPostgres(ctx, at.URL, to, saying(out)))
 	} else {
 		err = sqlstore.BackupSQLite(ctx, at.Path, to, saying(out))
 	}

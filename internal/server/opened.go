@@ -14,6 +14,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -37,9 +38,13 @@ func (s *Server) open(c *config.Config) (o *opened, err error) {
 		if s.options.WrapDriver != nil {
 			driver = s.options.WrapDriver(cc.Name, driver)
 		}
+		secrets, err := redactor(cc)
+		if err != nil {
+			return nil, errors.Join(err, driver.Close(), o.close())
+		}
 		options := connector.Options{
 			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
-			Rate: cc.Rate, Reconcile: cc.Reconcile, Clock: s.clock, Observer: s.telemetry,
+			Rate: cc.Rate, Reconcile: cc.Reconcile, Clock: s.clock, Observer: s.telemetry, Secrets: secrets,
 		}
 		if cc.Account != nil {
 			options.Account = cc.Account
@@ -47,6 +52,19 @@ func (s *Server) open(c *config.Config) (o *opened, err error) {
 		o.connectors[cc.Name] = connector.New(driver, options)
 	}
 	return o, nil
+}
+
+// redactor takes the secrets of a connector out of what its target says.
+func redactor(c config.Connector) (secret.Redactor, error) {
+	var values []string
+	for _, ref := range c.Secrets {
+		value, err := ref.Resolve()
+		if err != nil {
+			return secret.Redactor{}, fmt.Errorf("connector %s: %w", c.Name, err)
+		}
+		values = append(values, value)
+	}
+	return secret.NewRedactor(values...), nil
 }
 
 func openDirectory(c *config.Config, void func(token string) bool) (*directory.Directory, error) {

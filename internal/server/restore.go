@@ -46,7 +46,7 @@ func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) 
 		return err
 	}
 	if at.URL != "" {
-		err = b.RestorePostgres(ctx, at.URL, r.note, saying(out))
+		err = secret.NewRedactor(at.URL).Error(b.RestorePostgres(ctx, at.URL, r.note, saying(out)))
 	} else {
 		err = b.RestoreSQLite(ctx, at.Path, r.note, saying(out))
 	}

@@ -43,11 +43,12 @@ func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 		Clock: o.Clock, Log: o.Log, Background: engine.Background, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: engine.CanWait},
 	}
 	if at.URL != "" {
+		secrets := secret.NewRedactor(at.URL)
 		s, err := sqlstore.OpenPostgres(ctx, at.URL, options)
 		if err != nil {
-			return nil, err
+			return nil, secrets.Error(err)
 		}
-		return s, nil
+		return quietBooks{s, secrets}, nil
 	}
 	options.NumberEvents = true
 	s, err := sqlstore.OpenSQLite(ctx, at.Path, options)

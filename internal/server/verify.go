@@ -59,7 +59,8 @@ func readStore(ctx context.Context, c config.Store) (*sqlstore.Reader, error) {
 		return nil, fmt.Errorf("the store: %w", err)
 	}
 	if at.URL != "" {
-		return sqlstore.ReadPostgres(ctx, at.URL)
+		r, err := sqlstore.ReadPostgres(ctx, at.URL)
+		return r, secret.NewRedactor(at.URL).Error(err)
 	}
 	return sqlstore.ReadSQLite(ctx, at.Path)
 }

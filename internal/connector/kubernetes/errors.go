@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // errNoToken says that the file with our own token cannot be read.
@@ -32,7 +34,8 @@ func newServerError(response *http.Response, body []byte) error {
 		Message string `json:"message"`
 	}
 	_ = json.Unmarshal(body, &said) // a proxy in between may answer with something else
-	message := said.Message
+	// The token is read anew for every request, so that nobody else knows what must not be repeated.
+	message := secret.NewRedactor(strings.TrimPrefix(response.Request.Header.Get("Authorization"), "Bearer ")).Text(said.Message)
 	if message == "" {
 		message = "the server gave no reason"
 	}

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +46,20 @@ func TestStatusesHaveKinds(t *testing.T) {
 	status, body = http.StatusOK, `{"metadata":`
 	_, err = d.Check(t.Context())
 	wantKind(t, err, access.KindUnavailable, "cannot be reached")
+}
+
+// A server, or a proxy before it, may repeat the token that it refuses. Nobody reads it, as it was sent or in quotes.
+func TestTheTokenIsNeverRepeated(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = fmt.Fprintf(w, `{"message":"the header was %s"}`, r.Header.Get("Authorization"))
+	}))
+	t.Cleanup(server.Close)
+	_, err := openAt(t, server.URL).Check(t.Context())
+	wantKind(t, err, access.KindMisconfigured, "token_file")
+	if got := errors.Unwrap(err).Error(); got != "the header was Bearer [secret] (HTTP status 401)" {
+		t.Errorf("operators read %q", got)
+	}
 }
 
 // openAt opens a connector at an address on loopback.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 const (
@@ -171,7 +172,10 @@ func (a *api) send(ctx context.Context, token, method string, path []string, que
 func refusal(answer *http.Response, text []byte) error {
 	e := &apiError{}
 	_ = json.Unmarshal(text, e) // a proxy on the way says it in its own way
-	e.Status, e.Code, e.Detail = answer.StatusCode, beginning(e.Code, maxCode), beginning(e.Detail, maxDetail)
+	// Curfew's own access token is nowhere in the configuration, so that nobody else knows what must not be repeated.
+	_, token, _ := strings.Cut(answer.Request.Header.Get("Authorization"), " ")
+	e.Status, e.Code = answer.StatusCode, beginning(e.Code, maxCode)
+	e.Detail = beginning(secret.NewRedactor(token).Text(e.Detail), maxDetail)
 	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil {
 		e.retryAfter = time.Duration(seconds) * time.Second
 	}

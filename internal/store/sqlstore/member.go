@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -89,7 +90,7 @@ type panicError struct {
 	stack []byte
 }
 
-// Error is for logs: the value and where it came from.
+// Error is for logs: what may be told of the value, and where it came from.
 func (e *panicError) Error() string {
-	return fmt.Sprintf("transaction %s panicked: %v\n%s", e.name, e.value, e.stack)
+	return fmt.Sprintf("transaction %s panicked: %s\n%s", e.name, secret.DescribePanic(e.value), e.stack)
 }
