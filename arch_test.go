@@ -22,6 +22,7 @@ var floors = []struct {
 	pattern string
 }{
 	{0, "internal/access"},
+	{0, "internal/coredump"},
 	{0, "internal/nearmiss"},
 	{0, "internal/planted"},
 	{0, "internal/syncbuf"},
@@ -55,6 +56,7 @@ var floors = []struct {
 	{7, "internal/curfewdtest"},
 	{7, "internal/crash"},
 	{7, "internal/faults"},
+	{7, "internal/canary"},
 	{7, "model"},
 	{7, "internal/simulation"},
 	{8, "internal/ci"},
@@ -69,10 +71,12 @@ var exceptions = map[[2]string]string{}
 // onlyThese says what a package of ours may import of ours at most.
 var onlyThese = map[string][]string{
 	"internal/access":   {},
+	"internal/coredump": {},
+	"internal/evidence": {},
 	"internal/nearmiss": {},
 	"internal/planted":  {},
 	"internal/syncbuf":  {},
-	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/evidence", "internal/evidence/pack", "internal/secret"},
+	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/coredump", "internal/evidence", "internal/evidence/pack", "internal/secret"},
 }
 
 // testOnly are packages that no program may link.

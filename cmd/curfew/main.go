@@ -2,12 +2,20 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/coredump"
 )
 
 func main() {
+	if err := coredump.Disable(); err != nil {
+		fmt.Fprintln(os.Stderr, "curfew:", err)
+		os.Exit(access.KindMisconfigured.ExitCode())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)
 	stop()

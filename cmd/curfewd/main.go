@@ -20,12 +20,17 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/all"
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/coredump"
 	"github.com/curfewhq/curfew/internal/dev"
 	"github.com/curfewhq/curfew/internal/server"
 	"github.com/curfewhq/curfew/internal/telemetry"
 )
 
 func main() {
+	if err := coredump.Disable(); err != nil {
+		fmt.Fprintln(os.Stderr, "curfewd:", err)
+		os.Exit(access.KindMisconfigured.ExitCode())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
