@@ -3,7 +3,7 @@ GO   ?= go
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 GEN  := $(GO) tool -modfile=tools/gen/go.mod
 
-.PHONY: help check test nightly crash planted-bugs lessons bench lint generate build
+.PHONY: help check test nightly crash canary planted-bugs lessons bench lint generate build
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ nightly: ## What is too long for make test: fuzzing, 100,000 runs of the simulat
 
 crash: ## Kill curfewd around every commit and every driver call of a grant's life
 	$(GO) test -count=1 -v -run '^TestCrash$$' ./internal/crash
+
+canary: ## Plant a secret wherever one can be, lead all through every journey, and search for them everywhere
+	$(GO) test -count=1 -v -run '^(TestCanary|TestLeaksAreFound|TestAccidentsTellNothing)$$' ./internal/canary
 
 planted-bugs: ## Break thirteen rules of the engine in turn; the simulation must notice each
 	$(GO) test -count=1 -v -tags plantedbugs -run '^TestPlantedBugs$$' ./internal/simulation
