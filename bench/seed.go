@@ -64,15 +64,22 @@ func openSealer(ctx context.Context, i installation, s *sqlstore.SQLite) (*secre
 	if err != nil {
 		return nil, err
 	}
-	var wrapped []byte
+	owner := secret.Owner{Tenant: access.DefaultTenant}
+	var wrapped []secret.WrappedKeys
 	err = s.View(ctx, func(tx store.Tx) (err error) {
-		wrapped, err = tx.Keys().Get(access.DefaultTenant)
+		if owner.Installation, err = tx.Installation().ID(); err != nil {
+			return err
+		}
+		kept, err := tx.Keys().List(owner.Tenant)
+		for _, k := range kept {
+			wrapped = append(wrapped, k.WrappedKeys)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return secret.OpenSealer(ctx, wrapper, access.DefaultTenant, wrapped)
+	return secret.OpenSealer(ctx, wrapper, owner, func(context.Context) ([]secret.WrappedKeys, error) { return wrapped, nil })
 }
 
 // entitlement is what all that is seeded is about.
@@ -99,7 +106,7 @@ func grantOf(r access.Request) access.Grant {
 	return access.Grant{
 		ID: access.GrantID(engine.UUIDs{}.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal, Person: r.Person,
 		Entitlement: entitlement(), Duration: time.Hour, State: access.GrantActive, CreatedAt: r.CreatedAt, StartAt: r.CreatedAt,
-		ActivatedAt: r.CreatedAt, Attempt: 1,
+		ActivatedAt: r.CreatedAt, Attempt: 1, MarkGeneration: 1,
 	}
 }
 
@@ -131,10 +138,11 @@ func seededPlan(account string) access.Plan {
 }
 
 // plan is sealed where the engine looks for it.
-func (w seeder) plan(g access.Grant) ([]byte, error) {
+func (w seeder) plan(g access.Grant) (store.Sealed, error) {
 	plain, err := json.Marshal(seededPlan(seededAccount(g.ID)))
 	if err != nil {
-		return nil, err
+		return store.Sealed{}, err
 	}
-	return w.sealer.Seal(secret.Place{Table: "plans", Row: string(g.ID), Column: "sealed", Version: 1}, plain)
+	sealed, err := w.sealer.Seal(secret.Place{Table: "plans", Row: string(g.ID), Column: "sealed", Version: 1}, plain)
+	return store.Sealed{Generation: w.sealer.Generation(), Bytes: sealed}, err
 }

@@ -55,11 +55,11 @@ Exit code 1 means that the log is not what it was, or could not be read.`,
 			if o.Checkpoints, err = readCheckpoints(checkpoints); err != nil {
 				return err
 			}
-			at, keyFile, err := storeOf(path, address)
+			at, key, err := storeOf(path, address)
 			if err != nil {
 				return err
 			}
-			report, err := server.VerifyAudit(cmd.Context(), at, keyFile, o)
+			report, err := server.VerifyAudit(cmd.Context(), at, key, o)
 			if err != nil {
 				return err
 			}
@@ -82,13 +82,13 @@ func auditKeyCommand() *cobra.Command {
 checkpoint that they kept, they need nobody's word.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			at, keyFile, err := storeOf(path, "")
+			at, key, err := storeOf(path, "")
 			if err != nil {
 				return err
 			}
-			key, err := server.AuditKey(cmd.Context(), at, keyFile)
+			public, err := server.AuditKey(cmd.Context(), at, key)
 			if err == nil {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), key)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), public)
 			}
 			return err
 		},
@@ -105,17 +105,17 @@ func storeFlags(cmd *cobra.Command, path, address *string) {
 	_ = cmd.MarkFlagFilename("config", "yaml")
 }
 
-// storeOf finds the store, and the key file where there is a configuration.
-func storeOf(path, address string) (at config.Store, keyFile string, err error) {
+// storeOf finds the store, and the key-encryption key where there is a configuration.
+func storeOf(path, address string) (at config.Store, key config.Key, err error) {
 	if address != "" {
 		at, err = config.ParseStore(address)
-		return at, "", err
+		return at, key, err
 	}
 	c, err := config.Load(path, config.Options{Types: all.ConnectorTypes()})
 	if err != nil {
-		return at, "", err
+		return at, key, err
 	}
-	return c.Store, c.Server.KeyFile, nil
+	return c.Store, c.Server.Key, nil
 }
 
 // maxKeptFile bounds a file of checkpoints.

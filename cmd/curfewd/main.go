@@ -83,7 +83,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand(), auditCommand())
+	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand(), auditCommand(), keysCommand())
 	return root
 }
 
@@ -176,7 +176,7 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := server.CheckKeyFile(c.Server); err != nil {
+			if err := server.CheckKey(c.Server.Key); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good (connectors: %d, policies: %d, digest: %s)\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())

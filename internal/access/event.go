@@ -39,6 +39,15 @@ const (
 
 	EventStoreRestored EventKind = "store.restored"
 
+	// EventKeyRotated says that there is a new generation of a tenant's keys, EventKeyRewrapped that another key-encryption
+	// key wraps those that there are.
+	EventKeyRotated   EventKind = "key.rotated"
+	EventKeyRewrapped EventKind = "key.rewrapped"
+	// EventKeySealingDestroyed says that what an old generation has sealed opens no more, EventKeyDestroyed that all of it
+	// is gone.
+	EventKeySealingDestroyed EventKind = "key.sealing_destroyed"
+	EventKeyDestroyed        EventKind = "key.destroyed"
+
 	// EventLogKeyChanged says that the checkpoints of the log are signed by another key from then on; both have signed it.
 	EventLogKeyChanged EventKind = "log.key_changed"
 )

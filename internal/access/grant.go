@@ -12,6 +12,9 @@ type Grant struct {
 	Entitlement Entitlement
 	// Account is who the principal is at the target, for targets with users of their own.
 	Account string
+	// MarkGeneration is the generation of the tenant's keys that authenticates the mark on what is made for it; 0 until it
+	// begins.
+	MarkGeneration int
 	// Duration is how long it lives from activation: the asked duration after every cap.
 	Duration time.Duration
 

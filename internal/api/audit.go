@@ -30,7 +30,7 @@ func (s *surface) getCheckpoint(ctx context.Context, _ *struct{}) (*checkpointOu
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Engine.LogKey()
+	key, err := s.Engine.LogKeyOf(ctx, head.Checkpoint)
 	return &checkpointOutput{Body: Checkpoint{Size: head.Size, Checkpoint: string(head.Checkpoint), Key: key, At: utc(head.At)}}, err
 }
 

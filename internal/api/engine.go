@@ -77,7 +77,8 @@ type Events interface {
 type Log interface {
 	// CheckpointOfAll waits, for a few seconds at most, until the newest is of all that is logged by now.
 	CheckpointOfAll(ctx context.Context) (store.LogHead, error)
-	LogKey() (string, error)
+	// LogKeyOf is the public key that has signed the checkpoint, or signs the next one where there is none.
+	LogKeyOf(ctx context.Context, checkpoint []byte) (string, error)
 	ProveInclusion(ctx context.Context, actor access.Principal, position, size int64) (engine.Inclusion, error)
 	ProveConsistency(ctx context.Context, actor access.Principal, from, size int64) (proof tlog.TreeProof, of int64, err error)
 	Export(ctx context.Context, actor access.Principal, q engine.ExportQuery) (*engine.Export, error)

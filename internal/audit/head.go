@@ -21,6 +21,8 @@ type Head struct {
 	Event    access.EventID
 	Leaf     []byte
 	At       time.Time
+	// Generation is that of the tenant's keys of which one has signed it.
+	Generation int
 }
 
 // headText fixes the names and types of a head's members. Times are microseconds since the Unix epoch.
@@ -32,6 +34,7 @@ type headText struct {
 	Event        access.EventID  `json:"event"`
 	Leaf         []byte          `json:"leaf"`
 	At           int64           `json:"at"`
+	Generation   int             `json:"generation"`
 	Signature    []byte          `json:"signature,omitempty"`
 }
 
@@ -39,14 +42,14 @@ type headText struct {
 func (t headText) signed() ([]byte, error) {
 	t.Signature = nil
 	text, err := json.Marshal(t)
-	return append([]byte("curfew head v1\x00"), text...), err
+	return append([]byte("curfew head v2\x00"), text...), err
 }
 
 // SignHead is the head as a line of JSON with its signature.
 func SignHead(h Head, key ed25519.PrivateKey) ([]byte, error) {
 	t := headText{
-		Version: 1, Installation: h.Installation, Tenant: h.Tenant, Position: h.Position, Event: h.Event, Leaf: h.Leaf,
-		At: access.Micros(h.At),
+		Version: 2, Installation: h.Installation, Tenant: h.Tenant, Position: h.Position, Event: h.Event, Leaf: h.Leaf,
+		At: access.Micros(h.At), Generation: h.Generation,
 	}
 	message, err := t.signed()
 	if err != nil {
@@ -60,20 +63,24 @@ func SignHead(h Head, key ed25519.PrivateKey) ([]byte, error) {
 // ErrSignature is the error of OpenHead for a head that the key has not signed.
 var ErrSignature = errors.New("the signature is not this key's")
 
+// HeadKeys finds the key that signs heads under a generation of the tenant's keys; nil for one that is not known.
+type HeadKeys func(generation int) ed25519.PublicKey
+
 // OpenHead reads what SignHead wrote. With ErrSignature comes what the text says nevertheless, to be shown and not
 // believed.
-func OpenHead(text []byte, key ed25519.PublicKey) (Head, error) {
+func OpenHead(text []byte, keys HeadKeys) (Head, error) {
 	var t headText
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil || t.Version != 1 {
-		return Head{}, fmt.Errorf("this is no head of an audit log, version 1: %w", err)
+	if err := d.Decode(&t); err != nil || t.Version != 2 {
+		return Head{}, fmt.Errorf("this is no head of an audit log, version 2: %w", err)
 	}
 	h := Head{
 		Installation: t.Installation, Tenant: t.Tenant, Position: t.Position, Event: t.Event, Leaf: t.Leaf, At: access.FromMicros(t.At),
+		Generation: t.Generation,
 	}
 	message, err := t.signed()
-	if err == nil && !ed25519.Verify(key, message, t.Signature) {
+	if key := keys(t.Generation); err == nil && (key == nil || !ed25519.Verify(key, message, t.Signature)) {
 		err = ErrSignature
 	}
 	return h, err

@@ -7,6 +7,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/secret/awskms"
 )
 
 // Config is a configuration that has been read and checked. It holds no secret, only references to them.
@@ -33,10 +34,22 @@ type Server struct {
 	Listen string
 	// URL is what people and their tools type, without a trailing slash; empty means the address listened on.
 	URL string
-	// KeyFile is the absolute or caller-relative path of the local key-encryption key.
-	KeyFile string
+	// Key is the key-encryption key.
+	Key Key
 	// HeadFile is the path of the file that says how far the audit log has come.
 	HeadFile string
+	// JournalFile is the path of the file that keeps what is taken back while the store is away.
+	JournalFile string
+}
+
+// Key says what wraps the data keys: one of its fields is set.
+type Key struct {
+	// File is the path of a key file, absolute or relative to the caller's folder.
+	File string
+	// Passphrase leads to the passphrase that the key is derived from.
+	Passphrase secret.Ref
+	// AWSKMS is a key of AWS's key service.
+	AWSKMS awskms.Config
 }
 
 // Principal is an entry of the static directory.

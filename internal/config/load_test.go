@@ -37,18 +37,18 @@ func load(t *testing.T, path string) *config.Config {
 
 func TestLoadServerAndStore(t *testing.T) {
 	design := load(t, "testdata/check/good-design.yaml")
-	if want := (config.Server{Listen: "127.0.0.1:8420", URL: "https://curfew.acme.example", KeyFile: "testdata/check/curfew.key", HeadFile: "testdata/check/curfew.head"}); design.Server != want {
+	if want := (config.Server{Listen: "127.0.0.1:8420", URL: "https://curfew.acme.example", Key: config.Key{File: "testdata/check/curfew.key"}, HeadFile: "testdata/check/curfew.head", JournalFile: "testdata/check/curfew.journal"}); design.Server != want {
 		t.Errorf("server %+v, want %+v", design.Server, want)
 	}
 	if want := (config.Store{Path: "testdata/check/curfew.db"}); design.Store != want {
 		t.Errorf("store %+v, want %+v", design.Store, want)
 	}
 	minimal := load(t, "testdata/check/good-minimal.yaml")
-	if want := (config.Server{Listen: "127.0.0.1:8420", KeyFile: "testdata/check/curfew.key", HeadFile: "testdata/check/curfew.head"}); minimal.Server != want {
+	if want := (config.Server{Listen: "127.0.0.1:8420", Key: config.Key{File: "testdata/check/curfew.key"}, HeadFile: "testdata/check/curfew.head", JournalFile: "testdata/check/curfew.journal"}); minimal.Server != want {
 		t.Errorf("server %+v, want the defaults %+v", minimal.Server, want)
 	}
 	proxied := load(t, "testdata/check/good-server-behind-proxy.yaml")
-	if want := (config.Server{Listen: "0.0.0.0:8420", URL: "https://curfew.acme.example", KeyFile: "testdata/check/keys/curfew.key", HeadFile: "testdata/check/heads/curfew.head"}); proxied.Server != want {
+	if want := (config.Server{Listen: "0.0.0.0:8420", URL: "https://curfew.acme.example", Key: config.Key{File: "testdata/check/keys/curfew.key"}, HeadFile: "testdata/check/heads/curfew.head", JournalFile: "testdata/check/keys/curfew.journal"}); proxied.Server != want {
 		t.Errorf("server %+v, want %+v", proxied.Server, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/secret/awskms"
 )
 
 // These structs are the file as it is written. What stands here as unbuilt is in the design and refused by name.
@@ -23,8 +24,15 @@ type fileSchema struct {
 type serverSchema struct {
 	Listen string `json:"listen"`
 	URL    string `json:"url"`
-	Key    string `json:"key"`
-	Head   string `json:"head"`
+	// Key is the path of a key file, or a mapping.
+	Key  *node  `json:"key"`
+	Head string `json:"head"`
+}
+
+type keySchema struct {
+	File       string        `json:"file"`
+	Passphrase secret.Ref    `json:"passphrase"`
+	AWSKMS     awskms.Config `json:"aws_kms"`
 }
 
 type directorySchema struct {

@@ -31,6 +31,7 @@ func TestSecretsAreNeverRepeated(t *testing.T) {
 		"connectors:\n  orders-db:\n      type: standin\n      observer: {dsn: %s}\n",
 		"connectors:\n  orders-db:\n      type: standin\n      observer: %s\n",
 		"connectors:\n  orders-db: %s\n",
+		"server: {key: {passphrase: %s, x: y}}\n",
 		"store: %s\n",
 		"store: %s\nserver: {kye: x}\n",
 		"{store: %s, server: {kye: x}}\n",

@@ -3,7 +3,6 @@ package config
 import (
 	"net"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -30,22 +29,8 @@ func (a *assembly) server(store Store) Server {
 	if s.Listen == "" {
 		s.Listen = defaultListen
 	}
-	key := keyPath("server", "key")
-	switch {
-	case a.written.Server.Key != "":
-		s.KeyFile = a.resolve(key, a.written.Server.Key)
-	case store.Path != "":
-		s.KeyFile = strings.TrimSuffix(store.Path, filepath.Ext(store.Path)) + ".key"
-	case store != Store{}:
-		a.complain(key, "server.key is missing: only beside an SQLite file that is named here can the key file lie unsaid; "+
-			"write where it is, as in key: /etc/curfew/key")
-	}
-	switch {
-	case a.written.Server.Head != "":
-		s.HeadFile = a.resolve(keyPath("server", "head"), a.written.Server.Head)
-	case s.KeyFile != "":
-		s.HeadFile = strings.TrimSuffix(s.KeyFile, filepath.Ext(s.KeyFile)) + ".head"
-	}
+	s.Key = a.key(store)
+	s.HeadFile, s.JournalFile = a.machineFiles(s.Key, store)
 	secure := a.checkURL(s.URL)
 	a.checkListen(s.Listen, secure)
 	return s

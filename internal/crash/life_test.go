@@ -78,7 +78,7 @@ policies:
 func newLife(t *testing.T, pg curfewdtest.Target, at point) *life {
 	t.Helper()
 	folder := t.TempDir()
-	logIn := fmt.Sprintf("alice_%d", slices.Index(points(), at))
+	logIn := fmt.Sprintf("alice_%d", slices.Index(append(points(), rotationPoints()...), at))
 	company := curfewdtest.NewCompany(t, folder, map[string]string{
 		"dsn": pg.AccountDSN(), "curfew.yaml": fmt.Sprintf(configText, folder, logIn),
 	})

@@ -31,8 +31,11 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
 		}))
 	}
-	g.Account = accountIn(v.in, g.Entitlement)
-	order := e.order(g, r)
+	g.Account, g.MarkGeneration = accountIn(v.in, g.Entitlement), e.cfg.Sealer.Generation()
+	order, err := e.order(ctx, g, r)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
 	plan, err := conn.Prepare(ctx, order)
 	if err != nil {
 		return e.fail(ctx, g, err)
@@ -50,7 +53,7 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 		return e.fail(ctx, g, err)
 	}
 	if planted.Active(planted.EffectBeforeCommit) {
-		early := e.order(g, r)
+		early := order
 		early.Deadline = early.ActBy
 		_, _ = conn.Grant(ctx, early, plan)
 	}
@@ -118,7 +121,7 @@ func (e *Engine) stillEligible(ctx context.Context, r access.Request) (v ruling,
 }
 
 // startClock makes a scheduled grant activating: from here its deadline stands, and no retry moves it.
-func (c *change) startClock(g *access.Grant, v ruling, sealedPlan []byte) error {
+func (c *change) startClock(g *access.Grant, v ruling, sealedPlan store.Sealed) error {
 	target, ok := targetOf(v.d, g.Entitlement)
 	if !ok {
 		return access.Errorf(access.KindInternal, "the decision on request %s leaves out %s", g.Request, g.Entitlement)
@@ -173,7 +176,10 @@ func (e *Engine) resume(ctx context.Context, conn *connector.Connector, g access
 // grant makes the access at the target, and the grant active. Whoever finds that the grant was taken further meanwhile
 // undoes what it did.
 func (e *Engine) grant(ctx context.Context, conn *connector.Connector, g access.Grant, r access.Request, plan access.Plan, t *turn) error {
-	order := e.order(g, r)
+	order, err := e.order(ctx, g, r)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
 	out, err := e.give(ctx, conn, order, plan, t)
 	if is(err, access.KindInvalid) || is(err, access.KindNotFound) {
 		return e.giveUp(ctx, g, err)

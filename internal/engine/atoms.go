@@ -34,7 +34,7 @@ func (e *Engine) lookBefore(ctx context.Context, conn *connector.Connector, o co
 			r.Standing = bare
 		}
 		if len(r.others) == 0 && (r.Maker == "" || seen.atom(r.Atom.Atom).State == connector.Absent) {
-			r.Maker = t.grant
+			r.Maker, r.MarkGeneration = t.grant, t.markGeneration
 		}
 	}
 	return nil
@@ -59,7 +59,7 @@ func (s sight) atom(a access.Atom) connector.AtomPresence {
 // look reads every right of the turn.
 func (e *Engine) look(ctx context.Context, conn *connector.Connector, o connector.Order, p access.Plan, t *turn) (sight, error) {
 	var seen sight
-	err := e.eachMaker(o, p, t, func(heldRight) bool { return true }, func(o connector.Order, p access.Plan) error {
+	err := e.eachMaker(ctx, o, p, t, func(heldRight) bool { return true }, func(o connector.Order, p access.Plan) error {
 		presence, err := conn.Observe(ctx, o, p)
 		seen.atoms = append(seen.atoms, presence.Atoms...)
 		seen.sessions += presence.Sessions
@@ -70,25 +70,29 @@ func (e *Engine) look(ctx context.Context, conn *connector.Connector, o connecto
 }
 
 // eachMaker calls f with an order and a plan for the rights that fit, together for those that bear one grant's mark.
-func (e *Engine) eachMaker(o connector.Order, p access.Plan, t *turn, fits func(heldRight) bool, f func(connector.Order, access.Plan) error) error {
-	byMaker := map[access.GrantID][]access.Atom{}
+func (e *Engine) eachMaker(ctx context.Context, o connector.Order, p access.Plan, t *turn, fits func(heldRight) bool, f func(connector.Order, access.Plan) error) error {
+	byMaker, generations := map[access.GrantID][]access.Atom{}, map[access.GrantID]int{}
 	var makers []access.GrantID
 	for _, r := range t.rights {
 		if !fits(r) {
 			continue
 		}
-		maker := r.Maker
+		maker, generation := r.Maker, r.MarkGeneration
 		if maker == "" {
-			maker = t.grant
+			maker, generation = t.grant, t.markGeneration
 		}
 		if byMaker[maker] == nil {
 			makers = append(makers, maker)
 		}
-		byMaker[maker] = append(byMaker[maker], r.Atom.Atom)
+		byMaker[maker], generations[maker] = append(byMaker[maker], r.Atom.Atom), generation
 	}
 	for _, maker := range makers {
 		o, p := o, p
-		o.Mark, o.ActBy = e.mark(t.rights[0].Connector, maker), t.actBy
+		mark, err := e.mark(ctx, t.rights[0].Connector, maker, generations[maker])
+		if err != nil {
+			return err
+		}
+		o.Mark, o.ActBy = mark, t.actBy
 		p.Atoms = byMaker[maker]
 		if err := f(o, p); err != nil {
 			return err
@@ -104,7 +108,7 @@ func (e *Engine) give(ctx context.Context, conn *connector.Connector, o connecto
 		return conn.Grant(ctx, o, p)
 	}
 	missing := func(r heldRight) bool { return !r.Standing }
-	return connector.Outcome{}, e.eachMaker(o, p, t, missing, func(o connector.Order, p access.Plan) error {
+	return connector.Outcome{}, e.eachMaker(ctx, o, p, t, missing, func(o connector.Order, p access.Plan) error {
 		_, err := conn.Grant(ctx, o, p)
 		return err
 	})
@@ -118,7 +122,7 @@ func (e *Engine) takeAway(ctx context.Context, conn *connector.Connector, o conn
 	}
 	var sum connector.Removal
 	unexplained := func(r heldRight) bool { return r.keptBy() == "" }
-	err := e.eachMaker(o, p, t, unexplained, func(o connector.Order, p access.Plan) error {
+	err := e.eachMaker(ctx, o, p, t, unexplained, func(o connector.Order, p access.Plan) error {
 		t.unsettled = true
 		removal, err := conn.Revoke(ctx, o, p)
 		sum.SessionsEnded += removal.SessionsEnded

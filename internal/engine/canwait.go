@@ -12,6 +12,6 @@ import (
 func CanWait(name store.TxName) bool {
 	return slices.Contains([]store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txActivate, txFailed, txReissue, txIssued, txFetched, txTidied,
-		txIntegrate, txFound, txAccept, txUnfreeze, txExtend,
+		txIntegrate, txFound, txAccept, txUnfreeze, txExtend, txKeyRotated, txKeyRewrapped, txReseal, txKeyRetired,
 	}, name)
 }

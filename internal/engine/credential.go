@@ -135,7 +135,10 @@ func (e *Engine) issue(ctx context.Context, g access.Grant, r access.Request, re
 	if err != nil {
 		return err
 	}
-	order := e.order(g, r)
+	order, err := e.order(ctx, g, r)
+	if err != nil {
+		return err
+	}
 	order.ActBy, order.Recipient = g.ActBy, recipient
 	presence, err := conn.Observe(ctx, order, plan)
 	if err != nil {

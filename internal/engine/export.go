@@ -56,7 +56,7 @@ func (e *Engine) Export(ctx context.Context, actor access.Principal, q ExportQue
 	if head.Size == 0 {
 		return nil, access.Errorf(access.KindNotFound, "The audit log is empty: nothing has happened yet.")
 	}
-	key, err := e.LogKey()
+	key, err := e.LogKeyOf(ctx, head.Checkpoint)
 	if err != nil {
 		return nil, err
 	}

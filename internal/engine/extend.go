@@ -131,7 +131,10 @@ func (e *Engine) extend(ctx context.Context, conn *connector.Connector, g access
 		return e.retry(ctx, g, err)
 	}
 	defer e.endTurn(ctx, t)
-	order := e.order(g, r)
+	order, err := e.order(ctx, g, r)
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
 	order.Deadline, order.Recipient = g.ExtendTo, nil
 	if err := e.moveExpiry(ctx, conn, order, plan, t); err != nil {
 		return e.fail(ctx, g, err)
@@ -160,7 +163,7 @@ func (e *Engine) moveExpiry(ctx context.Context, conn *connector.Connector, o co
 		return conn.Extend(ctx, o, p)
 	}
 	ours := func(r heldRight) bool { return !r.Standing }
-	return e.eachMaker(o, p, t, ours, func(o connector.Order, p access.Plan) error { return conn.Extend(ctx, o, p) })
+	return e.eachMaker(ctx, o, p, t, ours, func(o connector.Order, p access.Plan) error { return conn.Extend(ctx, o, p) })
 }
 
 func (c *change) extended(g *access.Grant) error {

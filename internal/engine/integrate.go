@@ -2,41 +2,17 @@ package engine
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/hmac"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
-	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
 // integrateBatch is how many entries one step adds to the tree.
 const integrateBatch = 1000
-
-// LogKey is the key that signs the checkpoints of a tenant's audit log.
-func LogKey(s *secret.Sealer) (ed25519.PrivateKey, error) { return s.SigningKey("audit log") }
-
-// EntryMAC says of an entry that Curfew wrote it. It counts until the tree has the entry, which a checkpoint proves from
-// then on: who can write to the store alone can neither change what waits for that nor add to it.
-func EntryMAC(s *secret.Sealer, id access.EventID, leaf []byte) []byte {
-	return s.MAC("audit entry", string(id), string(leaf))
-}
-
-// LogOrigin is the name of the audit log.
-func (e *Engine) LogOrigin() string { return audit.Origin(e.cfg.Installation, e.cfg.Tenant) }
-
-// LogKey is the public key of the audit log, as one line of text; see audit.VerifierKey.
-func (e *Engine) LogKey() (string, error) {
-	key, err := LogKey(e.cfg.Sealer)
-	if err != nil {
-		return "", err
-	}
-	return audit.VerifierKey(e.LogOrigin(), key.Public().(ed25519.PublicKey))
-}
 
 // Integrate adds the next entries that have a position to the Merkle tree of the log, and signs what it has become. It does
 // so in the order of positions, and stops before an entry that Curfew did not write: that one is an error for ever, until
@@ -52,7 +28,7 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
-	authentic, tampered := e.authentic(rows, head.Size)
+	authentic, tampered := e.authentic(ctx, rows, head.Size)
 	if len(authentic) == 0 {
 		return false, tampered
 	}
@@ -78,11 +54,7 @@ func (e *Engine) logHead(ctx context.Context) (head store.LogHead, tree tlog.Tre
 	if err != nil || head.Size == 0 {
 		return head, tree, err
 	}
-	key, err := e.LogKey()
-	if err != nil {
-		return head, tree, err
-	}
-	checkpoint, err := audit.OpenCheckpoint(head.Checkpoint, key)
+	checkpoint, _, err := e.openCheckpoint(ctx, head.Checkpoint)
 	if err == nil && (checkpoint.Origin != e.LogOrigin() || checkpoint.Tree.N != head.Size) {
 		err = fmt.Errorf("it is of %d entries of %.200q", checkpoint.Tree.N, checkpoint.Origin)
 	}
@@ -102,10 +74,10 @@ func (e *Engine) leavesBehind(ctx context.Context, position int64, limit int) (r
 
 // authentic hashes the entries up to the first that Curfew did not write, and says which that is. What was written before
 // entries had MACs is believed as long as there is no tree.
-func (e *Engine) authentic(rows []store.EventRow, size int64) (leaves []tlog.Hash, tampered error) {
+func (e *Engine) authentic(ctx context.Context, rows []store.EventRow, size int64) (leaves []tlog.Hash, tampered error) {
 	for i, row := range rows {
 		unsigned := row.MAC == nil && size == 0
-		if row.Position != size+int64(i)+1 || !unsigned && !hmac.Equal(row.MAC, EntryMAC(e.cfg.Sealer, row.ID, row.Leaf)) {
+		if row.Position != size+int64(i)+1 || !unsigned && !e.wrote(ctx, row) {
 			return leaves, access.Errorf(access.KindInternal,
 				"The entry at position %d of the audit log is not what Curfew wrote there: it was changed, put there or removed in the store, behind Curfew's back. No checkpoint is signed beyond position %d. See docs/audit.md, \"The log stops\".",
 				size+int64(i)+1, size+int64(i))
@@ -136,7 +108,7 @@ func (e *Engine) tiles(ctx context.Context) audit.Tiles {
 
 // advance signs what the tree has become and makes it the head.
 func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth) error {
-	key, err := LogKey(e.cfg.Sealer)
+	key, err := LogKey(e.cfg.Sealer, e.cfg.Sealer.Generation())
 	if err != nil {
 		return err
 	}

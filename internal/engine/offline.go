@@ -22,7 +22,10 @@ type offlineRemoval struct {
 }
 
 func (e *Engine) removeOffline(ctx context.Context, conn *connector.Connector, h *handy) (offlineRemoval, error) {
-	order := e.order(h.grant, access.Request{})
+	order, err := e.order(ctx, h.grant, access.Request{})
+	if err != nil {
+		return offlineRemoval{}, err
+	}
 	order.ActBy = time.Time{} // taking back may be late
 	removal, err := conn.Revoke(ctx, order, h.plan)
 	if err != nil {

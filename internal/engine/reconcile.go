@@ -130,7 +130,8 @@ func (s *survey) list(ctx context.Context) ([]access.Sighting, error) {
 		list = append(list, bounded(found))
 	}
 	s.Sighted = len(list)
-	return list, nil
+	// Whatever key has made a mark that was read is in the store by now.
+	return list, s.cfg.Sealer.Refresh(ctx)
 }
 
 // explain holds what was sighted against the books.
@@ -141,15 +142,15 @@ func (s *survey) explain(ctx context.Context, sightings []access.Sighting) error
 			return err
 		}
 		for _, found := range chunk {
-			who, _, id := s.authorOf(found.Mark)
+			who, by := s.authorOf(found.Mark)
 			switch who {
 			case byOthers:
 				_, err = s.report(ctx, access.FindingForeign, "", found)
 			case byNobody:
 				_, err = s.report(ctx, access.FindingForged, "", found)
 			case byUs:
-				s.sighted[id] = true
-				err = s.explainOurs(ctx, id, grants, found)
+				s.sighted[by.grant] = true
+				err = s.explainOurs(ctx, by, grants, found)
 			}
 			if err != nil {
 				return err
@@ -165,13 +166,13 @@ func (s *survey) grantsOf(ctx context.Context, sightings []access.Sighting) (map
 	err := s.cfg.Store.View(ctx, func(tx store.Tx) error {
 		grants = map[access.GrantID]access.Grant{}
 		for _, found := range sightings {
-			_, _, id := s.authorOf(found.Mark)
-			g, err := tx.Grants().Get(s.lane.Tenant, id)
+			_, by := s.authorOf(found.Mark)
+			g, err := tx.Grants().Get(s.lane.Tenant, by.grant)
 			if err != nil && !is(err, access.KindNotFound) {
 				return err
 			}
 			if err == nil {
-				grants[id] = g
+				grants[by.grant] = g
 			}
 		}
 		return nil
@@ -180,13 +181,12 @@ func (s *survey) grantsOf(ctx context.Context, sightings []access.Sighting) (map
 }
 
 // explainOurs removes what we made, unless its grant has not ended, or ended after the target was read.
-func (s *survey) explainOurs(ctx context.Context, id access.GrantID, grants map[access.GrantID]access.Grant, found access.Sighting) error {
-	_, conn, _ := s.authorOf(found.Mark)
-	if _, configured := s.rules.Load().Connectors[conn]; configured && conn != s.lane.Connector {
+func (s *survey) explainOurs(ctx context.Context, by author, grants map[access.GrantID]access.Grant, found access.Sighting) error {
+	if _, configured := s.rules.Load().Connectors[by.connector]; configured && by.connector != s.lane.Connector {
 		return nil // another connector leads to the same target, and compares for itself
 	}
 	kind := access.FindingOrphan
-	if g, ok := grants[id]; ok {
+	if g, ok := grants[by.grant]; ok {
 		if g.State != access.GrantEnded || !g.EndedAt.Before(s.began) {
 			return nil
 		}
@@ -196,9 +196,9 @@ func (s *survey) explainOurs(ctx context.Context, id access.GrantID, grants map[
 		return nil
 	}
 	if s.conn.Type().Traits.Shared() {
-		return s.examine(ctx, kind, id, found)
+		return s.examine(ctx, kind, by.grant, found)
 	}
-	return s.removeObject(ctx, kind, id, found)
+	return s.removeObject(ctx, kind, by.grant, found)
 }
 
 // removeObject removes an object of a grant's own that no grant explains. What gives no access is no finding.

@@ -20,7 +20,8 @@ import (
 func restored(t *testing.T, w *World) store.Restore {
 	t.Helper()
 	r := store.Restore{
-		Tenant: access.DefaultTenant, At: time.Now(), TakenAt: time.Now().Add(-time.Hour), Kept: store.Place{Position: 3, Event: "ev_kept"},
+		KeyGeneration: 1,
+		Tenant:        access.DefaultTenant, At: time.Now(), TakenAt: time.Now().Add(-time.Hour), Kept: store.Place{Position: 3, Event: "ev_kept"},
 		Lost: store.Place{Position: 5, Event: "ev_lost"}, VoidTokens: []store.TokenMAC{{1}}, MAC: []byte{1},
 	}
 	if err := w.Store.Update(t.Context(), "restore", func(tx store.Tx) error { return tx.Restores().Insert(r) }); err != nil {

@@ -47,8 +47,12 @@ func (s *survey) checkActive(ctx context.Context, g access.Grant) error {
 	if err != nil {
 		return err
 	}
+	order, err := s.order(ctx, g, access.Request{})
+	if err != nil {
+		return err
+	}
 	for range 2 {
-		presence, err := s.conn.Observe(ctx, s.order(g, access.Request{}), plan)
+		presence, err := s.conn.Observe(ctx, order, plan)
 		if err != nil {
 			s.Unread++
 			s.cfg.Log.WarnContext(ctx, "cannot tell whether an active grant's access is there", "grant", g.ID, "error", err)
@@ -150,7 +154,8 @@ func (s *survey) examine(ctx context.Context, kind access.FindingKind, id access
 	defer s.endTurn(ctx, t)
 	r := &t.rights[0]
 	if found.Mark != "" {
-		r.Standing, r.Maker = false, id // the mark says whose it is
+		_, by := s.authorOf(found.Mark)
+		r.Standing, r.Maker, r.MarkGeneration = false, id, by.generation // the mark says whose it is
 	}
 	if len(r.others) > 0 || r.Standing {
 		s.there[about] = true // explained now, which does not undo that it was found

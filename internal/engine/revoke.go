@@ -118,7 +118,10 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 		return e.retry(ctx, g, err)
 	}
 	defer e.endTurn(ctx, t)
-	order := e.order(g, access.Request{})
+	order, err := e.order(ctx, g, access.Request{})
+	if err != nil {
+		return e.fail(ctx, g, err)
+	}
 	removal, err := e.takeAway(ctx, conn, order, plan, t)
 	if err != nil {
 		return e.fail(ctx, g, err)
@@ -194,7 +197,11 @@ func (e *Engine) tidy(ctx context.Context, conn *connector.Connector, g access.G
 	if err != nil {
 		return err
 	}
-	left, err := conn.Tidy(ctx, e.order(g, access.Request{}), plan)
+	order, err := e.order(ctx, g, access.Request{})
+	if err != nil {
+		return err
+	}
+	left, err := conn.Tidy(ctx, order, plan)
 	if err != nil {
 		left = access.SafeMessage(err)
 	}

@@ -27,6 +27,8 @@ const (
 	freezesLane = "freezes"
 	// eligibilityLane wakes the worker that decides grants again, after a reload.
 	eligibilityLane = "eligibility"
+	// keysLane names the worker that keeps the keys.
+	keysLane = "keys"
 	// watchLane wakes the worker that looks for events that other nodes have numbered, when somebody waits for them.
 	watchLane = "watch"
 )
@@ -105,6 +107,9 @@ func (r *Runner) Start() {
 		})
 	})
 	r.done.Go(func() { r.loop(ctx, treeLane, func() (Progress, error) { return r.integrate(ctx) }) })
+	r.done.Go(func() {
+		r.loop(ctx, keysLane, func() (Progress, error) { return r.keepKeys(ctx, holder) })
+	})
 	var seen int64
 	r.done.Go(func() {
 		r.loop(ctx, watchLane, func() (p Progress, err error) {
@@ -182,6 +187,19 @@ func (r *Runner) rest(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+}
+
+// keepKeys takes a rotation of the keys one step on. Whether there is one is looked for after a pause.
+func (r *Runner) keepKeys(ctx context.Context, holder string) (Progress, error) {
+	more, err := r.engine.KeepKeys(ctx, holder)
+	if more && err == nil {
+		return r.again(ctx, more, err)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.engine.cfg.Log.ErrorContext(ctx, "the keys could not be brought up to date; this node goes on with those that it has", "error", err)
+	}
+	now, err := r.engine.cfg.Store.Now(ctx)
+	return Progress{Next: now.Add(keysPause)}, err
 }
 
 // standBy tells the store what was done while it was away, and reads what may have to be done if it goes away.

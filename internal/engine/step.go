@@ -161,15 +161,16 @@ func lost(err error) error {
 }
 
 // order is what the driver may know of the grant.
-func (e *Engine) order(g access.Grant, r access.Request) connector.Order {
+func (e *Engine) order(ctx context.Context, g access.Grant, r access.Request) (connector.Order, error) {
 	if !e.issues(g.Entitlement.Connector) {
 		r.Recipient = nil
 	}
+	mark, err := e.mark(ctx, g.Entitlement.Connector, g.ID, g.MarkGeneration)
 	return connector.Order{
-		Grant: g.ID, Attempt: g.Attempt, ActBy: g.DueAt, Mark: e.mark(g.Entitlement.Connector, g.ID), Tenant: g.Tenant,
+		Grant: g.ID, Attempt: g.Attempt, ActBy: g.DueAt, Mark: mark, Tenant: g.Tenant,
 		Principal: g.Principal, Account: g.Account, Entitlement: g.Entitlement, Params: r.Params, Recipient: r.Recipient,
 		Start: g.ActivatedAt, Deadline: g.Deadline,
-	}
+	}, err
 }
 
 // planPlace is where a grant's plan lies.
@@ -177,12 +178,12 @@ func planPlace(g access.GrantID) secret.Place {
 	return secret.Place{Table: "plans", Row: string(g), Column: "sealed", Version: 1}
 }
 
-func (e *Engine) sealPlan(g access.GrantID, p access.Plan) ([]byte, error) {
+func (e *Engine) sealPlan(g access.GrantID, p access.Plan) (store.Sealed, error) {
 	plain, err := json.Marshal(p)
 	if err != nil {
-		return nil, err
+		return store.Sealed{}, err
 	}
-	return e.cfg.Sealer.Seal(planPlace(g), plain)
+	return e.seal(planPlace(g), plain)
 }
 
 func (e *Engine) openPlan(ctx context.Context, g access.GrantID) (p access.Plan, err error) {
@@ -194,11 +195,11 @@ func (e *Engine) openPlan(ctx context.Context, g access.GrantID) (p access.Plan,
 	if err != nil {
 		return access.Plan{}, err
 	}
-	return e.unsealPlan(g, sealed)
+	return e.unsealPlan(ctx, g, sealed)
 }
 
-func (e *Engine) unsealPlan(g access.GrantID, sealed []byte) (p access.Plan, err error) {
-	plain, err := e.cfg.Sealer.Open(planPlace(g), sealed)
+func (e *Engine) unsealPlan(ctx context.Context, g access.GrantID, sealed []byte) (p access.Plan, err error) {
+	plain, err := e.unseal(ctx, planPlace(g), sealed)
 	if err != nil {
 		return access.Plan{}, err
 	}

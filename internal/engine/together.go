@@ -117,8 +117,10 @@ func (e *Engine) removals(ctx context.Context, grants []access.Grant) ([]*remova
 	}
 	for i, r := range list {
 		if r.err == nil {
-			r.task.Order = e.order(r.grant, access.Request{})
-			r.task.Plan, r.err = e.unsealPlan(r.grant.ID, sealed[i])
+			r.task.Order, r.err = e.order(ctx, r.grant, access.Request{})
+		}
+		if r.err == nil {
+			r.task.Plan, r.err = e.unsealPlan(ctx, r.grant.ID, sealed[i])
 		}
 	}
 	return list, nil

@@ -29,7 +29,9 @@ type turn struct {
 	// holder has the turn: the grant, which continues an earlier turn of its own, or a comparison, which continues none.
 	holder string
 	grant  access.GrantID
-	rights []heldRight
+	// markGeneration is that of the grant.
+	markGeneration int
+	rights         []heldRight
 	// actBy is when its orders must have taken effect; the turn ends a margin later.
 	actBy time.Time
 	// unsettled means that an order to remove was given and its effect was not read back: it may arrive until the turn ends.
@@ -52,7 +54,9 @@ type errNotYourTurn struct{ again time.Time }
 func (errNotYourTurn) Error() string { return "another grant works on the same right" }
 
 // turnOf is a turn of a claimed grant. Its orders act while the claim lasts.
-func turnOf(g access.Grant) turn { return turn{holder: string(g.ID), grant: g.ID, actBy: g.DueAt} }
+func turnOf(g access.Grant) turn {
+	return turn{holder: string(g.ID), grant: g.ID, markGeneration: g.MarkGeneration, actBy: g.DueAt}
+}
 
 // beginTurn takes the turn at every right, or at none.
 func (e *Engine) beginTurn(ctx context.Context, conn *connector.Connector, as turn, atoms []access.Atom) (*turn, error) {
@@ -76,7 +80,25 @@ func (e *Engine) beginTurn(ctx context.Context, conn *connector.Connector, as tu
 	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	return t, e.forgetMakers(ctx, t)
+}
+
+// forgetMakers takes marks that no key verifies any more for what they are by now: nobody's.
+func (e *Engine) forgetMakers(ctx context.Context, t *turn) error {
+	for i := range t.rights {
+		r := &t.rights[i]
+		if r.Maker == "" {
+			continue
+		}
+		kept, err := e.keeps(ctx, r.MarkGeneration)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			r.Maker, r.MarkGeneration = "", 0
+		}
+	}
+	return nil
 }
 
 func (c *change) takeRight(lane store.Lane, a access.Atom, as turn) (heldRight, error) {

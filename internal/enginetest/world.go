@@ -72,7 +72,9 @@ type World struct {
 	away     *atomic.Bool
 	settings settings
 	config   engine.Config
-	runner   *engine.Runner
+	// openSealer opens the company's keys once more, as another node does.
+	openSealer func() *secret.Sealer
+	runner     *engine.Runner
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
 	views           atomic.Int64
@@ -206,7 +208,7 @@ func (w *World) open() {
 		return err
 	}))
 	w.config = engine.Config{
-		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(),
+		Tenant: access.DefaultTenant, Installation: installation, Store: w.Store, Sealer: w.sealer(st, installation),
 		IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.observer, Journal: s.journal,
 		EventsNumbered: s.numbered,
 	}
@@ -251,8 +253,9 @@ func (w *World) connect() *connector.Connector {
 }
 
 // node makes an engine of this company.
-func (w *World) node(c *connector.Connector) *engine.Engine {
-	config := w.config
+func (w *World) node(c *connector.Connector) *engine.Engine { return w.nodeWith(w.config, c) }
+
+func (w *World) nodeWith(config engine.Config, c *connector.Connector) *engine.Engine {
 	config.Rules = w.Rules
 	config.Rules.Connectors = map[access.ConnectorName]*connector.Connector{"orders-db": c}
 	return engine.New(config)
@@ -261,20 +264,56 @@ func (w *World) node(c *connector.Connector) *engine.Engine {
 // Node makes one more engine on the same store and the same target, as another machine would.
 func (w *World) Node() *engine.Engine {
 	w.Helper()
-	return w.node(w.connect())
+	config := w.config
+	config.Sealer = w.openSealer()
+	return w.nodeWith(config, w.connect())
 }
 
-func (w *World) sealer() *secret.Sealer {
+// sealer makes the company's first keys, and opens them.
+func (w *World) sealer(st store.Store, installation string) *secret.Sealer {
 	w.Helper()
+	ctx, owner := context.Background(), secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
 	path := filepath.Join(w.TempDir(), "key")
 	w.must(localfile.Create(path))
 	wrapper, err := localfile.Open(path)
 	w.must(err)
-	wrapped, err := secret.NewDataKey(context.Background(), wrapper, access.DefaultTenant)
+	made, err := secret.NewKeys(ctx, wrapper, owner, 1)
 	w.must(err)
-	sealer, err := secret.OpenSealer(context.Background(), wrapper, access.DefaultTenant, wrapped)
+	w.must(st.Update(ctx, "first-key", func(tx store.Tx) error {
+		return tx.Keys().Insert(store.Key{Tenant: owner.Tenant, WrappedKeys: made, MadeAt: tx.Now()})
+	}))
+	w.openSealer = func() *secret.Sealer {
+		w.Helper()
+		sealer, err := secret.OpenSealer(ctx, wrapper, owner, func(ctx context.Context) ([]secret.WrappedKeys, error) { return keysIn(ctx, st) })
+		w.must(err)
+		return sealer
+	}
+	return w.openSealer()
+}
+
+// Sealer is that of the company's first engine.
+func (w *World) Sealer() *secret.Sealer { return w.config.Sealer }
+
+// NewKeyFile makes another key-encryption key.
+func (w *World) NewKeyFile() secret.KeyWrapper {
+	w.Helper()
+	path := filepath.Join(w.TempDir(), "another-key")
+	w.must(localfile.Create(path))
+	wrapper, err := localfile.Open(path)
 	w.must(err)
-	return sealer
+	return wrapper
+}
+
+func keysIn(ctx context.Context, st store.Store) (list []secret.WrappedKeys, err error) {
+	err = st.View(ctx, func(tx store.Tx) error {
+		kept, err := tx.Keys().List(access.DefaultTenant)
+		list = nil
+		for _, k := range kept {
+			list = append(list, k.WrappedKeys)
+		}
+		return err
+	})
+	return list, err
 }
 
 // Restored is a company with the keys, the people and the target of this one, whose books are its own: what this one was
@@ -282,9 +321,20 @@ func (w *World) sealer() *secret.Sealer {
 func (w *World) Restored() *World {
 	w.Helper()
 	r := &World{TB: w.TB, Path: filepath.Join(w.TempDir(), "curfew.db"), Target: w.Target, Directory: w.Directory, gone: w.gone, away: w.away, settings: w.settings}
+	r.openSealer = w.openSealer
 	st, err := sqlstore.OpenSQLite(context.Background(), r.Path, sqlstore.Options{Clock: w.settings.clock, Background: engine.Background})
 	w.must(err)
 	w.Cleanup(func() { w.must(st.Close()) })
+	var kept []store.Key
+	w.must(w.Store.View(context.Background(), func(tx store.Tx) (err error) { kept, err = tx.Keys().List(access.DefaultTenant); return err }))
+	w.must(st.Update(context.Background(), "keys", func(tx store.Tx) error {
+		for _, k := range kept {
+			if err := tx.Keys().Insert(k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 	r.Store, r.config = st, w.config
 	r.config.Store = st
 	r.Connector, r.Rules = r.connect(), w.Rules

@@ -21,6 +21,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	rotateIfChild()
 	curfewdtest.ServeIfChild(limitDescriptors)
 	if os.Getenv(envPrivate) == "" {
 		fmt.Fprintln(os.Stderr, moveOut())

@@ -1,43 +1,17 @@
 package secret
 
 import (
-	"context"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/ed25519"
 	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/curfewhq/curfew/internal/access"
 )
-
-// KeyWrapper holds the key-encryption key. It is asked once per tenant and start, never per value. Implementations are
-// safe for concurrent use.
-type KeyWrapper interface {
-	// Wrap encrypts a tenant's data key.
-	Wrap(ctx context.Context, tenant access.TenantID, key []byte) ([]byte, error)
-	// Unwrap is its inverse. A wrapped key of another tenant, or made with another key-encryption key, is an error.
-	Unwrap(ctx context.Context, tenant access.TenantID, wrapped []byte) ([]byte, error)
-}
-
-// keyBytes is the length of data keys: AES-256.
-const keyBytes = 32
-
-// NewDataKey makes a tenant's data key and wraps it.
-func NewDataKey(ctx context.Context, w KeyWrapper, tenant access.TenantID) (wrapped []byte, err error) {
-	key := make([]byte, keyBytes)
-	rand.Read(key)
-	wrapped, err = w.Wrap(ctx, tenant, key)
-	clear(key)
-	if err != nil {
-		return nil, fmt.Errorf("wrapping the data key of tenant %s: %w", tenant, err)
-	}
-	return wrapped, nil
-}
 
 // Place is where sealed bytes are kept. Bytes that are moved to another place do not open.
 type Place struct {
@@ -52,74 +26,72 @@ func (p Place) bytes(tenant access.TenantID) []byte {
 	return lengthPrefixed("curfew place v1", string(tenant), p.Table, p.Row, p.Column, fmt.Sprint(p.Version))
 }
 
-// Sealer seals one tenant's values at rest with AES-256-GCM. Each place has a key of its own, derived from the data
-// key, so that random nonces never come near their limit. It is safe for concurrent use.
-type Sealer struct {
-	tenant access.TenantID
-	seal   []byte
-	mac    []byte
-	sign   []byte
-}
+// Sealed bytes begin with a header: the version of the form, and the generation of the key that sealed them. It is
+// authenticated with the rest.
+const (
+	sealedVersion = 2
+	headerBytes   = 1 + 4
+)
 
-// sealedV1 is the first byte of everything that Seal returns.
-const sealedV1 = 1
+func header(generation int) []byte {
+	return binary.BigEndian.AppendUint32([]byte{sealedVersion}, uint32(generation))
+}
 
 // errSealed says no more than that: which part was wrong is of use to an attacker only.
 var errSealed = errors.New("the sealed bytes do not open here: wrong key, wrong place, or changed")
 
-// OpenSealer unwraps the tenant's data key.
-func OpenSealer(ctx context.Context, w KeyWrapper, tenant access.TenantID, wrapped []byte) (*Sealer, error) {
-	key, err := w.Unwrap(ctx, tenant, wrapped)
-	if err != nil {
-		return nil, fmt.Errorf("unwrapping the data key of tenant %s: %w", tenant, err)
+// GenerationOf reads from sealed bytes which generation of the keys has sealed them.
+func GenerationOf(sealed []byte) (int, error) {
+	if len(sealed) < headerBytes || sealed[0] != sealedVersion {
+		return 0, errSealed
 	}
-	if len(key) != keyBytes {
-		return nil, fmt.Errorf("the data key of tenant %s has %d bytes, not %d", tenant, len(key), keyBytes)
+	generation := binary.BigEndian.Uint32(sealed[1:headerBytes])
+	if generation == 0 || generation > math.MaxInt32 {
+		return 0, errSealed
 	}
-	defer clear(key)
-	seal, err := hkdf.Expand(sha256.New, key, "curfew seal v1", keyBytes)
-	if err != nil {
-		return nil, err
-	}
-	mac, err := hkdf.Expand(sha256.New, key, "curfew mac v1", keyBytes)
-	if err != nil {
-		return nil, err
-	}
-	sign, err := hkdf.Expand(sha256.New, key, "curfew sign v1", keyBytes)
-	if err != nil {
-		return nil, err
-	}
-	return &Sealer{tenant: tenant, seal: seal, mac: mac, sign: sign}, nil
+	return int(generation), nil
 }
 
-// Seal encrypts plaintext for the place.
+// Seal encrypts plaintext for the place, with AES-256-GCM under the newest key. Each place has a key of its own, derived
+// from that, so that random nonces never come near their limit.
 func (s *Sealer) Seal(p Place, plaintext []byte) ([]byte, error) {
-	aead, place, err := s.aead(p)
+	ring := s.ring.Load()
+	aead, place, err := ring.keys[ring.newest].aead(s.owner.Tenant, p)
 	if err != nil {
 		return nil, err
 	}
-	return aead.Seal([]byte{sealedV1}, nil, plaintext, place), nil
+	head := header(ring.newest)
+	return aead.Seal(head, nil, plaintext, append(header(ring.newest), place...)), nil
 }
 
-// Open decrypts what Seal made for the same place.
+// Open decrypts what Seal made for the same place. The error wraps ErrUnknownGeneration when Refresh may help.
 func (s *Sealer) Open(p Place, sealed []byte) ([]byte, error) {
-	if len(sealed) == 0 || sealed[0] != sealedV1 {
-		return nil, errSealed
-	}
-	aead, place, err := s.aead(p)
+	generation, err := GenerationOf(sealed)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := aead.Open(nil, nil, sealed[1:], place)
+	keys := s.ring.Load().keys[generation]
+	if keys == nil {
+		return nil, fmt.Errorf("generation %d: %w", generation, ErrUnknownGeneration)
+	}
+	if keys.seal == nil {
+		return nil, fmt.Errorf("what generation %d of the keys has sealed opens no more: that key was destroyed", generation)
+	}
+	aead, place, err := keys.aead(s.owner.Tenant, p)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, nil, sealed[headerBytes:], append(header(generation), place...))
 	if err != nil {
 		return nil, errSealed
 	}
 	return plain, nil
 }
 
-func (s *Sealer) aead(p Place) (cipher.AEAD, []byte, error) {
-	place := p.bytes(s.tenant)
-	key, err := hkdf.Expand(sha256.New, s.seal, string(place), keyBytes)
+// aead makes the cipher of a place, and the place as additional data.
+func (d *derivedKeys) aead(tenant access.TenantID, p Place) (cipher.AEAD, []byte, error) {
+	place := p.bytes(tenant)
+	key, err := hkdf.Expand(sha256.New, d.seal, string(place), keyBytes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,20 +101,4 @@ func (s *Sealer) aead(p Place) (cipher.AEAD, []byte, error) {
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	return aead, place, err
-}
-
-// MAC authenticates parts under the tenant's key for one purpose; 16 bytes of HMAC-SHA256.
-func (s *Sealer) MAC(purpose string, parts ...string) []byte {
-	h := hmac.New(sha256.New, s.mac)
-	h.Write(lengthPrefixed(append([]string{purpose, string(s.tenant)}, parts...)...))
-	return h.Sum(nil)[:16]
-}
-
-// SigningKey is the tenant's Ed25519 key for one purpose. It is derived, so that it is kept and rotated with the data key.
-func (s *Sealer) SigningKey(purpose string) (ed25519.PrivateKey, error) {
-	seed, err := hkdf.Expand(sha256.New, s.sign, string(lengthPrefixed(purpose, string(s.tenant))), ed25519.SeedSize)
-	if err != nil {
-		return nil, err
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
 }

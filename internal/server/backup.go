@@ -11,7 +11,7 @@ import (
 )
 
 // Backup writes the books of the configured store to a new file, whether or not servers are running on it, and says on
-// out how far it is. The key file is not in it.
+// out how far it is. The key-encryption key is not in it.
 func Backup(ctx context.Context, c *config.Config, to string, out io.Writer) error {
 	at, err := c.Store.Resolve()
 	if err != nil {
@@ -25,9 +25,16 @@ func Backup(ctx context.Context, c *config.Config, to string, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s is written, and what was read back of it is what was in the store.\n"+
-		"The key file is not in it: %s. Keep a copy of that apart, since both together open what is sealed.\n", to, c.Server.KeyFile)
+	_, err = fmt.Fprintf(out, "%s is written, and what was read back of it is what was in the store.\n%s\n", to, keepKey(c.Server.Key))
 	return err
+}
+
+// keepKey says what a backup is worth nothing without.
+func keepKey(key config.Key) string {
+	if key.File == "" {
+		return "The key-encryption key is not in it. Without that nothing that is sealed in the backup opens."
+	}
+	return "The key file is not in it: " + key.File + ". Keep a copy of that apart, since both together open what is sealed."
 }
 
 // saying shows on out how a copy goes on.

@@ -30,7 +30,7 @@ const (
 type headFile struct {
 	path         string
 	installation string
-	key          ed25519.PrivateKey
+	sealer       *secret.Sealer
 	log          *slog.Logger
 
 	// end ends the keeping, and kept is closed when it is over; nil while nobody keeps it.
@@ -38,10 +38,20 @@ type headFile struct {
 	kept chan struct{}
 }
 
-func openHeadFile(path, installation string, s *secret.Sealer, log *slog.Logger) (*headFile, error) {
-	key, err := s.SigningKey("audit head")
-	return &headFile{path: path, installation: installation, key: key, log: log}, err
+// headPurpose is what the keys that sign heads are derived for.
+const headPurpose = "audit head"
+
+// publicKey is the audit.HeadKeys of the keys in hand.
+func (f *headFile) publicKey(generation int) ed25519.PublicKey {
+	key, err := f.sealer.SigningKey(generation, headPurpose)
+	if err != nil {
+		return nil
+	}
+	return key.Public().(ed25519.PublicKey)
 }
+
+// errLaterKeys is wrapped by the error of read for a head that was signed under keys which the store does not have yet.
+var errLaterKeys = errors.New("the head was signed under later keys")
 
 // read reads the head; there is false while there is none. A head of another store is refused.
 func (f *headFile) read() (h audit.Head, there bool, err error) {
@@ -57,8 +67,17 @@ func (f *headFile) read() (h audit.Head, there bool, err error) {
 	if err != nil {
 		return audit.Head{}, false, fmt.Errorf("the head of the audit log (server.head): %w", err)
 	}
-	h, err = audit.OpenHead(text, f.key.Public().(ed25519.PublicKey))
-	switch {
+	h, err = audit.OpenHead(text, f.publicKey)
+	newest := f.sealer.Generation()
+	switch foreignKey := errors.Is(err, audit.ErrSignature) && h.Installation == f.installation && f.publicKey(h.Generation) == nil; {
+	case foreignKey && h.Generation > newest:
+		return h, true, access.Wrap(access.KindMisconfigured, errLaterKeys, fmt.Sprintf(
+			"%s (server.head) was signed under generation %d of the keys, and the store has %d at most: the store is of before the keys were rotated. Name the store that belongs to it, or restore a backup (curfewd restore)",
+			f.path, h.Generation, newest))
+	case foreignKey:
+		return h, true, access.Errorf(access.KindMisconfigured,
+			"%s (server.head) was signed under generation %d of the keys, which was destroyed since: this node was away for longer than that took, so nobody can tell from the file whether the store was set back meanwhile. If other nodes were not away, move the file away",
+			f.path, h.Generation)
 	case errors.Is(err, audit.ErrSignature) || err == nil && (h.Installation != f.installation || h.Tenant != access.DefaultTenant):
 		return h, true, access.Errorf(access.KindMisconfigured,
 			"%s (server.head) is of another store: of installation %s, which had come to position %d at %s, and this one is %s. Name the store or the backup that belongs to it, or move the file away if that one is given up",
@@ -71,10 +90,15 @@ func (f *headFile) read() (h audit.Head, there bool, err error) {
 
 // write replaces the head: who reads the file finds the one before, or this one.
 func (f *headFile) write(newest store.EventRow, at time.Time) error {
+	generation := f.sealer.Generation()
+	key, err := f.sealer.SigningKey(generation, headPurpose)
+	if err != nil {
+		return err
+	}
 	text, err := audit.SignHead(audit.Head{
 		Installation: f.installation, Tenant: access.DefaultTenant, Position: newest.Position, Event: newest.ID,
-		Leaf: leafHash(newest.Leaf), At: at,
-	}, f.key)
+		Leaf: leafHash(newest.Leaf), At: at, Generation: generation,
+	}, key)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/curfewhq/curfew/internal/store"
 )
 
-// restoreMAC binds what is noted of a restore to the tenant's key.
-func restoreMAC(s *secret.Sealer, r store.Restore) []byte {
+// restoreMAC binds what is noted of a restore to the generation of the tenant's keys that it names.
+func restoreMAC(s *secret.Sealer, r store.Restore) ([]byte, error) {
 	parts := []string{
 		strconv.FormatInt(access.Micros(r.At), 10), strconv.FormatInt(access.Micros(r.TakenAt), 10),
 		strconv.FormatInt(r.Kept.Position, 10), string(r.Kept.Event), strconv.FormatInt(r.Lost.Position, 10), string(r.Lost.Event),
@@ -24,17 +24,21 @@ func restoreMAC(s *secret.Sealer, r store.Restore) []byte {
 	for _, token := range r.VoidTokens {
 		parts = append(parts, hex.EncodeToString(token[:]))
 	}
-	return s.MAC("restore", parts...)
+	return s.MACUnder(r.KeyGeneration, "restore", parts...)
 }
 
 // tokenMAC is how the store remembers a token: who has the store and not the key cannot try guesses on it.
-func tokenMAC(s *secret.Sealer, token string) store.TokenMAC {
+func tokenMAC(s *secret.Sealer, generation int, token string) (store.TokenMAC, error) {
 	sum := sha256.Sum256([]byte(token))
-	return store.TokenMAC(s.MAC("bearer token", string(sum[:])))
+	mac, err := s.MACUnder(generation, "bearer token", string(sum[:]))
+	if err != nil {
+		return store.TokenMAC{}, err
+	}
+	return store.TokenMAC(mac), nil
 }
 
 // tokenMACs are those of every token in the configuration.
-func tokenMACs(c *config.Config, s *secret.Sealer) (list []store.TokenMAC, err error) {
+func tokenMACs(c *config.Config, s *secret.Sealer, generation int) (list []store.TokenMAC, err error) {
 	for _, p := range c.Principals {
 		if p.Token == "" {
 			continue
@@ -43,7 +47,11 @@ func tokenMACs(c *config.Config, s *secret.Sealer) (list []store.TokenMAC, err e
 		if err != nil {
 			return nil, fmt.Errorf("the token of %s: %w", p.ID, err)
 		}
-		list = append(list, tokenMAC(s, token))
+		mac, err := tokenMAC(s, generation, token)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, mac)
 	}
 	return list, nil
 }
@@ -58,7 +66,8 @@ func readRestores(ctx context.Context, st store.Store, s *secret.Sealer) (list [
 		return nil, err
 	}
 	for _, r := range list {
-		if subtle.ConstantTimeCompare(r.MAC, restoreMAC(s, r)) != 1 {
+		mac, err := restoreMAC(s, r)
+		if err != nil || subtle.ConstantTimeCompare(r.MAC, mac) != 1 {
 			return nil, access.Errorf(access.KindMisconfigured,
 				"what the store says of its restore at %s was not written by curfewd: somebody has changed the store", r.At.Format(time.RFC3339))
 		}
@@ -69,13 +78,25 @@ func readRestores(ctx context.Context, st store.Store, s *secret.Sealer) (list [
 // voidTokens reports of a token whether a restore has made it void. What is looked up is a MAC, so the time that it takes
 // tells nothing about a token.
 func voidTokens(s *secret.Sealer, restores []store.Restore) func(token string) bool {
-	void := map[store.TokenMAC]bool{}
+	// By generation of the keys, which are kept as long as a restore was noted under them.
+	void := map[int]map[store.TokenMAC]bool{}
 	for _, r := range restores {
 		for _, token := range r.VoidTokens {
-			void[token] = true
+			if void[r.KeyGeneration] == nil {
+				void[r.KeyGeneration] = map[store.TokenMAC]bool{}
+			}
+			void[r.KeyGeneration][token] = true
 		}
 	}
-	return func(token string) bool { return void[tokenMAC(s, token)] }
+	return func(token string) bool {
+		for generation, macs := range void {
+			// What cannot be told is not let in.
+			if mac, err := tokenMAC(s, generation, token); err != nil || macs[mac] {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // recover draws the consequences of a restore, and says what the operator must still do.

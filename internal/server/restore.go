@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/secret"
-	"github.com/curfewhq/curfew/internal/secret/localfile"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
 
 // Restore makes a store of a backup where the configuration says that the store is, and says on out how far it is. The
-// place is empty; the key file is the one that belongs to the backup. The bearer tokens of the configuration are void from
+// place is empty; the key is the one that belongs to the backup. The bearer tokens of the configuration are void from
 // then on: who had them when the store was lost may have them still. No server runs meanwhile.
 func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) (err error) {
 	at, err := c.Store.Resolve()
@@ -29,11 +29,11 @@ func Restore(ctx context.Context, c *config.Config, from string, out io.Writer) 
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	sealer, err := openBackupKeys(ctx, b, c.Server.KeyFile)
+	installation, err := b.Installation(ctx)
 	if err != nil {
 		return err
 	}
-	installation, err := b.Installation(ctx)
+	sealer, err := openBackupKeys(ctx, b, installation, c.Server.Key)
 	if err != nil {
 		return err
 	}
@@ -64,11 +64,11 @@ func AcceptStore(ctx context.Context, c *config.Config, out io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	installation, wrapped, err := readKeys(ctx, st)
+	installation, kept, err := readKeys(ctx, st)
 	if err != nil {
 		return err
 	}
-	if wrapped == nil {
+	if len(kept) == 0 {
 		return access.Errorf(access.KindMisconfigured, "the store is new and empty: there is nothing in it to accept, so fill it from a backup with --from")
 	}
 	sealer, _, err := openKeys(ctx, st, c.Server)
@@ -103,14 +103,16 @@ type restoration struct {
 
 // newRestoration makes the note of a restore to a log that ends with newest. It refuses a head of another store.
 func newRestoration(c *config.Config, installation string, sealer *secret.Sealer, newest store.EventRow, note store.Restore) (*restoration, error) {
-	head, err := openHeadFile(c.Server.HeadFile, installation, sealer, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
+	head := &headFile{path: c.Server.HeadFile, installation: installation, sealer: sealer, log: slog.New(slog.DiscardHandler)}
 	known, there, err := head.read()
+	if errors.Is(err, errLaterKeys) {
+		// The backup is of before the keys were rotated, so nobody can tell whether the head is ours: it says nothing.
+		known, there, err = audit.Head{}, false, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	note.KeyGeneration = sealer.Generation()
 	note.Tenant, note.At = access.DefaultTenant, note.At.UTC().Truncate(time.Microsecond)
 	note.Kept = store.Place{Position: newest.Position, Event: newest.ID}
 	if there && known.Position > newest.Position {
@@ -120,10 +122,12 @@ func newRestoration(c *config.Config, installation string, sealer *secret.Sealer
 	if there && !note.At.After(known.At) {
 		note.At = known.At.Add(time.Microsecond)
 	}
-	if note.VoidTokens, err = tokenMACs(c, sealer); err != nil {
+	if note.VoidTokens, err = tokenMACs(c, sealer, note.KeyGeneration); err != nil {
 		return nil, err
 	}
-	note.MAC = restoreMAC(sealer, note)
+	if note.MAC, err = restoreMAC(sealer, note); err != nil {
+		return nil, err
+	}
 	return &restoration{note: note, head: head, newest: newest}, nil
 }
 
@@ -148,21 +152,23 @@ func (r *restoration) finish(out io.Writer) error {
 	return err
 }
 
-// openBackupKeys opens every key in the backup with the key file, so that one that does not fit is found before anything
-// is changed.
-func openBackupKeys(ctx context.Context, b *sqlstore.Backup, keyFile string) (*secret.Sealer, error) {
+// openBackupKeys opens every key in the backup, so that a key-encryption key that does not fit is found before anything is
+// changed.
+func openBackupKeys(ctx context.Context, b *sqlstore.Backup, installation string, key config.Key) (*secret.Sealer, error) {
 	keys, err := b.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	wrapper, err := localfile.Open(keyFile)
+	wrapper, err := openWrapper(key)
 	if err != nil {
 		return nil, err
 	}
 	sealers := map[access.TenantID]*secret.Sealer{}
-	for tenant, wrapped := range keys {
-		if sealers[tenant], err = secret.OpenSealer(ctx, wrapper, tenant, wrapped); err != nil {
-			return nil, fmt.Errorf("the key file %s and the backup do not belong together: %w", keyFile, err)
+	for tenant, kept := range keys {
+		owner := secret.Owner{Installation: installation, Tenant: tenant}
+		source := func(context.Context) ([]secret.WrappedKeys, error) { return wrappedKeys(kept), nil }
+		if sealers[tenant], err = secret.OpenSealer(ctx, wrapper, owner, source); err != nil {
+			return nil, fmt.Errorf("the key (server.key) and the backup do not belong together: %w", err)
 		}
 	}
 	sealer, ok := sealers[access.DefaultTenant]

@@ -145,9 +145,11 @@ func (in *installation) write(name, content string) {
 	}
 }
 
-func (in *installation) config() *config.Config {
+func (in *installation) config() *config.Config { return in.configAt("curfew.yaml") }
+
+func (in *installation) configAt(name string) *config.Config {
 	in.Helper()
-	c, err := config.Load(filepath.Join(in.folder, "curfew.yaml"), config.Options{Types: all.ConnectorTypes(), ResolveSecrets: true})
+	c, err := config.Load(filepath.Join(in.folder, name), config.Options{Types: all.ConnectorTypes(), ResolveSecrets: true})
 	if err != nil {
 		in.Fatal(err)
 	}

@@ -101,16 +101,14 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err != nil {
 		return s, err
 	}
-	if s.journal, err = openJournal(c.Server.KeyFile); err != nil {
+	if s.journal, err = openJournal(c.Server.JournalFile); err != nil {
 		return s, err
 	}
 	restores, err := readRestores(ctx, s.store, sealer)
 	if err != nil {
 		return s, err
 	}
-	if s.head, err = openHeadFile(c.Server.HeadFile, installation, sealer, s.log); err != nil {
-		return s, err
-	}
+	s.head = &headFile{path: c.Server.HeadFile, installation: installation, sealer: sealer, log: s.log}
 	if err := s.head.check(ctx, s.store, restores); err != nil {
 		return s, err
 	}

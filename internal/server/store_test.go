@@ -1,13 +1,16 @@
 package server
 
 import (
-	"bytes"
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/secret/localfile"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // TestKeyOfAnotherNode makes the tenant's key twice, as two nodes do that find none at the same moment.
@@ -26,12 +29,25 @@ func TestKeyOfAnotherNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := makeKey(t.Context(), st, wrapper)
+	installation, _, err := readKeys(t.Context(), st)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := makeKey(t.Context(), st, wrapper)
-	if err != nil || !bytes.Equal(first, second) {
-		t.Errorf("the second node has the key %x, %v; want the first one's", second, err)
+	owner := secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
+	var first []store.Key
+	for n := range 2 {
+		if err := makeKeys(t.Context(), st, wrapper, owner); err != nil {
+			t.Fatal(err)
+		}
+		_, kept, err := readKeys(t.Context(), st)
+		if err != nil || len(kept) != 1 {
+			t.Fatalf("node %d finds %d keys, %v; want those of the first", n+1, len(kept), err)
+		}
+		if first == nil {
+			first = kept
+		}
+		if diff := cmp.Diff(first, kept); diff != "" {
+			t.Errorf("the second node has made the keys anew:\n%s", diff)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/auditor"
+	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/server"
 )
 
@@ -17,15 +18,15 @@ import (
 func (in *installation) verify(withKey bool, checkpoints ...string) auditor.Report {
 	in.Helper()
 	c := in.config()
-	keyFile := ""
+	var key config.Key
 	if withKey {
-		keyFile = c.Server.KeyFile
+		key = c.Server.Key
 	}
 	var kept []auditor.Kept
 	for _, text := range checkpoints {
 		kept = append(kept, auditor.Kept{Name: "kept", Text: []byte(text)})
 	}
-	r, err := server.VerifyAudit(in.Context(), c.Store, keyFile, auditor.Options{Checkpoints: kept})
+	r, err := server.VerifyAudit(in.Context(), c.Store, key, auditor.Options{Checkpoints: kept})
 	if err != nil {
 		in.Fatal(err)
 	}

@@ -30,6 +30,7 @@ const (
 type Setup struct {
 	policies  *policy.Set
 	directory *directory.Directory
+	wrapped   secret.WrappedKeys
 	sealer    *secret.Sealer
 	keys      []*secret.RecipientKey
 	account   *policy.AccountRule
@@ -51,7 +52,11 @@ func NewSetup() (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := secret.OpenSealer(ctx, sameKey{}, access.DefaultTenant, nil)
+	keys := secret.WrappedKeys{Generation: 1, Wrapper: "the same", Sealing: []byte{1}, Authentication: []byte{1}}
+	owner := secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
+	sealer, err := secret.OpenSealer(ctx, sameKey{}, owner, func(context.Context) ([]secret.WrappedKeys, error) {
+		return []secret.WrappedKeys{keys}, nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +64,7 @@ func NewSetup() (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Setup{policies: set, directory: dir, sealer: sealer, account: rule, groups: groups(), groupNames: groupNames()}
+	s := &Setup{policies: set, directory: dir, wrapped: keys, sealer: sealer, account: rule, groups: groups(), groupNames: groupNames()}
 	for i := range 2 {
 		// A scalar that is the same every time, so that fingerprints of the key are as well.
 		seed := sha256.Sum256(fmt.Appendf(nil, "recipient %d", i))
@@ -75,11 +80,14 @@ func NewSetup() (*Setup, error) {
 // sameKey implements secret.KeyWrapper with a key that is no secret, so that marks are the same in every run.
 type sameKey struct{}
 
+// Name implements secret.KeyWrapper.
+func (sameKey) Name() string { return "the same" }
+
 // Wrap implements secret.KeyWrapper.
-func (sameKey) Wrap(context.Context, access.TenantID, []byte) ([]byte, error) { return nil, nil }
+func (sameKey) Wrap(context.Context, secret.KeyID, []byte) ([]byte, error) { return []byte{1}, nil }
 
 // Unwrap implements secret.KeyWrapper.
-func (sameKey) Unwrap(context.Context, access.TenantID, []byte) ([]byte, error) {
+func (sameKey) Unwrap(context.Context, secret.KeyID, []byte) ([]byte, error) {
 	return make([]byte, 32), nil
 }
 
@@ -139,6 +147,17 @@ func (w *World) engineOn(books store.Store, rules engine.Rules) *engine.Engine {
 		Tenant: access.DefaultTenant, Installation: installation, Store: books, Sealer: w.setup.sealer,
 		Rules: rules, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+// keyed gives new books the keys of this installation.
+func (w *World) keyed(books store.Store) store.Store {
+	err := books.Update(context.Background(), "first-key", func(tx store.Tx) error {
+		return tx.Keys().Insert(store.Key{Tenant: access.DefaultTenant, WrappedKeys: w.setup.wrapped, MadeAt: tx.Now()})
+	})
+	if err != nil {
+		w.breaks("the store answers", "%v", err)
+	}
+	return books
 }
 
 // salts is a source of bytes for what must be drawn and is in no trace.

@@ -35,7 +35,7 @@ func (w *World) strayAt(r right) bool {
 // forget makes an orphan: books that are lost by now had a grant, which nobody takes back. It has a mark that only this
 // installation could make.
 func (w *World) forget() {
-	id := w.readsUnder(w.engineOn(memstore.New(w.storeClock), w.rulesOver(w.driver(w.storeClock), w.storeClock)))
+	id := w.readsUnder(w.engineOn(w.keyed(memstore.New(w.storeClock)), w.rulesOver(w.driver(w.storeClock), w.storeClock)))
 	w.changed = true
 	w.noteOrphan(id)
 }

@@ -74,7 +74,7 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 	w.sched = scheduler{baton: make(chan struct{}), panicked: func(t *task, value any, stack []byte) {
 		w.breaks("nothing panics", "%s: %v\n%s", t.name, value, stack)
 	}}
-	w.books = open(w.storeClock)
+	w.books = w.keyed(open(w.storeClock))
 	w.shape = drawShape(c)
 	w.reached["shape: "+string(w.shape)]++
 	w.trace.add("target", "gives rights that are %s", w.shape)

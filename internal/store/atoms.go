@@ -14,6 +14,8 @@ type Atom struct {
 	Standing bool
 	// Maker is the grant that the right was made for, whose mark it bears where rights bear marks.
 	Maker access.GrantID
+	// MarkGeneration is the generation of the tenant's keys that has authenticated that mark; 0 while there is no Maker.
+	MarkGeneration int
 
 	// Lease is who has the turn until LeaseEnd; empty when it is nobody's.
 	Lease string
@@ -50,7 +52,7 @@ type Atoms interface {
 	Lease(lane Lane, a access.Atom, holder string, end time.Time) (Atom, Turn, error)
 	// Release ends the turn that a was read in. A turn that was continued since, or is another's, stays.
 	Release(a Atom) error
-	// Settle writes Standing and Maker, and is access.KindConflict unless the turn that a was read in goes on.
+	// Settle writes Standing, Maker and MarkGeneration, and is access.KindConflict unless the turn that a was read in goes on.
 	Settle(a Atom) error
 	// Hold makes a grant the holder of these rights and of no others.
 	Hold(lane Lane, grant access.GrantID, atoms []access.Atom) error

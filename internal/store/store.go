@@ -87,14 +87,6 @@ type Installation interface {
 	ID() (string, error)
 }
 
-// Keys holds each tenant's data key, wrapped by the key-encryption key.
-type Keys interface {
-	// Get finds a tenant's wrapped key.
-	Get(tenant access.TenantID) ([]byte, error)
-	// Insert keeps a tenant's first wrapped key; a second one is access.KindConflict.
-	Insert(tenant access.TenantID, wrapped []byte) error
-}
-
 // Policies holds every policy text that ever decided, by digest, so that old decisions can be replayed.
 type Policies interface {
 	// Put keeps the text; the same digest again is no change.
@@ -245,13 +237,6 @@ type LaneCounts struct {
 	Residual int
 }
 
-// Plans holds one sealed plan per grant.
-type Plans interface {
-	// Put keeps the plan, in place of an earlier one of the same grant.
-	Put(tenant access.TenantID, grant access.GrantID, sealed []byte) error
-	Get(access.TenantID, access.GrantID) ([]byte, error)
-}
-
 // Credentials holds at most one sealed credential per grant.
 type Credentials interface {
 	// Put keeps the credential, in place of an earlier one of the same grant.
@@ -365,6 +350,8 @@ type TokenMAC [TokenMACBytes]byte
 // by MAC, so that who can write to the store alone cannot make one up.
 type Restore struct {
 	Tenant access.TenantID
+	// KeyGeneration is the generation of the tenant's keys that MAC and VoidTokens were made under.
+	KeyGeneration int
 	// At is when it was done; no two are at the same moment.
 	At time.Time
 	// TakenAt is when the backup was taken; zero when nobody knows.

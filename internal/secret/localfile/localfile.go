@@ -1,15 +1,18 @@
 // Package localfile is the KeyWrapper whose key-encryption key lies in a file on this machine.
 //
 // It owns that file's form and its permissions. Whoever can read the file and the store can open what is sealed in the
-// store; docs/threat-model.md says what that means, and a key service is the remedy.
+// store; docs/keys.md says what that means, and a key service is the remedy.
 package localfile
 
 import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,14 +21,17 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 )
+
+var _ secret.KeyWrapper = (*Wrapper)(nil)
 
 // header is the first line of a key file.
 const header = "curfew key-encryption key v1"
 
 // Wrapper wraps data keys with AES-256-GCM under the key of the file.
 type Wrapper struct {
+	name string
 	aead cipher.AEAD
 }
 
@@ -88,23 +94,29 @@ func Open(path string) (*Wrapper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Wrapper{aead: aead}, nil
-}
-
-// Wrap encrypts a tenant's data key.
-func (w *Wrapper) Wrap(_ context.Context, tenant access.TenantID, key []byte) ([]byte, error) {
-	return w.aead.Seal(nil, nil, key, additional(tenant)), nil
-}
-
-// Unwrap is the inverse of Wrap.
-func (w *Wrapper) Unwrap(_ context.Context, tenant access.TenantID, wrapped []byte) ([]byte, error) {
-	key, err := w.aead.Open(nil, nil, wrapped, additional(tenant))
+	fingerprint, err := hkdf.Expand(sha256.New, key, "curfew key file v1", fingerprintBytes)
 	if err != nil {
-		return nil, errors.New("the key file does not fit this store: it wraps another installation's keys")
+		return nil, err
+	}
+	return &Wrapper{name: "file " + hex.EncodeToString(fingerprint), aead: aead}, nil
+}
+
+// fingerprintBytes is enough to tell a few files apart, and too little to learn anything of the key.
+const fingerprintBytes = 4
+
+// Name tells this key file from others by its contents, so that a copy elsewhere has the same.
+func (w *Wrapper) Name() string { return w.name }
+
+// Wrap implements secret.KeyWrapper.
+func (w *Wrapper) Wrap(_ context.Context, id secret.KeyID, key []byte) ([]byte, error) {
+	return w.aead.Seal(nil, nil, key, id.Bytes()), nil
+}
+
+// Unwrap implements secret.KeyWrapper.
+func (w *Wrapper) Unwrap(_ context.Context, id secret.KeyID, wrapped []byte) ([]byte, error) {
+	key, err := w.aead.Open(nil, nil, wrapped, id.Bytes())
+	if err != nil {
+		return nil, errors.New("the key file does not fit this store: it wraps another installation's keys, or the wrapped key was changed")
 	}
 	return key, nil
-}
-
-func additional(tenant access.TenantID) []byte {
-	return []byte("curfew data key v1\x00" + string(tenant))
 }

@@ -83,7 +83,7 @@ func (t atoms) Settle(a store.Atom) error {
 	if !same || !stored.LeaseEnd.After(t.tx.now) {
 		return access.Errorf(access.KindConflict, "The turn of %.128q at this right is over.", a.Lease)
 	}
-	stored.Standing, stored.Maker = a.Standing, a.Maker
+	stored.Standing, stored.Maker, stored.MarkGeneration = a.Standing, a.Maker, a.MarkGeneration
 	t.tx.books.atoms.mine(t.tx)[keyOf(a.Lane, a.Atom)] = stored
 	return nil
 }

@@ -15,17 +15,6 @@ type installation struct{ tx *tx }
 
 func (i installation) ID() (string, error) { return installationID, i.tx.mayRead() }
 
-// keys implements store.Keys.
-type keys struct{ tx *tx }
-
-func (k keys) Get(tenant access.TenantID) ([]byte, error) {
-	return find(k.tx, k.tx.books.keys.rows, "key of tenant", key{tenant, ""})
-}
-
-func (k keys) Insert(tenant access.TenantID, wrapped []byte) error {
-	return insert(k.tx, &k.tx.books.keys, "key of tenant", key{tenant, ""}, bytes.Clone(wrapped))
-}
-
 // policies implements store.Policies.
 type policies struct{ tx *tx }
 
@@ -114,25 +103,6 @@ func (r reviews) List(tenant access.TenantID, requests ...access.RequestID) ([]a
 }
 
 func byTime(a, b access.Review) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) }
-
-// plans implements store.Plans.
-type plans struct{ tx *tx }
-
-func (p plans) Put(tenant access.TenantID, grant access.GrantID, sealed []byte) error {
-	k := key{tenant, string(grant)}
-	if err := refer(p.tx, p.tx.books.grants.rows, "grant", k); err != nil {
-		return err
-	}
-	if err := p.tx.mayWrite(); err != nil {
-		return err
-	}
-	p.tx.books.plans.mine(p.tx)[k] = bytes.Clone(sealed)
-	return nil
-}
-
-func (p plans) Get(tenant access.TenantID, grant access.GrantID) ([]byte, error) {
-	return find(p.tx, p.tx.books.plans.rows, "plan of grant", key{tenant, string(grant)})
-}
 
 // credentials implements store.Credentials.
 type credentials struct{ tx *tx }

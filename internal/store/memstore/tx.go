@@ -11,13 +11,14 @@ import (
 
 // books are all tables at one moment.
 type books struct {
-	keys        table[key, []byte]
+	// keys are the generations of each tenant, oldest first.
+	keys        table[access.TenantID, []store.Key]
 	policies    table[key, []byte]
 	requests    table[key, access.Request]
 	decisions   table[key, []store.Decision]
 	reviews     table[key, []access.Review]
 	grants      table[key, access.Grant]
-	plans       table[key, []byte]
+	plans       table[key, store.Sealed]
 	atoms       table[atomKey, store.Atom]
 	holdings    table[key, holding]
 	findings    table[key, access.Finding]

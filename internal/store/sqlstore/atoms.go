@@ -11,7 +11,7 @@ import (
 type atoms struct{ tx *tx }
 
 const (
-	atomColumns = `tenant, connector, target, account, native_right, standing, maker, lease, leased_at, lease_end, fence`
+	atomColumns = `tenant, connector, target, account, native_right, standing, maker, mark_generation, lease, leased_at, lease_end, fence`
 	// whichAtom is the key of an atom, with the parameters of atomKey; whichTurn also wants its lease and fence.
 	whichAtom = `tenant = $1 AND connector = $2 AND target = $3 AND account = $4 AND native_right = $5`
 	whichTurn = whichAtom + ` AND lease = $6 AND fence = $7`
@@ -31,7 +31,7 @@ func (t atoms) Lease(
 		return store.Atom{}, store.TurnRefused, access.Errorf(access.KindInvalid, "a turn needs a holder and an end after now")
 	}
 	_, err := t.tx.exec(`
-		INSERT INTO atoms (`+atomColumns+`) VALUES ($1, $2, $3, $4, $5, FALSE, '', '', NULL, NULL, 0)
+		INSERT INTO atoms (`+atomColumns+`) VALUES ($1, $2, $3, $4, $5, FALSE, '', 0, '', NULL, NULL, 0)
 		ON CONFLICT DO NOTHING`, atomKey(lane, a)...)
 	if err != nil {
 		return store.Atom{}, store.TurnRefused, err
@@ -66,8 +66,8 @@ func (t atoms) Release(a store.Atom) error {
 }
 
 func (t atoms) Settle(a store.Atom) error {
-	n, err := t.tx.exec(`UPDATE atoms SET standing = $8, maker = $9 WHERE `+whichTurn+` AND lease_end > $10`,
-		append(turnKey(a), a.Standing, a.Maker, micros(t.tx.now))...)
+	n, err := t.tx.exec(`UPDATE atoms SET standing = $8, maker = $9, mark_generation = $10 WHERE `+whichTurn+` AND lease_end > $11`,
+		append(turnKey(a), a.Standing, a.Maker, a.MarkGeneration, micros(t.tx.now))...)
 	if err == nil && n == 0 {
 		return access.Errorf(access.KindConflict, "The turn of %.128q at this right is over.", a.Lease)
 	}
@@ -113,7 +113,7 @@ func (t atoms) Dropped(lane store.Lane, since time.Time, limit int) ([]store.Dro
 }
 
 func scanAtom(r row) (a store.Atom, err error) {
-	err = r.Scan(&a.Tenant, &a.Connector, &a.Target, &a.Account, &a.Right, &a.Standing, &a.Maker, &a.Lease,
+	err = r.Scan(&a.Tenant, &a.Connector, &a.Target, &a.Account, &a.Right, &a.Standing, &a.Maker, countColumn{&a.MarkGeneration}, &a.Lease,
 		timeColumn{&a.LeasedAt}, timeColumn{&a.LeaseEnd}, &a.Fence)
 	return a, err
 }

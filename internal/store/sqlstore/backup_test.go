@@ -293,7 +293,7 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 // What SQLite cannot notice, a value that has become another, is noticed by what the backup says of each table.
 func TestChangedBackupIsRefused(t *testing.T) {
 	for _, change := range []string{
-		`UPDATE plans SET sealed = x'00'`, `DELETE FROM leases`, `UPDATE tenant_keys SET tenant = 'umbrella'`,
+		`UPDATE plans SET sealed = x'00'`, `DELETE FROM leases`, `UPDATE tenant_keys SET wrapper = 'another'`,
 		`UPDATE installation SET id = replace(id, substr(id, 1, 1), 'x')`, `INSERT INTO policies VALUES ('acme', 'd', x'')`,
 		`DELETE FROM backup_tables WHERE name = 'events'`, `DELETE FROM backup`, `DROP TABLE plans`,
 		`PRAGMA foreign_keys = 0; DELETE FROM policies`,

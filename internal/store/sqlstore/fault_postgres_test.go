@@ -114,11 +114,11 @@ func testAlwaysOvertaken(t *testing.T, p *peer) {
 			return err
 		}
 		if err := s.Update(t.Context(), "quick", func(tx store.Tx) error {
-			return tx.Plans().Put("acme", "gr", fmt.Append(nil, "plan ", runs))
+			return tx.Plans().Put("acme", "gr", sealed(fmt.Append(nil, "plan ", runs)))
 		}); err != nil {
 			t.Errorf("the one that overtakes: %v", err)
 		}
-		return tx.Plans().Put("acme", "gr", []byte("slow"))
+		return tx.Plans().Put("acme", "gr", sealed([]byte("slow")))
 	})
 	if access.KindOf(err) != access.KindUnavailable || runs != maxAttempts {
 		t.Errorf("got %v after %d runs; want the kind %q after %d", err, runs, access.KindUnavailable, maxAttempts)
@@ -132,9 +132,10 @@ func testAlwaysOvertaken(t *testing.T, p *peer) {
 func makeGrant(tx store.Tx, id access.GrantID) error {
 	ent := access.Entitlement{Connector: "c", Resource: "r", Permission: "p"}
 	return errors.Join(
+		tx.Keys().Insert(firstKey("acme")),
 		tx.Requests().Insert(access.Request{Tenant: "acme", ID: "req", State: access.RequestPending, Entitlements: []access.Entitlement{ent}}),
 		tx.Grants().Insert(access.Grant{Tenant: "acme", ID: id, Request: "req", Entitlement: ent, State: access.GrantScheduled}),
-		tx.Plans().Put("acme", id, []byte("plan")))
+		tx.Plans().Put("acme", id, sealed([]byte("plan"))))
 }
 
 // testClaimsPass claims in the middle of another claim: the second takes what the first left, and does not wait for it.
@@ -428,7 +429,7 @@ func testDeadlock(t *testing.T, p *peer) {
 			return err
 		}
 		g.ID = ids[1]
-		return errors.Join(tx.Grants().Insert(g), tx.Plans().Put("acme", ids[1], []byte("plan")))
+		return errors.Join(tx.Grants().Insert(g), tx.Plans().Put("acme", ids[1], sealed([]byte("plan"))))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -439,7 +440,7 @@ func testDeadlock(t *testing.T, p *peer) {
 		done.Go(func() {
 			first := true
 			err := s.Update(context.Background(), "deadlock", func(tx store.Tx) error {
-				if err := tx.Plans().Put("acme", ids[i], fmt.Append(nil, "by ", i)); err != nil {
+				if err := tx.Plans().Put("acme", ids[i], sealed(fmt.Append(nil, "by ", i))); err != nil {
 					return err
 				}
 				if first {
@@ -447,7 +448,7 @@ func testDeadlock(t *testing.T, p *peer) {
 					both.Done()
 					both.Wait()
 				}
-				return tx.Plans().Put("acme", ids[1-i], fmt.Append(nil, "by ", i))
+				return tx.Plans().Put("acme", ids[1-i], sealed(fmt.Append(nil, "by ", i)))
 			})
 			if err != nil {
 				t.Error(err)

@@ -34,6 +34,7 @@ func (id applicationID) String() string {
 type sqliteFile struct {
 	// path is absolute.
 	path string
+	// lock is nil for a file that another process has locked.
 	lock *os.File
 }
 
@@ -61,8 +62,21 @@ func openSQLiteFile(path string) (_ *sqliteFile, err error) {
 	return f, checkFile(path, storeID)
 }
 
+// synced fails when the disk has become one that keeps nothing; see writer. Beside another process it is that one's to find out.
+func (f *sqliteFile) synced() error {
+	if f.lock == nil {
+		return nil
+	}
+	return synced(f.lock)
+}
+
 // close gives the lock back; the lock's file stays, because removing it could pull it from under the next holder.
-func (f *sqliteFile) close() error { return f.lock.Close() }
+func (f *sqliteFile) close() error {
+	if f.lock == nil {
+		return nil // it is another process's
+	}
+	return f.lock.Close()
+}
 
 // resolve makes the path absolute and its folder free of symbolic links, so that one file has one lock, and checks the
 // folder.

@@ -18,7 +18,7 @@ type grants struct{ tx *tx }
 const grantColumns = `tenant, id, request_id, principal_issuer, principal_subject, person, connector, resource,
 	permission, created_at,
 	account, duration, state, end_reason, start_at, activated_at, deadline, ended_at, verified_at, verified_by,
-	residual_until, sessions_ended, kept_by, extend_to,
+	residual_until, sessions_ended, kept_by, extend_to, mark_generation,
 	due_at, lease, attempt, act_by, failures, last_error, housekeeping,
 	version`
 
@@ -33,7 +33,7 @@ func lifeValues(g access.Grant) []any {
 	return []any{
 		g.Account, g.Duration.Microseconds(), g.State, g.EndReason, micros(g.StartAt), micros(g.ActivatedAt),
 		micros(g.Deadline), micros(g.EndedAt), micros(g.VerifiedAt), g.VerifiedBy, micros(g.ResidualUntil),
-		g.SessionsEnded, g.KeptBy, micros(g.ExtendTo),
+		g.SessionsEnded, g.KeptBy, micros(g.ExtendTo), g.MarkGeneration,
 	}
 }
 
@@ -45,7 +45,7 @@ func (t grants) Insert(g access.Grant) error {
 	return t.tx.insert(alreadyThere("grant", string(g.ID)), `
 		INSERT INTO grants (`+grantColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
 		ON CONFLICT DO NOTHING`,
 		slices.Concat(identityValues(g), lifeValues(g), workValues(g), []any{g.Version})...)
 }
@@ -79,8 +79,8 @@ func (t grants) write(g access.Grant, states string) (int64, error) {
 	return t.tx.exec(`
 		UPDATE grants SET account = $4, duration = $5, state = $6, end_reason = $7, start_at = $8, activated_at = $9,
 			deadline = $10, ended_at = $11, verified_at = $12, verified_by = $13, residual_until = $14,
-			sessions_ended = $15, kept_by = $16, extend_to = $17, due_at = $18, lease = $19, attempt = $20, act_by = $21,
-			failures = $22, last_error = $23, housekeeping = $24, version = version + 1
+			sessions_ended = $15, kept_by = $16, extend_to = $17, mark_generation = $18, due_at = $19, lease = $20,
+			attempt = $21, act_by = $22, failures = $23, last_error = $24, housekeeping = $25, version = version + 1
 		WHERE tenant = $1 AND id = $2 AND version = $3 AND state IN (`+states+`)`,
 		slices.Concat([]any{g.Tenant, g.ID, g.Version}, lifeValues(g), workValues(g))...)
 }
@@ -235,13 +235,13 @@ func lanesWith(condition string) string {
 		SELECT tenant, connector FROM lanes WHERE connector IS NOT NULL`
 }
 
-// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 32 columns.
+// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 33 columns.
 func scanGrant(r row) (g access.Grant, err error) {
 	err = r.Scan((*string)(&g.Tenant), (*string)(&g.ID), (*string)(&g.Request), &g.Principal.Issuer, &g.Principal.Subject,
 		(*string)(&g.Person), (*string)(&g.Entitlement.Connector), &g.Entitlement.Resource, &g.Entitlement.Permission,
 		timeColumn{&g.CreatedAt}, &g.Account, durationColumn{&g.Duration}, (*string)(&g.State), (*string)(&g.EndReason), timeColumn{&g.StartAt},
 		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
-		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, countColumn{&g.SessionsEnded}, &g.KeptBy, timeColumn{&g.ExtendTo},
+		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, countColumn{&g.SessionsEnded}, &g.KeptBy, timeColumn{&g.ExtendTo}, countColumn{&g.MarkGeneration},
 		timeColumn{&g.DueAt}, &g.Lease, countColumn{&g.Attempt}, timeColumn{&g.ActBy}, countColumn{&g.Failures}, &g.LastError,
 		&g.Housekeeping, &g.Version)
 	return g, err

@@ -37,20 +37,58 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	if err != nil {
 		return nil, err
 	}
+	return openSQLiteAs(ctx, d, file, options, func(db *sql.DB) error { return prepareSQLite(ctx, db, &d, file.path) })
+}
+
+// OpenSQLiteBeside opens the store in the file at path beside the process that has it open, for a few short transactions:
+// each of them holds up that process's, and an operator's hand may stop this one in the middle. The tables must be there
+// as this program knows them. The file's ballast is none of its business.
+func OpenSQLiteBeside(ctx context.Context, path string, options Options) (*SQLite, error) {
+	d, err := sqliteDialect()
+	if err != nil {
+		return nil, err
+	}
+	if options.Clock == nil {
+		options.Clock = access.SystemClock{}
+	}
+	if path, err = resolve(path); err != nil {
+		return nil, err
+	}
+	if err := checkFile(path, storeID); err != nil {
+		return nil, err
+	}
+	options.Ballast = Ballast{}
+	return openSQLiteAs(ctx, d, &sqliteFile{path: path}, options, func(db *sql.DB) error { return checkCurrent(ctx, db, d, path) })
+}
+
+// checkCurrent refuses a store with other tables than this program's.
+func checkCurrent(ctx context.Context, db *sql.DB, d dialect, path string) error {
+	cannotRead := func(err error) error { return damaged(path, err) }
+	current, err := schemaVersion(ctx, db)
+	if err != nil {
+		return cannotRead(err)
+	}
+	if err := d.mustBeNewest(current); err != nil {
+		return err
+	}
+	return refuseUnfinished(ctx, db, fmt.Sprintf("the store %q", path), cannotRead)
+}
+
+// openSQLiteAs opens a file that prepare makes a store, or finds to be one.
+func openSQLiteAs(ctx context.Context, d dialect, file *sqliteFile, options Options, prepare func(*sql.DB) error) (_ *SQLite, err error) {
 	release := file.close
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, release())
 		}
 	}()
-
 	writeDB, err := sql.Open("sqlite", sqliteURL(file.path))
 	if err != nil {
 		return nil, damaged(file.path, err)
 	}
 	writeDB.SetMaxOpenConns(1)
 	release = func() error { return errors.Join(writeDB.Close(), file.close()) }
-	if err := prepareSQLite(ctx, writeDB, &d, file.path); err != nil {
+	if err := prepare(writeDB); err != nil {
 		return nil, err
 	}
 	floor, err := newestEvent(ctx, writeDB)
@@ -65,8 +103,7 @@ func OpenSQLite(ctx context.Context, path string, options Options) (_ *SQLite, e
 	// The write connection is closed last: with it the log is folded into the file.
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
 	w := &writer{
-		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents,
-		synced: func() error { return synced(file.lock) },
+		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents, synced: file.synced,
 	}
 	s, err := startSQLite(ctx, d, writeDB, readDB, w, release)
 	if err != nil {

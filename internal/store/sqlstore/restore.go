@@ -22,21 +22,17 @@ func (b *Backup) Installation(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// Keys finds each tenant's wrapped key.
-func (b *Backup) Keys(ctx context.Context) (map[access.TenantID][]byte, error) {
-	type line struct {
-		tenant  access.TenantID
-		wrapped []byte
+// Keys finds the generations of each tenant's wrapped keys, oldest first.
+func (b *Backup) Keys(ctx context.Context) (map[access.TenantID][]store.Key, error) {
+	lines, err := readAll(ctx, b, scanKey, `SELECT `+keyColumns+` FROM tenant_keys ORDER BY tenant, generation`)
+	if err != nil {
+		return nil, badBackup(b.path, err)
 	}
-	lines, err := readAll(ctx, b, func(r row) (l line, err error) {
-		err = r.Scan(&l.tenant, &l.wrapped)
-		return l, err
-	}, `SELECT tenant, wrapped FROM tenant_keys`)
-	keys := map[access.TenantID][]byte{}
-	for _, l := range lines {
-		keys[l.tenant] = l.wrapped
+	keys := map[access.TenantID][]store.Key{}
+	for _, k := range lines {
+		keys[k.Tenant] = append(keys[k.Tenant], k)
 	}
-	return keys, err
+	return keys, nil
 }
 
 // Newest finds the tenant's numbered event with the highest position, without its personal values; the zero one when there

@@ -3,14 +3,17 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/storetest"
 )
@@ -18,7 +21,7 @@ import (
 // note is what is noted of the restores of these tests.
 func note() store.Restore {
 	return store.Restore{
-		Tenant: "acme", At: time.UnixMicro(7_000_000).UTC(), TakenAt: time.UnixMicro(6_000_000).UTC(),
+		Tenant: "acme", KeyGeneration: 1, At: time.UnixMicro(7_000_000).UTC(), TakenAt: time.UnixMicro(6_000_000).UTC(),
 		Kept: store.Place{Position: 1, Event: "ev_1"}, VoidTokens: []store.TokenMAC{{1}}, MAC: []byte{1},
 	}
 }
@@ -66,8 +69,8 @@ func testRestore(t *testing.T, source, target place) {
 	}
 	b := open(t, path)
 	keys, err := b.Keys(t.Context())
-	if err != nil || string(keys["acme"]) != "wrapped" {
-		t.Errorf("keys %q, %v", keys, err)
+	if kept := keys["acme"]; err != nil || len(kept) != 2 || kept[0].Generation != 1 || string(kept[1].Sealing) != "\x01\x00\x02" {
+		t.Errorf("keys %+v, %v", keys, err)
 	}
 	if newest, err := b.Newest(t.Context(), "acme"); err != nil || newest.Position != 1 || newest.ID != "ev_1" {
 		t.Errorf("the newest event is %+v, %v", newest, err)
@@ -139,7 +142,10 @@ func testRestoreBrokenOff(t *testing.T, fresh func(testing.TB) place) {
 func testRestoreNotEmpty(t *testing.T, target place) {
 	b := open(t, makeBackup(t))
 	s := target.open(t)
-	if err := s.Update(t.Context(), "key", func(tx store.Tx) error { return tx.Keys().Insert("acme", []byte("another")) }); err != nil {
+	another := store.Key{Tenant: "acme", WrappedKeys: secret.WrappedKeys{
+		Generation: 1, Wrapper: "another", Sealing: []byte("another"), Authentication: []byte("another"),
+	}}
+	if err := s.Update(t.Context(), "key", func(tx store.Tx) error { return tx.Keys().Insert(another) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -150,9 +156,9 @@ func testRestoreNotEmpty(t *testing.T, target place) {
 		t.Errorf("got %v", err)
 	}
 	err = closing(t, target.open(t)).View(t.Context(), func(tx store.Tx) error {
-		key, err := tx.Keys().Get("acme")
-		if string(key) != "another" {
-			t.Errorf("the key has become %q", key)
+		keys, err := tx.Keys().List("acme")
+		if len(keys) != 1 || string(keys[0].Sealing) != "another" {
+			t.Errorf("the keys have become %v", keys)
 		}
 		return err
 	})
@@ -163,43 +169,72 @@ func testRestoreNotEmpty(t *testing.T, target place) {
 
 // testRestoreOlder restores what an earlier version of this program wrote, without touching the file.
 func testRestoreOlder(t *testing.T, target place) {
-	path := makeBackup(t)
-	db := openBackupBeside(t, path)
-	for _, change := range []string{
-		`DROP TABLE log_tiles`, `DROP TABLE log_heads`, `DROP TRIGGER events_unchanged`, `ALTER TABLE events DROP COLUMN mac`,
-		`CREATE TRIGGER events_unchanged BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'as it was'); END`,
-		`DROP TABLE restores`, `DROP TABLE restoring`, `DROP TABLE rules_decided`, `DELETE FROM goose_db_version WHERE version_id >= 20`,
-		`DELETE FROM backup_tables WHERE name IN ('restores', 'rules_decided', 'log_heads', 'log_tiles')`,
-	} {
-		mustExec(t, db, change)
-	}
-	describeAnew(t, db, "events") // it has a column less
+	const older = 14
+	path := makeOlderBackup(t, older)
 	b := open(t, path)
 	if err := target.restore(t.Context(), b, silent); err != nil {
 		t.Fatal(err)
 	}
-	closing(t, target.open(t))
-	if again := texts(t, db, `SELECT max(version_id) || '' FROM goose_db_version`); again[0] >= "20" && len(again[0]) > 1 {
+	s := closing(t, target.open(t))
+	err := s.View(t.Context(), func(tx store.Tx) error {
+		if _, err := tx.Requests().Get("acme", "req"); err != nil {
+			return err
+		}
+		keys, err := tx.Keys().List("acme")
+		if len(keys) != 1 || string(keys[0].Sealing) != "wrapped" {
+			t.Errorf("the keys are %+v", keys)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if again := texts(t, openBackupBeside(t, path), `SELECT max(version_id) || '' FROM goose_db_version`); again[0] != fmt.Sprint(older) {
 		t.Errorf("the backup itself was migrated to %s", again[0])
 	}
 }
 
-// describeAnew writes down in a backup what a table of it has now.
-func describeAnew(t *testing.T, db *sql.DB, name string) {
+// makeOlderBackup writes a backup as the version of the program did whose newest migration that was.
+func makeOlderBackup(t *testing.T, version int64) (path string) {
 	t.Helper()
+	path = filepath.Join(t.TempDir(), "older")
+	writeFile(t, path, nil)
+	db, err := sql.Open("sqlite", sqliteURL(path))
+	if err != nil {
+		t.Fatal(err)
+	}
 	d, err := sqliteDialect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := d.dictionary.describe(t.Context(), db, name)
+	provider, err := goose.NewProvider(d.goose, db, d.migrations, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	has, err := readTable(t.Context(), db, table, func([]any) error { return nil })
+	if _, err := provider.UpTo(t.Context(), version); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, db, fmt.Sprintf("PRAGMA application_id = %d", backupID))
+	mustExec(t, db, `INSERT INTO installation VALUES (1, '0123456789abcdef0123456789abcdef')`)
+	mustExec(t, db, `INSERT INTO tenant_keys VALUES ('acme', $1)`, []byte("wrapped"))
+	mustExec(t, db, insertRawRequest, "req", "pending")
+	tables, err := d.dictionary.bookTables(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustExec(t, db, `UPDATE backup_tables SET rows = $1, sha256 = $2 WHERE name = $3`, has.rows, has.sha256, name)
+	mustExec(t, db, backupSchema)
+	mustExec(t, db, `INSERT INTO backup (singleton, format, taken_at) VALUES (1, $1, 1)`, backupFormat)
+	for _, table := range tables {
+		c, err := readTable(t.Context(), db, table, func([]any) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, db, `INSERT INTO backup_tables (name, rows, sha256) VALUES ($1, $2, $3)`, table.name, c.rows, c.sha256)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Whoever opens the store of a server that runs is refused, the restore too.

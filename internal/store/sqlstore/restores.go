@@ -12,8 +12,8 @@ import (
 type restores struct{ tx *tx }
 
 const insertRestore = `
-	INSERT INTO restores (tenant, at, taken_at, kept_position, kept_event, lost_position, lost_event, void_tokens, mac)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
+	INSERT INTO restores (tenant, at, taken_at, kept_position, kept_event, lost_position, lost_event, void_tokens, mac, key_generation)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
 
 func restoreValues(r store.Restore) []any {
 	void := []byte{}
@@ -22,7 +22,7 @@ func restoreValues(r store.Restore) []any {
 	}
 	return []any{
 		string(r.Tenant), micros(r.At), micros(r.TakenAt), r.Kept.Position, string(r.Kept.Event), r.Lost.Position, string(r.Lost.Event),
-		bytesOrNull(void), r.MAC,
+		bytesOrNull(void), r.MAC, r.KeyGeneration,
 	}
 }
 
@@ -32,7 +32,7 @@ func (s restores) Insert(r store.Restore) error {
 
 func (s restores) List(tenant access.TenantID) ([]store.Restore, error) {
 	return queryAll(s.tx, scanRestore, `
-		SELECT tenant, at, taken_at, kept_position, kept_event, lost_position, lost_event, void_tokens, mac, settled_at
+		SELECT tenant, at, taken_at, kept_position, kept_event, lost_position, lost_event, void_tokens, mac, key_generation, settled_at
 		FROM restores WHERE tenant = $1 ORDER BY at`, tenant)
 }
 
@@ -48,7 +48,7 @@ func (s restores) Settle(tenant access.TenantID, at, settled time.Time) error {
 func scanRestore(row row) (r store.Restore, err error) {
 	var void []byte
 	err = row.Scan(&r.Tenant, timeColumn{&r.At}, timeColumn{&r.TakenAt}, &r.Kept.Position, &r.Kept.Event, &r.Lost.Position, &r.Lost.Event,
-		&void, &r.MAC, timeColumn{&r.SettledAt})
+		&void, &r.MAC, countColumn{&r.KeyGeneration}, timeColumn{&r.SettledAt})
 	for token := range slices.Chunk(void, store.TokenMACBytes) {
 		r.VoidTokens = append(r.VoidTokens, store.TokenMAC(token))
 	}

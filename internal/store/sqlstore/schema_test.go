@@ -47,7 +47,7 @@ const (
 		VALUES ('acme', $1, 'i', 's', 'p', '', '[]', 1, NULL, '', '', '{}', '0', NULL, NULL, $2, 1, NULL, NULL, 1)`
 	insertRawGrant = `INSERT INTO grants (` + grantColumns + `)
 		VALUES ('acme', $1, 'req', 'i', 's', 'p', 'c', 'r', 'w', 1, '', 1, $2, '', NULL, NULL, NULL, NULL, NULL, '',
-			NULL, 0, '', NULL, NULL, '', 0, NULL, 0, '', '', 1)`
+			NULL, 0, '', NULL, 0, NULL, '', 0, NULL, 0, '', '', 1)`
 	insertRawFinding = `INSERT INTO findings (` + findingColumns + `)
 		VALUES ('acme', $1, 'c', 'foreign', $2, $1, '', '', '', '', '', 1, NULL, '', '', '', 1)`
 )
@@ -65,6 +65,7 @@ func schemaCases() map[string]func(*testing.T, catalog) {
 	return map[string]func(*testing.T, catalog){
 		"transitions": testTransitionsInDatabase, "the end is verified": testEndVerifiedInDatabase,
 		"frozen columns": testFrozenColumns, "kept for ever": testKeptForEver, "tenant in every key": testTenantInEveryKey,
+		"a key that is needed": testNeededKeyInDatabase,
 	}
 }
 

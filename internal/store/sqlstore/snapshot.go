@@ -105,7 +105,12 @@ func (s *snapshot) checkVersion(ctx context.Context) error {
 	if err != nil {
 		return s.cannotRead(err)
 	}
-	newest, err := s.dialect.newestVersion()
+	return s.dialect.mustBeNewest(current)
+}
+
+// mustBeNewest refuses a schema that is not this program's.
+func (d dialect) mustBeNewest(current int64) error {
+	newest, err := d.newestVersion()
 	if err == nil && current != newest {
 		err = access.Errorf(access.KindMisconfigured, "the store has schema %d, and this program's is %d: use the curfewd that serves it", current, newest)
 	}

@@ -177,7 +177,7 @@ func TestCommitFails(t *testing.T) {
 		if _, err := s.writer.session.exec("PRAGMA defer_foreign_keys = 1"); err != nil {
 			return err
 		}
-		return tx.Plans().Put("acme", "gr_none", []byte("plan"))
+		return errors.Join(tx.Keys().Insert(firstKey("acme")), tx.Plans().Put("acme", "gr_none", sealed([]byte("plan"))))
 	}
 	release := hold(t, s)
 	const n = 10

@@ -15,7 +15,8 @@ import (
 // library is one of everything that a store keeps.
 type library struct {
 	installation string
-	key, policy  []byte
+	keys         []store.Key
+	policy       []byte
 	request      access.Request
 	decisions    []store.Decision
 	reviews      []access.Review
@@ -37,9 +38,9 @@ func newLibrary() library {
 	g.DueAt, g.Lease, g.Attempt, g.ActBy, g.Failures, g.LastError = at(40), "worker-1", 3, at(41), 2, "no route"
 	g.ExtendTo = at(25)
 	g.VerifiedAt, g.VerifiedBy, g.ResidualUntil, g.SessionsEnded = at(50), "observer", at(60), 4
-	g.Housekeeping, g.KeptBy, g.Version = "drop the role", "gr_2 standing", 7
+	g.Housekeeping, g.KeptBy, g.MarkGeneration, g.Version = "drop the role", "gr_2 standing", 2, 7
 	l := library{
-		key: []byte("wrapped"), policy: []byte("the text"), request: r, grant: g,
+		keys: []store.Key{newKey(acme, 1), newKey(acme, 2)}, policy: []byte("the text"), request: r, grant: g,
 		plan: []byte("a sealed plan"), credential: newCredential(g.ID), finding: newFinding(acme, "fd_1"),
 		attestations: []access.Attestation{newAttestation(g, "person-bo"), newAttestation(g, "person-cy")},
 		freeze:       newFreeze("fz_1", access.FreezePerson, string(r.Person)),
@@ -60,11 +61,11 @@ func newLibrary() library {
 // write puts everything but the installation's ID into the store.
 func (l *library) write(tx store.Tx) error {
 	steps := []func() error{
-		func() error { return tx.Keys().Insert(acme, l.key) },
+		func() error { return insertKeys(tx, l.keys...) },
 		func() error { return tx.Policies().Put(acme, policyDigest, l.policy) },
 		func() error { return tx.Requests().Insert(l.request) },
 		func() error { return tx.Grants().Insert(l.grant) },
-		func() error { return tx.Plans().Put(acme, l.grant.ID, l.plan) },
+		func() error { return tx.Plans().Put(acme, l.grant.ID, sealedBy(1, l.plan)) },
 		func() error { return tx.Credentials().Put(acme, l.credential) },
 		func() error { return tx.Findings().Insert(l.finding) },
 		func() error { return tx.Freezes().Insert(l.freeze) },
@@ -95,7 +96,7 @@ func (l *library) write(tx store.Tx) error {
 func readLibrary(tx store.Tx) (l library, err error) {
 	steps := []func() error{
 		func() (err error) { l.installation, err = tx.Installation().ID(); return },
-		func() (err error) { l.key, err = tx.Keys().Get(acme); return },
+		func() (err error) { l.keys, err = tx.Keys().List(acme); return },
 		func() (err error) { l.policy, err = tx.Policies().Get(acme, policyDigest); return },
 		func() (err error) { l.request, err = tx.Requests().Get(acme, "req_1"); return },
 		func() (err error) { l.decisions, err = tx.Decisions().List(acme, "req_1"); return },
@@ -172,7 +173,7 @@ func testConflicts(t *testing.T, s store.Store) {
 	l := newLibrary()
 	update(t, s, l.write)
 	again := map[string]func(store.Tx) error{
-		"key":         func(tx store.Tx) error { return tx.Keys().Insert(acme, []byte("another")) },
+		"key":         func(tx store.Tx) error { return tx.Keys().Insert(l.keys[1]) },
 		"request":     func(tx store.Tx) error { return tx.Requests().Insert(l.request) },
 		"grant":       func(tx store.Tx) error { return tx.Grants().Insert(l.grant) },
 		"review":      func(tx store.Tx) error { return tx.Reviews().Insert(l.reviews[0]) },
@@ -185,7 +186,7 @@ func testConflicts(t *testing.T, s store.Store) {
 		wantKind(t, "a second "+name, s.Update(context.Background(), "again", insert), access.KindConflict)
 	}
 	update(t, s, func(tx store.Tx) error { return tx.Policies().Put(acme, policyDigest, l.policy) })
-	update(t, s, func(tx store.Tx) error { return tx.Plans().Put(acme, l.grant.ID, []byte("refined")) })
+	update(t, s, func(tx store.Tx) error { return tx.Plans().Put(acme, l.grant.ID, sealedBy(2, []byte("refined"))) })
 	c := l.credential
 	c.Attempt, c.Ciphertext = 5, []byte("newer")
 	update(t, s, func(tx store.Tx) error { return tx.Credentials().Put(acme, c) })
@@ -198,9 +199,9 @@ func testConflicts(t *testing.T, s store.Store) {
 		if diff := cmp.Diff(c, got); err != nil || diff != "" {
 			t.Errorf("%v; the credential is not the later one:\n%s", err, diff)
 		}
-		key, err := tx.Keys().Get(acme)
-		if err != nil || string(key) != string(l.key) {
-			t.Errorf("the key is %q, %v; want the first one", key, err)
+		keys, err := tx.Keys().List(acme)
+		if diff := cmp.Diff(l.keys, keys); err != nil || diff != "" {
+			t.Errorf("%v; the keys are not those that were there:\n%s", err, diff)
 		}
 		return nil
 	})

@@ -13,13 +13,13 @@ import (
 // newRestore is a restore at a moment, with every field set that one may have before it is settled.
 func newRestore(tenant access.TenantID, n int) store.Restore {
 	return store.Restore{
-		Tenant: tenant, At: at(n), TakenAt: at(n - 1), Kept: store.Place{Position: 7, Event: "ev_7"},
+		Tenant: tenant, KeyGeneration: 1, At: at(n), TakenAt: at(n - 1), Kept: store.Place{Position: 7, Event: "ev_7"},
 		Lost: store.Place{Position: 9, Event: "ev_9"}, VoidTokens: []store.TokenMAC{{1, 2, 3}, {4}}, MAC: []byte{5, 0, 6},
 	}
 }
 
 func testRestores(t *testing.T, s store.Store) {
-	first, second := newRestore(acme, 1), store.Restore{Tenant: acme, At: at(2), MAC: []byte{1}}
+	first, second := newRestore(acme, 1), store.Restore{Tenant: acme, KeyGeneration: 2, At: at(2), MAC: []byte{1}}
 	update(t, s, func(tx store.Tx) error { return tx.Restores().Insert(second) })
 	update(t, s, func(tx store.Tx) error { return tx.Restores().Insert(first) })
 	ctx := context.Background()

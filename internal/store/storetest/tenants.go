@@ -19,7 +19,6 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 	freeze := l.freeze
 	freeze.Tenant = tenant
 	return map[string]func(store.Tx) error{
-		"Keys.Get":         func(tx store.Tx) error { _, err := tx.Keys().Get(tenant); return err },
 		"Policies.Get":     func(tx store.Tx) error { _, err := tx.Policies().Get(tenant, policyDigest); return err },
 		"Requests.Get":     func(tx store.Tx) error { _, err := tx.Requests().Get(tenant, r.ID); return err },
 		"Requests.Update":  func(tx store.Tx) error { return tx.Requests().Update(r) },
@@ -31,8 +30,17 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 			g.ID = "gr_9"
 			return tx.Grants().Insert(g)
 		},
-		"Grants.Update":       func(tx store.Tx) error { return tx.Grants().Update(g) },
-		"Plans.Put":           func(tx store.Tx) error { return tx.Plans().Put(tenant, g.ID, []byte("p")) },
+		"Grants.Update": func(tx store.Tx) error { return tx.Grants().Update(g) },
+		"Plans.Put": func(tx store.Tx) error {
+			keys, err := tx.Keys().List(tenant)
+			if err == nil && len(keys) == 0 {
+				err = insertKeys(tx, newKey(tenant, 1))
+			}
+			if err != nil {
+				return err
+			}
+			return tx.Plans().Put(tenant, g.ID, sealedBy(1, []byte("p")))
+		},
 		"Plans.Get":           func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
 		"Credentials.Put":     func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
 		"Credentials.Get":     func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
@@ -63,6 +71,18 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 		return 1, err
 	}
 	return map[string]func(store.Tx) (int, error){
+		"Keys.List": func(tx store.Tx) (int, error) {
+			items, err := tx.Keys().List(tenant)
+			return len(items), err
+		},
+		"Keys.Uses": func(tx store.Tx) (int, error) {
+			u, err := tx.Keys().Uses(tenant, 1, 10)
+			return u.Plans, err
+		},
+		"Plans.SealedBefore": func(tx store.Tx) (int, error) {
+			items, err := tx.Plans().SealedBefore(tenant, 2, 10)
+			return len(items), err
+		},
 		"Requests.List": func(tx store.Tx) (int, error) {
 			items, _, err := tx.Requests().List(tenant, store.RequestFilter{}, page)
 			return len(items), err
@@ -204,7 +224,7 @@ func testDangling(t *testing.T, s store.Store) {
 	decision.PolicyDigest = "none"
 	dangling := map[string]func(store.Tx) error{
 		"a grant without its request": func(tx store.Tx) error { return tx.Grants().Insert(g) },
-		"a plan without its grant":    func(tx store.Tx) error { return tx.Plans().Put(acme, "gr_none", []byte("p")) },
+		"a plan without its grant":    func(tx store.Tx) error { return tx.Plans().Put(acme, "gr_none", sealedBy(1, []byte("p"))) },
 		"a decision without a policy": func(tx store.Tx) error { return tx.Decisions().Append(decision) },
 		"a review without its request": func(tx store.Tx) error {
 			return tx.Reviews().Insert(newReview(newRequest(acme, "req_none"), "rev_9", "p"))

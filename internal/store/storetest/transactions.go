@@ -88,10 +88,10 @@ func testErrorIdentity(t *testing.T, s store.Store) {
 	}
 	// A member that goes on after an error of a repository that it understands is not undone.
 	update(t, s, func(tx store.Tx) error {
-		if err := tx.Keys().Insert(acme, []byte("first")); err != nil {
+		if err := tx.Keys().Insert(newKey(acme, 1)); err != nil {
 			return err
 		}
-		if err := tx.Keys().Insert(acme, []byte("second")); access.KindOf(err) != access.KindConflict {
+		if err := tx.Keys().Insert(newKey(acme, 1)); access.KindOf(err) != access.KindConflict {
 			return fmt.Errorf("a second key: %w", err)
 		}
 		return tx.Policies().Put(acme, policyDigest, []byte("text"))
@@ -106,7 +106,10 @@ func testRefusedByDatabase(t *testing.T, s store.Store) {
 		if err := beside(tx); err != nil {
 			return err
 		}
-		wantKind(t, "a plan of no grant", tx.Plans().Put(acme, "gr_none", []byte("plan")), access.KindNotFound)
+		if err := insertKeys(tx, newKey(acme, 1)); err != nil {
+			return err
+		}
+		wantKind(t, "a plan of no grant", tx.Plans().Put(acme, "gr_none", sealedBy(1, []byte("plan"))), access.KindNotFound)
 		_, err := tx.Installation().ID()
 		wantKind(t, "a call after that", err, access.KindNotFound)
 		return nil
@@ -164,7 +167,10 @@ func testViewSnapshot(t *testing.T, s store.Store) {
 			if _, err := advance(tx, list[0], access.GrantActive); err != nil {
 				return err
 			}
-			return tx.Plans().Put(acme, list[0].ID, []byte("plan"))
+			if err := insertKeys(tx, newKey(acme, 1)); err != nil {
+				return err
+			}
+			return tx.Plans().Put(acme, list[0].ID, sealedBy(1, []byte("plan")))
 		})
 		after, err := tx.Grants().Get(acme, list[0].ID)
 		if err != nil || after != before {
@@ -185,15 +191,20 @@ func writes(l library) map[string]func(store.Tx) error {
 	r.State = access.RequestDenied
 	another := newGrant(l.request, "gr_2")
 	return map[string]func(store.Tx) error{
-		"Keys.Insert":        func(tx store.Tx) error { return tx.Keys().Insert(umbrella, []byte("k")) },
-		"Policies.Put":       func(tx store.Tx) error { return tx.Policies().Put(acme, "new", []byte("t")) },
-		"Requests.Insert":    func(tx store.Tx) error { return tx.Requests().Insert(newRequest(acme, "req_2")) },
-		"Requests.Update":    func(tx store.Tx) error { return tx.Requests().Update(r) },
-		"Decisions.Append":   func(tx store.Tx) error { return tx.Decisions().Append(l.decisions[0]) },
-		"Reviews.Insert":     func(tx store.Tx) error { return tx.Reviews().Insert(newReview(r, "rev_9", "person-zo")) },
-		"Grants.Insert":      func(tx store.Tx) error { return tx.Grants().Insert(another) },
-		"Grants.Update":      func(tx store.Tx) error { return tx.Grants().Update(l.grant) },
-		"Plans.Put":          func(tx store.Tx) error { return tx.Plans().Put(acme, l.grant.ID, []byte("p")) },
+		"Keys.Insert":      func(tx store.Tx) error { return tx.Keys().Insert(newKey(umbrella, 1)) },
+		"Keys.Rewrap":      func(tx store.Tx) error { return tx.Keys().Rewrap(l.keys[0], l.keys[0]) },
+		"Keys.SetIdle":     func(tx store.Tx) error { return tx.Keys().SetIdle(acme, 1, at(1)) },
+		"Policies.Put":     func(tx store.Tx) error { return tx.Policies().Put(acme, "new", []byte("t")) },
+		"Requests.Insert":  func(tx store.Tx) error { return tx.Requests().Insert(newRequest(acme, "req_2")) },
+		"Requests.Update":  func(tx store.Tx) error { return tx.Requests().Update(r) },
+		"Decisions.Append": func(tx store.Tx) error { return tx.Decisions().Append(l.decisions[0]) },
+		"Reviews.Insert":   func(tx store.Tx) error { return tx.Reviews().Insert(newReview(r, "rev_9", "person-zo")) },
+		"Grants.Insert":    func(tx store.Tx) error { return tx.Grants().Insert(another) },
+		"Grants.Update":    func(tx store.Tx) error { return tx.Grants().Update(l.grant) },
+		"Plans.Put":        func(tx store.Tx) error { return tx.Plans().Put(acme, l.grant.ID, sealedBy(2, []byte("p"))) },
+		"Plans.Reseal": func(tx store.Tx) error {
+			return tx.Plans().Reseal(acme, store.SealedPlan{Grant: l.grant.ID, Sealed: sealedBy(1, l.plan)}, sealedBy(2, []byte("p")))
+		},
 		"Credentials.Put":    func(tx store.Tx) error { return tx.Credentials().Put(acme, l.credential) },
 		"Credentials.Delete": func(tx store.Tx) error { return tx.Credentials().Delete(acme, l.grant.ID) },
 		"Events.Append":      func(tx store.Tx) error { return tx.Events().Append(newEvent(acme, "ev_9")) },

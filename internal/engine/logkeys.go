@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"crypto/ed25519"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// entryPurpose and logPurpose are what the keys of the audit log are for.
+const (
+	entryPurpose = "audit entry"
+	logPurpose   = "audit log"
+)
+
+// LogKey is the key that signs the checkpoints of a tenant's audit log under a generation of its keys.
+func LogKey(s *secret.Sealer, generation int) (ed25519.PrivateKey, error) {
+	return s.SigningKey(generation, logPurpose)
+}
+
+// LogKeys are the public keys of a log, under every generation of the keys in hand, the newest first; see
+// audit.VerifierKey.
+func LogKeys(s *secret.Sealer, origin string) (keys []string, err error) {
+	for _, generation := range s.Generations() {
+		private, err := LogKey(s, generation)
+		if err != nil {
+			return nil, err
+		}
+		key, err := audit.VerifierKey(origin, private.Public().(ed25519.PublicKey))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// EntryMAC says of an entry that Curfew wrote it. It counts until the tree has the entry, which a checkpoint proves from
+// then on: who can write to the store alone can neither change what waits for that nor add to it.
+func EntryMAC(s *secret.Sealer, id access.EventID, leaf []byte) []byte {
+	return s.MAC(entryPurpose, string(id), string(leaf))
+}
+
+// IsEntryMAC reports whether EntryMAC made it, under any generation of the keys in hand.
+func IsEntryMAC(s *secret.Sealer, mac []byte, id access.EventID, leaf []byte) bool {
+	return s.VerifyMAC(mac, entryPurpose, string(id), string(leaf)) > 0
+}
+
+// wrote reports whether Curfew wrote an entry: this node, or one that has newer keys.
+func (e *Engine) wrote(ctx context.Context, row store.EventRow) bool {
+	if IsEntryMAC(e.cfg.Sealer, row.MAC, row.ID, row.Leaf) {
+		return true
+	}
+	if err := e.cfg.Sealer.Refresh(ctx); err != nil {
+		return false
+	}
+	return IsEntryMAC(e.cfg.Sealer, row.MAC, row.ID, row.Leaf)
+}
+
+// LogOrigin is the name of the audit log.
+func (e *Engine) LogOrigin() string { return audit.Origin(e.cfg.Installation, e.cfg.Tenant) }
+
+// LogKey is the public key that signs the audit log by now, as one line of text; see audit.VerifierKey.
+func (e *Engine) LogKey() (string, error) {
+	keys, err := LogKeys(e.cfg.Sealer, e.LogOrigin())
+	if err != nil {
+		return "", err
+	}
+	return keys[0], nil
+}
+
+// LogKeyOf is the public key that has signed a checkpoint of the log; without one, it is LogKey.
+func (e *Engine) LogKeyOf(ctx context.Context, signed []byte) (string, error) {
+	if len(signed) == 0 {
+		return e.LogKey()
+	}
+	_, key, err := e.openCheckpoint(ctx, signed)
+	return key, err
+}
+
+// openCheckpoint opens what a key of ours has signed, on this node or on one that has newer keys.
+func (e *Engine) openCheckpoint(ctx context.Context, signed []byte) (c audit.Checkpoint, key string, err error) {
+	if c, key, err = e.openWithKeysInHand(signed); err == nil {
+		return c, key, nil
+	}
+	if err := e.cfg.Sealer.Refresh(ctx); err != nil {
+		return audit.Checkpoint{}, "", err
+	}
+	return e.openWithKeysInHand(signed)
+}
+
+func (e *Engine) openWithKeysInHand(signed []byte) (c audit.Checkpoint, key string, err error) {
+	keys, err := LogKeys(e.cfg.Sealer, e.LogOrigin())
+	if err != nil {
+		return c, "", err
+	}
+	for _, key = range keys {
+		if c, err = audit.OpenCheckpoint(signed, key); err == nil {
+			return c, key, nil
+		}
+	}
+	return audit.Checkpoint{}, "", err
+}
