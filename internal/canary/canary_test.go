@@ -16,6 +16,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/curfewdtest"
 	"github.com/curfewhq/curfew/internal/localpeer"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/secret/localfile"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
@@ -178,7 +179,7 @@ func (h *house) spans() (url string) {
 	return s.URL
 }
 
-// plantKeyFile plants the key-encryption key, and the tenant's data key that it wraps.
+// plantKeyFile plants the key-encryption key, and the tenant's data keys that it wraps.
 func (h *house) plantKeyFile(books store.Store) {
 	h.Helper()
 	path := filepath.Join(h.folder, "curfew.key")
@@ -197,13 +198,20 @@ func (h *house) plantKeyFile(books store.Store) {
 		h.Fatal(err)
 	}
 	err = books.View(h.ctx, func(tx store.Tx) error {
-		wrapped, err := tx.Keys().Get(access.DefaultTenant)
+		installation, err := tx.Installation().ID()
 		if err != nil {
 			return err
 		}
-		data, err := wrapper.Unwrap(h.ctx, access.DefaultTenant, wrapped)
-		if err == nil {
-			h.plant(h, "the data key", string(data))
+		generations, err := tx.Keys().List(access.DefaultTenant)
+		for _, k := range generations {
+			for use, wrapped := range map[secret.KeyUse][]byte{secret.SealingKey: k.Sealing, secret.AuthenticationKey: k.Authentication} {
+				owner := secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
+				data, err := wrapper.Unwrap(h.ctx, secret.KeyID{Owner: owner, Generation: k.Generation, Use: use}, wrapped)
+				if err != nil {
+					return err
+				}
+				h.plant(h, "the data key for "+string(use), string(data))
+			}
 		}
 		return err
 	})

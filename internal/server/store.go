@@ -6,6 +6,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
