@@ -33,6 +33,7 @@ type oneByOne struct{ connector.Driver }
 
 // However slowly the ends of many grants are written, each is taken back and read back at its deadline.
 func TestLatenessIsNotThatOfTheBooks(t *testing.T) {
+	t.Parallel()
 	t.Run("together", func(t *testing.T) { testLateness(t) })
 	t.Run("one by one", func(t *testing.T) {
 		testLateness(t, WithDriver(func(d connector.Driver) connector.Driver { return oneByOne{d} }))
@@ -87,6 +88,7 @@ func (s slow) Revoke(ctx context.Context, o connector.Order, p access.Plan) (con
 
 // A target that takes longer for what ends together than leases last is asked for little twice, and every end is written.
 func TestEndsAtASlowTargetAreWritten(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	bubble(t, func(t *testing.T, w *World) {
 		grants, end := many(t, w, 150)

@@ -173,6 +173,7 @@ func TestWhoMayExtendWhat(t *testing.T) {
 // While the target refuses, the old deadline stands, and the access there never outlives the later of the two. When the
 // old deadline comes it is taken back on time.
 func TestExtendThatNeverWorks(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]memory.Fault{
 		"nothing happens":        {Call: connector.CallExtend, Moment: memory.BeforeEffect},
 		"it happens and is lost": {Call: connector.CallExtend, Moment: memory.AfterEffect},

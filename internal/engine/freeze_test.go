@@ -166,6 +166,7 @@ func TestFreezeDuringActivation(t *testing.T) {
 // The freeze is committed, and the process dies before anything is taken back: whatever is claimed then ends, a
 // credential is refused, and the next one who sweeps finishes.
 func TestFreezeAloneHolds(t *testing.T) {
+	t.Parallel()
 	alone(t, func(t *testing.T, w *World) {
 		ctx := t.Context()
 		const live = 250

@@ -88,6 +88,7 @@ func TestNewGrantsDelayNoRemoval(t *testing.T) {
 }
 
 func TestNobodyHasTooMuchOpen(t *testing.T) {
+	t.Parallel()
 	w := New(t)
 	for range engine.MaxOpen {
 		if _, err := w.Engine.Submit(t.Context(), w.Who(Alice), readForAnHour()); err != nil {

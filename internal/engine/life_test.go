@@ -226,6 +226,7 @@ func TestActivationThatNeverWorksIsTakenBack(t *testing.T) {
 }
 
 func TestRevocationNeverGivesUp(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		_, clear := w.Target.Inject(memory.Fault{Call: connector.CallRevoke})
 		v := ask(t, w, Alice, Read, time.Minute)
@@ -243,6 +244,7 @@ func TestRevocationNeverGivesUp(t *testing.T) {
 }
 
 func TestBlindIsNotGone(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		v := ask(t, w, Alice, Read, time.Minute)
 		w.Target.SetBlind(true)
@@ -290,6 +292,7 @@ func TestReturnDuringActivation(t *testing.T) {
 }
 
 func TestHousekeepingDelaysNothing(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		v := ask(t, w, Alice, Read, time.Minute)
 		g := grantOf(t, w, v)

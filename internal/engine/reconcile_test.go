@@ -64,6 +64,7 @@ func ownAccount(t *testing.T, w *World) memory.Account {
 }
 
 func TestReconcileIsSilentWhenAllIsWell(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		v := ask(t, w, Alice, Read, 4*time.Hour)
 		pass(3 * time.Hour)
@@ -175,6 +176,7 @@ func TestOrphanIsRemovedByItsMark(t *testing.T) {
 
 // Two installations share a target and leave each other alone, and so do forged marks.
 func TestForeignMarksAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	for _, p := range []connector.Provenance{"", connector.MarkedRight} {
 		synctest.Test(t, func(t *testing.T) {
 			options := []Option{}
@@ -232,6 +234,7 @@ func TestForgedMarkIsLeftAlone(t *testing.T) {
 
 // Access that somebody removed at the target is not made again: the grant ends.
 func TestRemovedAtTarget(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		v := ask(t, w, Alice, Read, time.Hour)
 		w.Target.RemoveAccount(ownAccount(t, w).Name)
@@ -311,6 +314,7 @@ func (d *onceAbsent) Observe(ctx context.Context, o connector.Order, p access.Pl
 
 // A directory's sync puts the member back: it is found and said. Whether it is ours to remove depends on what can be told.
 func TestMemberWhoIsPutBack(t *testing.T) {
+	t.Parallel()
 	shared(t, func(t *testing.T, w *World) {
 		v := ask(t, w, Alice, Read, time.Hour)
 		pass(time.Hour)
@@ -340,6 +344,7 @@ func TestMemberWhoIsPutBack(t *testing.T) {
 
 // After a day nobody looks any more.
 func TestMemberWhoIsGivenTheRightLater(t *testing.T) {
+	t.Parallel()
 	shared(t, func(t *testing.T, w *World) {
 		ask(t, w, Alice, Read, time.Hour)
 		pass(26 * time.Hour)

@@ -27,6 +27,7 @@ func askFor(t *testing.T, w *World, entitlement string, start time.Time) engine.
 
 // Nothing exists at the target before the start, the clock runs from it, and waiting for it would be in vain.
 func TestScheduledGrantBeginsAtItsStart(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T, w *World) {
 		start := time.Now().Add(72 * time.Hour)
 		v := askFor(t, w, Read, start)

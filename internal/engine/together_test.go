@@ -62,6 +62,7 @@ func (nobody) Call(ctx context.Context, _ access.ConnectorName, _ connector.Call
 
 // Many grants end at one instant: they share the commits of their ends.
 func TestEndsShareCommits(t *testing.T) {
+	t.Parallel()
 	counted := &tally{n: map[store.TxName]int{}}
 	bubble(t, func(t *testing.T, w *World) {
 		const n = 100
