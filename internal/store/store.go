@@ -76,6 +76,7 @@ type Tx interface {
 	Attestations() Attestations
 	Events() Events
 	Log() Log
+	Cursors() Cursors
 	Leases() Leases
 	Restores() Restores
 	Rules() Rules

@@ -42,6 +42,7 @@ func (t *tx) Freezes() store.Freezes           { return freezes{t} }
 func (t *tx) Attestations() store.Attestations { return attestations{t} }
 func (t *tx) Events() store.Events             { return events{t} }
 func (t *tx) Log() store.Log                   { return merkleLog{t} }
+func (t *tx) Cursors() store.Cursors           { return cursors{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }

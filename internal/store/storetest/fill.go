@@ -31,6 +31,10 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Log().Advance(acme, 0, head, []store.Tile{tile(0, 0, 1)}); err != nil {
 			return err
 		}
+		served := store.Cursor{Position: 1, Checkpoint: head.Checkpoint, At: tx.Now()}
+		if err := tx.Cursors().Advance(acme, "nas", 0, served); err != nil {
+			return err
+		}
 		if _, _, err := tx.Atoms().Lease(atomLane(), newAtom("reader"), string(l.grant.ID), tx.Now().Add(time.Hour)); err != nil {
 			return err
 		}

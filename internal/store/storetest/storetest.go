@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"events/no reader misses one", testSequenceRace},
 		{"events/leaves", testLeaves},
 		{"log/grows from head to head", testLog},
+		{"cursors/move on, each once", testCursors},
 		{"leases/one holder", testLeases},
 		{"leases/one winner", testLeaseRace},
 		{"keys/one generation after the other", testKeyGenerations},
