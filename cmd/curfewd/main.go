@@ -179,6 +179,9 @@ func checkCommand() *cobra.Command {
 			if err := server.CheckKey(c.Server.Key); err != nil {
 				return err
 			}
+			for _, warning := range server.CheckAudit(c) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "curfewd: WARNING:", warning)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good (connectors: %d, policies: %d, digest: %s)\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())
 			return err
 		},

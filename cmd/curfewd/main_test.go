@@ -107,6 +107,26 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// A configuration without a witness is good, and check says what is missing from it.
+func TestCheckWarnsWithoutAWitness(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "curfew.yaml")
+	for _, c := range []struct{ audit, says string }{
+		{"", "WARNING: the audit log has no witness"},
+		{"audit: {witnesses: [{name: nas, file: elsewhere/checkpoints}]}\n", "on the file system of the store"},
+	} {
+		if err := os.MkdirAll(filepath.Join(folder, "elsewhere"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(smallConfig+c.audit), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, errs := curfewd(t, "check", "-c", path); code != 0 || strings.Count(errs, "WARNING") != 1 || !strings.Contains(errs, c.says) {
+			t.Errorf("with %q: exit %d, not a warning with %q:\n%s", c.audit, code, c.says, errs)
+		}
+	}
+}
+
 const smallConfig = `
 server: {listen: "127.0.0.1:0"}
 store: "sqlite:curfew.db"

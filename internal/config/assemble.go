@@ -21,6 +21,7 @@ func (a *assembly) assemble() *Config {
 	cfg.Server = a.server(cfg.Store)
 	a.people = newPeople(cfg.Principals, !a.intact("directory"))
 	cfg.Roles = a.roles()
+	cfg.Audit = a.audit(cfg.Store)
 	cfg.Connectors = a.connectors()
 	a.targets = a.newTargets(cfg.Connectors)
 	cfg.Bundles = a.bundles()

@@ -19,6 +19,7 @@ type Config struct {
 	// Principals are those of the static directory, in file order.
 	Principals []Principal
 	Roles      Roles
+	Audit      Audit
 	// Connectors are in file order.
 	Connectors []Connector
 	// Bundles are by name, the entitlements of each in file order.

@@ -15,6 +15,7 @@ type fileSchema struct {
 	Store     string          `json:"store"`
 	Directory directorySchema `json:"directory"`
 	Roles     rolesSchema     `json:"roles"`
+	Audit     auditSchema     `json:"audit"`
 	// Connectors are decoded one by one, because their keys depend on their type.
 	Connectors *node                   `json:"connectors"`
 	Bundles    map[string]bundleSchema `json:"bundles"`
@@ -55,6 +56,32 @@ type principalSchema struct {
 type rolesSchema struct {
 	Admin   []string `json:"admin"`
 	Auditor []string `json:"auditor"`
+}
+
+type auditSchema struct {
+	Witnesses []witnessSchema `json:"witnesses"`
+	Streams   []streamSchema  `json:"streams"`
+}
+
+type witnessSchema struct {
+	Name       string         `json:"name"`
+	Every      *time.Duration `json:"every"`
+	File       string         `json:"file"`
+	Webhook    string         `json:"webhook"`
+	Token      secret.Ref     `json:"token"`
+	Git        string         `json:"git"`
+	SSHKey     secret.Ref     `json:"ssh_key"`
+	KnownHosts string         `json:"known_hosts"`
+}
+
+type streamSchema struct {
+	Name     string     `json:"name"`
+	Webhook  string     `json:"webhook"`
+	Secret   secret.Ref `json:"secret"`
+	Syslog   string     `json:"syslog"`
+	CA       string     `json:"ca"`
+	Format   string     `json:"format"`
+	Personal *bool      `json:"personal"`
 }
 
 // connectorSchema has the keys that every connector knows; its type has more.

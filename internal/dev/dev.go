@@ -141,7 +141,8 @@ What needs a review:
   CURFEW_TOKEN=$CURFEW_REVIEWER_TOKEN curfew requests --to-review
   CURFEW_TOKEN=$CURFEW_REVIEWER_TOKEN curfew approve ID
 
-%sEverything lies in %s, the log in curfewd.log there.
+%sEverything lies in %s, the log in curfewd.log there, and what shows that the audit
+log was not rewritten in witness/checkpoints: a real witness is a place that others look after.
 Ctrl-C takes back what is live, reads that back, and %s.
 `, d.address, d.folder.tokens["engineer"], d.folder.tokens["reviewer"], d.offers(), d.folder.path, d.farewell())
 	return err

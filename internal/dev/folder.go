@@ -56,6 +56,9 @@ func openFolder(data string) (*folder, error) {
 
 func (f *folder) secrets() string { return filepath.Join(f.path, "secrets") }
 
+// witness is the file that keeps the checkpoints of the audit log. A real one is on another machine.
+func (f *folder) witness() string { return filepath.Join(f.path, "witness", "checkpoints") }
+
 // secret reads a secret file, which is made at the first start.
 func (f *folder) secret(name string) (string, error) {
 	path := filepath.Join(f.secrets(), name)
@@ -81,7 +84,10 @@ func (f *folder) config(listen string) (string, error) {
 	if _, err := os.Stat(filepath.Join(f.path, name)); err == nil {
 		return f.path, nil
 	}
-	return f.path, f.configure(name, demoConfig, struct{ Listen, Secrets string }{listen, f.secrets()})
+	if err := os.MkdirAll(filepath.Dir(f.witness()), 0o700); err != nil {
+		return "", err
+	}
+	return f.path, f.configure(name, demoConfig, struct{ Listen, Secrets, Witness string }{listen, f.secrets(), f.witness()})
 }
 
 // configure writes a file of the configuration from its template.

@@ -35,8 +35,8 @@ func (s *Server) WaitReloading(ctx context.Context, told <-chan os.Signal, load 
 	}
 }
 
-// Reload takes over another configuration: directory, roles, connectors, bundles and policies, with secrets read anew. On
-// an error everything stays as it was. It is not for concurrent use.
+// Reload takes over another configuration: directory, roles, connectors, bundles, policies and where the audit log goes,
+// with secrets read anew. On an error everything stays as it was. It is not for concurrent use.
 func (s *Server) Reload(ctx context.Context, c *config.Config) error {
 	if c.Server != s.config.Server || c.Store != s.config.Store {
 		return errors.New("the sections server and store are read at the start only: restart curfewd, or take their change back")
@@ -45,6 +45,10 @@ func (s *Server) Reload(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	carries, err := s.openDelivery(c)
+	if err != nil {
+		return errors.Join(err, next.close())
+	}
 	if err := s.engine.Reload(ctx, next.rules(c)); err != nil {
 		return errors.Join(err, next.close())
 	}
@@ -52,6 +56,7 @@ func (s *Server) Reload(ctx context.Context, c *config.Config) error {
 	s.config = c
 	s.telemetry.VoidTokens(next.directory.VoidTokens())
 	s.runner.Sync()
+	s.deliver(carries)
 	// A call that is cut short by this is made again, through the connectors that replace these.
 	if err := before.close(); err != nil {
 		s.log.WarnContext(ctx, "closing the connectors of the old configuration", "error", err)

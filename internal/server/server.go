@@ -21,6 +21,7 @@ import (
 	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/delivery"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/journal"
@@ -50,11 +51,15 @@ type Server struct {
 
 	store store.Store
 	// clock is the store's, for connectors.
-	clock    access.Clock
-	journal  *journal.Journal
-	head     *headFile
-	engine   *engine.Engine
-	runner   *engine.Runner
+	clock   access.Clock
+	journal *journal.Journal
+	head    *headFile
+	engine  *engine.Engine
+	runner  *engine.Runner
+	// delivery carries the log outside. Reload replaces it.
+	delivery atomic.Pointer[delivery.Service]
+	// holder is this node's name in leases.
+	holder   string
 	listener net.Listener
 	http     *http.Server
 	// hangUp ends the requests that wait for something to happen.
@@ -128,11 +133,18 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
 		EventsNumbered: alone(books),
 	})
+	s.holder = nodeName(alone(books))
+	carries, err := s.openDelivery(c)
+	if err != nil {
+		return s, err
+	}
+	s.telemetry.WatchDelivery(s.store, access.DefaultTenant, func() []delivery.Status { return s.delivery.Load().Statuses() })
 	if err := s.takeOver(ctx, alone(books), restores); err != nil {
 		return s, err
 	}
 	s.checkBooks(books)
 	s.serve()
+	s.deliver(carries)
 	return s, nil
 }
 
@@ -234,6 +246,7 @@ func (s *Server) close() error {
 	if s.runner != nil {
 		s.runner.Stop()
 	}
+	s.stopDelivery()
 	if o := s.opened.Load(); o != nil {
 		errs = append(errs, o.close())
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/delivery"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
@@ -26,6 +27,12 @@ func alone(b books) bool {
 // ballastBytes is kept free on the disk of a store on SQLite. A thousand grants are taken back in it.
 const ballastBytes = 8 << 20
 
+// inBackground and canWait add to the engine's transactions the one that says how far a destination of the log is served.
+func inBackground(name store.TxName) bool {
+	return name == delivery.Transaction || engine.Background(name)
+}
+func canWait(name store.TxName) bool { return name == delivery.Transaction || engine.CanWait(name) }
+
 // openStore opens the books where the configuration says they are.
 func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 	at, err := c.Resolve()
@@ -33,7 +40,7 @@ func openStore(ctx context.Context, c config.Store, o Options) (books, error) {
 		return nil, fmt.Errorf("the store: %w", err)
 	}
 	options := sqlstore.Options{
-		Clock: o.Clock, Log: o.Log, Background: engine.Background, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: engine.CanWait},
+		Clock: o.Clock, Log: o.Log, Background: inBackground, Ballast: sqlstore.Ballast{Bytes: ballastBytes, CanWait: canWait},
 	}
 	if at.URL != "" {
 		secrets := secret.NewRedactor(at.URL)

@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/delivery"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
@@ -28,6 +30,9 @@ func TestDocumented(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T, w *watched) {
 		w.WatchCommits(func() sqlstore.Stats { return sqlstore.Stats{} })
+		w.WatchDelivery(w.World.Store, access.DefaultTenant, func() []delivery.Status {
+			return []delivery.Status{{Name: "nas", Kind: delivery.KindWitness}}
+		})
 		w.HTTP(http.NotFoundHandler(), func(*http.Request) string { return "" }).
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		w.Target.Inject(memory.Fault{Call: connector.CallGrant, Effect: memory.Fail, Times: 1})

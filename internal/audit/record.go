@@ -1,0 +1,65 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/curfewhq/curfew/internal/access"
+)
+
+// Record is an entry of the log as others read it: the event at its position, without what proves it.
+type Record struct {
+	// Position counts from 1 on without gaps. Who is given a record twice knows it by its position.
+	Position int64
+	access.Event
+}
+
+// RecordOf opens a leaf, with its personal values held against it.
+func RecordOf(position int64, leafBytes []byte, personal []Personal) (Record, error) {
+	ev, err := Open(leafBytes, personal)
+	if err != nil {
+		return Record{}, fmt.Errorf("the entry at position %d of the audit log is not what was written: %w", position, err)
+	}
+	return Record{Position: position, Event: ev}, nil
+}
+
+// Record is the entry of an export as others read it.
+func (e ExportEntry) Record() (Record, error) {
+	personal := make([]Personal, len(e.Personal))
+	for i, p := range e.Personal {
+		personal[i] = Personal(p)
+	}
+	return RecordOf(e.Position, e.Leaf, personal)
+}
+
+// WithoutPersonal is the record without the names and the words of people.
+func (r Record) WithoutPersonal() Record {
+	r.Actor, r.Subject, r.Personal = access.PrincipalID{}, access.PrincipalID{}, nil
+	return r
+}
+
+// recordText fixes the names of a record's members: those of GET /v1/events.
+type recordText struct {
+	Position    int64             `json:"position"`
+	ID          access.EventID    `json:"id"`
+	At          time.Time         `json:"at"`
+	Kind        access.EventKind  `json:"kind"`
+	Actor       string            `json:"actor,omitempty"`
+	Subject     string            `json:"subject,omitempty"`
+	Request     access.RequestID  `json:"request,omitempty"`
+	Grant       access.GrantID    `json:"grant,omitempty"`
+	Entitlement string            `json:"entitlement,omitempty"`
+	From        string            `json:"from,omitempty"`
+	To          string            `json:"to,omitempty"`
+	Detail      map[string]string `json:"detail,omitempty"`
+	Personal    map[string]string `json:"personal,omitempty"`
+}
+
+// MarshalJSON writes the record as GET /v1/events does.
+func (r Record) MarshalJSON() ([]byte, error) {
+	return json.Marshal(recordText{
+		Position: r.Position, ID: r.ID, At: r.At.UTC(), Kind: r.Kind, Actor: r.Actor.String(), Subject: r.Subject.String(),
+		Request: r.Request, Grant: r.Grant, Entitlement: r.Entitlement, From: r.From, To: r.To, Detail: r.Detail, Personal: r.Personal,
+	})
+}
