@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +48,7 @@ had by now (curfew audit verify, curfewd audit verify --checkpoint).`,
 
 func (p *program) auditExportCommand() *cobra.Command {
 	var q client.ExportAuditParams
-	var since, until, to string
+	var since, until, to, format string
 	cmd := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the audit log to a file that proves itself",
@@ -54,8 +56,17 @@ func (p *program) auditExportCommand() *cobra.Command {
 verifies the file without a server: curfew audit verify FILE.
 
 A whole range has one proof; with --grant, --request or --kind each entry has its own.
-Without FILE, or with -, the export goes to the standard output.`,
+Without FILE, or with -, the export goes to the standard output.
+
+With --format csv or ocsf (events of the Open Cybersecurity Schema Framework, one a line) it
+is for other programs: it was verified when it was written, and proves nothing any more.`,
 		Args: cobra.MaximumNArgs(1),
+		PreRunE: func(*cobra.Command, []string) error {
+			if !slices.Contains(exportFormats(), format) {
+				return usagef("--format is one of %s, not %q", strings.Join(exportFormats(), ", "), format)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				to = args[0]
@@ -67,7 +78,7 @@ Without FILE, or with -, the export goes to the standard output.`,
 			if q.Until, err = moment("--until", until); err != nil {
 				return err
 			}
-			return p.export(cmd, q, to)
+			return p.export(cmd, q, to, format)
 		},
 	}
 	cmd.Flags().Int64Var(&q.From, "from", 0, "from this position on")
@@ -77,6 +88,7 @@ Without FILE, or with -, the export goes to the standard output.`,
 	cmd.Flags().StringVar(&q.Request, "request", "", "what is about this request alone")
 	cmd.Flags().StringVar(&q.Grant, "grant", "", "what is about this grant alone")
 	cmd.Flags().StringVar(&q.Kind, "kind", "", "what is of this kind alone, as in grant.ended")
+	cmd.Flags().StringVar(&format, "format", formatJSONL, strings.Join(exportFormats(), ", "))
 	return cmd
 }
 
@@ -94,7 +106,7 @@ func moment(flag, text string) (time.Time, error) {
 }
 
 // export reads the export, verifies it on the way, and leaves no file that is not whole.
-func (p *program) export(cmd *cobra.Command, q client.ExportAuditParams, to string) error {
+func (p *program) export(cmd *cobra.Command, q client.ExportAuditParams, to, format string) error {
 	c, err := p.connectFor(0)
 	if err != nil {
 		return err
@@ -111,7 +123,7 @@ func (p *program) export(cmd *cobra.Command, q client.ExportAuditParams, to stri
 	if err != nil {
 		return err
 	}
-	report, err := audit.VerifyExport(io.TeeReader(answer.Body, out), nil, nil, nil)
+	report, err := writeExport(answer.Body, out, format)
 	if err == nil && len(report.Problems) > 0 {
 		first := report.Problems[0]
 		err = fmt.Errorf("the export does not prove itself, from entry %d on: %s", first.From, first.What)

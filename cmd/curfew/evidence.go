@@ -90,7 +90,7 @@ func (p *program) evidence(cmd *cobra.Command, o pack.Order, until time.Time, fo
 	case len(there) > 0:
 		return usagef("%s is not empty: name a new folder", folder)
 	}
-	if err := p.export(cmd, client.ExportAuditParams{Until: until}, filepath.Join(folder, pack.LogFile)); err != nil {
+	if err := p.export(cmd, client.ExportAuditParams{Until: until}, filepath.Join(folder, pack.LogFile), formatJSONL); err != nil {
 		return err
 	}
 	made, err := pack.Write(folder, nil, o)
