@@ -132,6 +132,7 @@ func OCSF(r Record) ([]byte, error) {
 		e.SeverityID, e.Severity = 3, "Medium"
 	case access.EventFreezeBegun, access.EventStoreRestored, access.EventGrantAttested:
 		e.SeverityID, e.Severity = 4, "High"
+	default: // the rest informs
 	}
 	return json.Marshal(e)
 }
@@ -155,8 +156,9 @@ func activityOf(r Record) ocsfActivity {
 		return ocsfActivity{ocsfEntityManagement, read}
 	case access.EventFindingRemoved, access.EventFreezeLifted:
 		return ocsfActivity{ocsfEntityManagement, remove}
+	default:
+		return ocsfActivity{ocsfEntityManagement, update}
 	}
-	return ocsfActivity{ocsfEntityManagement, update}
 }
 
 // entityOf is what a record is about: the noun of its kind, and the nearest name that it has.

@@ -76,7 +76,7 @@ var withoutRace = []string{"internal/crash", "internal/faults", "internal/canary
 const simulation = "internal/simulation"
 
 // needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
-var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/connector/ldap", "internal/connector/kubernetes", "internal/connector/mysql", "internal/connector/redis", "internal/connector/mongodb", "internal/connector/mongodbatlas", "internal/store/sqlstore", "internal/server", "internal/crash", "internal/faults", "internal/canary", "internal/dev", "cmd/curfewd", "/model"}
+var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/connector/ldap", "internal/connector/kubernetes", "internal/connector/mysql", "internal/connector/redis", "internal/connector/mongodb", "internal/connector/mongodbatlas", "internal/store/sqlstore", "internal/server", "internal/delivery/gitwitness", "internal/delivery/syslog", "internal/crash", "internal/faults", "internal/canary", "internal/dev", "cmd/curfewd", "/model"}
 
 func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	all, err := packages(ctx)

@@ -30,6 +30,8 @@ type carrier interface {
 	carry(ctx context.Context, cursor store.Cursor, head store.LogHead) (to store.Cursor, more bool, err error)
 	// lastly reports whether what waits when the service stops is to be delivered before.
 	lastly() bool
+	// close ends what carry keeps open.
+	close() error
 }
 
 // destination is a worker that serves one destination.
@@ -207,6 +209,9 @@ func (d *destination) end(ctx context.Context) {
 	if d.lastly() {
 		_, err := d.attempt(ctx)
 		d.enter(ctx, err)
+	}
+	if err := d.close(); err != nil {
+		d.cfg.Log.DebugContext(ctx, "closing a destination of the audit log", "destination", d.name, "error", err)
 	}
 	if d.leased.IsZero() {
 		return

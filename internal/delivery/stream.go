@@ -61,6 +61,8 @@ func (s *streaming) waits(cursor store.Cursor, head store.LogHead) bool {
 // lastly is false: a stream goes on where it ended, at the next start or from another node.
 func (s *streaming) lastly() bool { return false }
 
+func (s *streaming) close() error { return s.Stream.Close() }
+
 func (s *streaming) carry(ctx context.Context, cursor store.Cursor, head store.LogHead) (store.Cursor, bool, error) {
 	if cursor.Position > head.Size {
 		return cursor, false, fmt.Errorf("%w: position %d was delivered, and the log ends at %d", audit.ErrRewritten, cursor.Position, head.Size)

@@ -50,6 +50,9 @@ func (w *witnessing) waits(cursor store.Cursor, head store.LogHead) bool {
 
 func (w *witnessing) lastly() bool { return true }
 
+// close has nothing to do: a witness keeps nothing open.
+func (w *witnessing) close() error { return nil }
+
 // carry gives the witness the newest checkpoint, once it is proven that the log begins with what the cursor says that the
 // witness was given last, and with what the witness itself says.
 func (w *witnessing) carry(ctx context.Context, cursor store.Cursor, head store.LogHead) (store.Cursor, bool, error) {

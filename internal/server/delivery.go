@@ -3,15 +3,18 @@ package server
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/delivery"
 	"github.com/curfewhq/curfew/internal/delivery/filewitness"
 	"github.com/curfewhq/curfew/internal/delivery/gitwitness"
+	"github.com/curfewhq/curfew/internal/delivery/syslog"
 	"github.com/curfewhq/curfew/internal/delivery/webhook"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/secret"
@@ -39,6 +42,19 @@ func (s *Server) openDelivery(c *config.Config) (*delivery.Service, error) {
 		}
 		o.Witnesses = append(o.Witnesses, delivery.WitnessOptions{Name: w.Name, Every: w.Every, Witness: witness})
 	}
+	for _, stream := range c.Audit.Streams {
+		receiver, err := openStream(stream)
+		if err != nil {
+			return nil, fmt.Errorf("the stream %s: %w", stream.Name, err)
+		}
+		encode := audit.Record.MarshalJSON
+		if stream.Format == "ocsf" {
+			encode = audit.OCSF
+		}
+		o.Streams = append(o.Streams, delivery.StreamOptions{
+			Name: stream.Name, Stream: receiver, Encode: encode, Impersonal: stream.Impersonal,
+		})
+	}
 	for _, warning := range CheckAudit(c) {
 		s.log.Warn(warning)
 	}
@@ -58,6 +74,18 @@ func openWitness(w config.Witness, keyFile string) (delivery.Witness, error) {
 		Repository: w.Git, SSHKey: key, KnownHosts: w.KnownHosts,
 		Folder: strings.TrimSuffix(keyFile, filepath.Ext(keyFile)) + ".witness-" + w.Name,
 	}), err
+}
+
+func openStream(s config.Stream) (delivery.Stream, error) {
+	if s.Webhook != "" {
+		key, err := s.Secret.Resolve()
+		return webhook.NewStream(s.Webhook, key), err
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return syslog.New(s.Syslog, s.CA, hostname)
 }
 
 // optional follows a reference to a secret, if there is one.
