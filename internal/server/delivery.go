@@ -36,7 +36,7 @@ func nodeName(alone bool) string {
 func (s *Server) openDelivery(c *config.Config) (*delivery.Service, error) {
 	o := delivery.Config{Tenant: access.DefaultTenant, Store: s.store, Audit: s.engine, Holder: s.holder, Log: s.log}
 	for _, w := range c.Audit.Witnesses {
-		witness, err := openWitness(w, c.Server.KeyFile)
+		witness, err := openWitness(w, c.Server.HeadFile)
 		if err != nil {
 			return nil, fmt.Errorf("the witness %s: %w", w.Name, err)
 		}
@@ -61,7 +61,7 @@ func (s *Server) openDelivery(c *config.Config) (*delivery.Service, error) {
 	return delivery.New(o), nil
 }
 
-func openWitness(w config.Witness, keyFile string) (delivery.Witness, error) {
+func openWitness(w config.Witness, headFile string) (delivery.Witness, error) {
 	switch {
 	case w.File != "":
 		return filewitness.New(w.File), nil
@@ -72,7 +72,7 @@ func openWitness(w config.Witness, keyFile string) (delivery.Witness, error) {
 	key, err := optional(w.SSHKey)
 	return gitwitness.New(gitwitness.Options{
 		Repository: w.Git, SSHKey: key, KnownHosts: w.KnownHosts,
-		Folder: strings.TrimSuffix(keyFile, filepath.Ext(keyFile)) + ".witness-" + w.Name,
+		Folder: strings.TrimSuffix(headFile, filepath.Ext(headFile)) + ".witness-" + w.Name,
 	}), err
 }
 
