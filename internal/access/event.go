@@ -50,6 +50,8 @@ const (
 
 	// EventLogKeyChanged says that the checkpoints of the log are signed by another key from then on; both have signed it.
 	EventLogKeyChanged EventKind = "log.key_changed"
+
+	EventPersonForgotten EventKind = "person.forgotten"
 )
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.
@@ -70,7 +72,7 @@ type Event struct {
 	From, To    string
 	// Detail holds facts that say nothing about a person: states, counts, times, digests, safe errors.
 	Detail map[string]string
-	// Personal holds words of or about people: a reason, a comment. The audit log commits to it with a salt, so that
+	// Personal holds words of or about people: a reason, a comment, what a target said of an account. The audit log commits to it with a salt, so that
 	// it can be erased without breaking the log. No secret belongs in either map.
 	Personal map[string]string
 }

@@ -18,6 +18,8 @@ type (
 	FindingID string
 	// FreezeID has the prefix "fz_".
 	FreezeID string
+	// ErasureID has the prefix "er_".
+	ErasureID string
 	// ConnectorName is the configured name of a connector: [a-z0-9-]{1,63}.
 	ConnectorName string
 	// PersonID names a human being. All principals of one human, and the services and agents that the human owns,
@@ -36,6 +38,7 @@ const (
 	EventPrefix   = "ev_"
 	FindingPrefix = "fd_"
 	FreezePrefix  = "fz_"
+	ErasurePrefix = "er_"
 )
 
 // IDs mints identifiers: the prefix, then characters that sort by time of minting and end in at least 30 random bits.

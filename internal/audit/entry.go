@@ -110,24 +110,34 @@ func commitment(field, value string, salt []byte) string {
 // Open checks that the leaf commits to each value and returns the event as it was, without what has been erased. It
 // fails when a value is not the one that the leaf commits to.
 func Open(leafBytes []byte, personal []Personal) (access.Event, error) {
+	e, _, err := OpenWithErased(leafBytes, personal)
+	return e, err
+}
+
+// OpenWithErased is Open for one who wants to know what has been erased: erased are the fields that the leaf commits to and
+// whose values are not there, in order.
+func OpenWithErased(leafBytes []byte, personal []Personal) (e access.Event, erased []string, err error) {
 	var l leaf
 	if err := json.Unmarshal(leafBytes, &l); err != nil {
-		return access.Event{}, fmt.Errorf("audit entry: %w", err)
+		return access.Event{}, nil, fmt.Errorf("audit entry: %w", err)
 	}
-	e := access.Event{
+	e = access.Event{
 		ID: l.ID, Tenant: l.Tenant, At: access.FromMicros(l.At), Kind: l.Kind, Request: l.Request, Grant: l.Grant,
 		Entitlement: l.Entitlement, From: l.From, To: l.To, Detail: l.Detail,
 	}
 	for _, p := range personal {
 		want, got := l.Commitments[p.Field], commitment(p.Field, p.Value, p.Salt)
 		if subtle.ConstantTimeCompare([]byte(want), []byte(got)) != 1 {
-			return access.Event{}, fmt.Errorf("audit entry %s does not commit to its %s", l.ID, p.Field)
+			return access.Event{}, nil, fmt.Errorf("audit entry %s does not commit to its %s", l.ID, p.Field)
 		}
 		if err := place(&e, p); err != nil {
-			return access.Event{}, err
+			return access.Event{}, nil, err
 		}
 	}
-	return e, nil
+	for _, p := range personal {
+		delete(l.Commitments, p.Field)
+	}
+	return e, slices.Sorted(maps.Keys(l.Commitments)), nil
 }
 
 func place(e *access.Event, p Personal) (err error) {

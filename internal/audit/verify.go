@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -116,7 +115,7 @@ func CheckEntry(leafBytes []byte, personal []Personal) (erased []string, err err
 	if again, err := canonical(l); err != nil || !bytes.Equal(again, leafBytes) {
 		return nil, fmt.Errorf("the entry is not in its canonical form (RFC 8785)")
 	}
-	if _, err := Open(leafBytes, personal); err != nil {
+	if _, erased, err = OpenWithErased(leafBytes, personal); err != nil {
 		return nil, err
 	}
 	there := map[string]bool{}
@@ -125,11 +124,6 @@ func CheckEntry(leafBytes []byte, personal []Personal) (erased []string, err err
 			return nil, fmt.Errorf("the entry has its %s twice", p.Field)
 		}
 		there[p.Field] = true
-	}
-	for _, field := range slices.Sorted(maps.Keys(l.Commitments)) {
-		if !there[field] {
-			erased = append(erased, field)
-		}
 	}
 	return erased, nil
 }

@@ -28,7 +28,7 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 			if err := c.keepDecision(r.ID, v); err != nil {
 				return err
 			}
-			return c.end(&g, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
+			return c.end(&g, access.EndIneligible, access.Event{Personal: map[string]string{"why": why}})
 		}))
 	}
 	g.Account, g.MarkGeneration = accountIn(v.in, g.Entitlement), e.cfg.Sealer.Generation()
@@ -264,7 +264,7 @@ func (e *Engine) giveUp(ctx context.Context, g access.Grant, cause error) error 
 		g.EndReason = access.EndFailed
 		forgetOnlyOrder(&g) // this one was refused as a whole
 		c.due(&g)
-		return c.beginRevoking(&g, access.Event{Detail: map[string]string{"error": message}})
+		return c.beginRevoking(&g, access.Event{Personal: map[string]string{"error": message}})
 	}))
 }
 

@@ -84,7 +84,7 @@ func TestTheCredentialIsNowhereInClearText(t *testing.T) {
 			t.Fatalf("a password of %d characters", len(cred.Password))
 		}
 		for _, row := range entries(t, w, store.EventFilter{}) {
-			if strings.Contains(row.Detail["recipient"]+row.Detail["error"], cred.Password) {
+			if strings.Contains(row.Detail["recipient"]+row.Personal["error"], cred.Password) {
 				t.Error("the audit log has the password")
 			}
 		}

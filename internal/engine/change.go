@@ -50,6 +50,8 @@ const (
 	txAttest    store.TxName = "attest"
 	txRecover   store.TxName = "recover"
 	txRules     store.TxName = "rules-decided"
+	txForget    store.TxName = "forget"
+	txErase     store.TxName = "erase"
 
 	txKeyRotated   store.TxName = "keys-rotated"
 	txKeyRewrapped store.TxName = "keys-rewrapped"
@@ -59,8 +61,8 @@ const (
 
 // Transactions lists every transaction that the engine makes in the life of a grant, so that a test can kill the process
 // around each of them and notice when one was not reached. Some are no part of it: a recovery, which comes once, before
-// anything is served, the note under which rules all grants were decided, without which they are decided again, and those
-// of a rotation of the keys, which has a test of its own.
+// anything is served, the note under which rules all grants were decided, without which they are decided again, those
+// of a rotation of the keys, which has a test of its own, and the two that forget a person, which touch nothing that lives.
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txAnnounce, txActivate, txActivated, txFailed, txUndone, txReissue,

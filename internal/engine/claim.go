@@ -85,7 +85,9 @@ func (c *change) takeOn(g *access.Grant, now time.Time) error {
 		if now.Before(g.StartAt.Add(activationLimit)) {
 			return c.save(g)
 		}
-		return c.end(g, access.EndFailed, access.Event{Detail: map[string]string{"why": "The target could not be prepared in time.", "error": g.LastError}})
+		return c.end(g, access.EndFailed, access.Event{
+			Detail: map[string]string{"why": "The target could not be prepared in time."}, Personal: map[string]string{"error": g.LastError},
+		})
 	case access.GrantActivating:
 		if now.Before(g.Deadline) && now.Before(g.ActivatedAt.Add(activationLimit)) {
 			if planted.Active(planted.DeadlineMovedOnRetry) {
@@ -96,7 +98,7 @@ func (c *change) takeOn(g *access.Grant, now time.Time) error {
 			return c.save(g)
 		}
 		g.EndReason = access.EndFailed
-		return c.beginRevoking(g, access.Event{Detail: map[string]string{"error": g.LastError}})
+		return c.beginRevoking(g, access.Event{Personal: map[string]string{"error": g.LastError}})
 	case access.GrantActive:
 		if now.Before(g.Deadline) {
 			return c.orderExtension(g)

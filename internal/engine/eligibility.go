@@ -143,7 +143,7 @@ func (e *Engine) reconsider(ctx context.Context, g access.Grant) error {
 		if err != nil {
 			return err
 		}
-		return c.retire(&now, access.EndIneligible, access.Event{Detail: map[string]string{"why": why}})
+		return c.retire(&now, access.EndIneligible, access.Event{Personal: map[string]string{"why": why}})
 	}))
 }
 

@@ -17,6 +17,9 @@ type LoggedEvent struct {
 	// Position counts from 1 on without gaps.
 	Position int64
 	access.Event
+	// Erased are the names of the personal values that the entry had and that were erased since: the keys of Personal, and
+	// audit.FieldActor and audit.FieldSubject.
+	Erased []string
 }
 
 // EventPage is a piece of the audit log, as one reader may see it.

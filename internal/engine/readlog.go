@@ -66,9 +66,9 @@ func openEntry(row store.EventRow) entry {
 	for i, p := range row.Personal {
 		personal[i] = audit.Personal(p)
 	}
-	ev, err := audit.Open(row.Leaf, personal)
+	ev, erased, err := audit.OpenWithErased(row.Leaf, personal)
 	if err != nil {
 		err = access.Wrap(access.KindInternal, err, fmt.Sprintf("The entry at position %d of the audit log is not what was written.", row.Position))
 	}
-	return entry{LoggedEvent: LoggedEvent{Position: row.Position, Event: ev}, request: row.Request, err: err}
+	return entry{LoggedEvent: LoggedEvent{Position: row.Position, Event: ev, Erased: erased}, request: row.Request, err: err}
 }

@@ -185,9 +185,9 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, back readin
 		g.DueAt = c.Now()
 	}
 	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
-		"reason": string(g.EndReason), "verified_at": read.UTC().Format(time.RFC3339Nano), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy, "sessions_ended": strconv.Itoa(g.SessionsEnded),
-		"housekeeping": removal.Housekeeping,
-	}})
+		"reason": string(g.EndReason), "verified_at": read.UTC().Format(time.RFC3339Nano), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy,
+		"sessions_ended": strconv.Itoa(g.SessionsEnded),
+	}, Personal: map[string]string{"housekeeping": removal.Housekeeping}})
 }
 
 // tidy removes what is left of an ended grant at the target, such as objects that its user made. None of it gives

@@ -25,6 +25,8 @@ const (
 	standbyLane = "standby"
 	// freezesLane wakes the worker that carries out freezes, when there is one.
 	freezesLane = "freezes"
+	// erasuresLane wakes the worker that forgets people, when somebody is to be forgotten.
+	erasuresLane = "erasures"
 	// eligibilityLane wakes the worker that decides grants again, after a reload.
 	eligibilityLane = "eligibility"
 	// keysLane names the worker that keeps the keys.
@@ -100,6 +102,7 @@ func (r *Runner) Start() {
 			return r.again(ctx, more, err)
 		})
 	})
+	r.done.Go(func() { r.loop(ctx, erasuresLane, func() (Progress, error) { return r.erase(ctx) }) })
 	r.done.Go(func() {
 		r.loop(ctx, eligibilityLane, func() (Progress, error) {
 			more, err := r.engine.Reconsider(ctx)
@@ -177,6 +180,16 @@ func (r *Runner) integrate(ctx context.Context) (Progress, error) {
 		r.rest(ctx, treeRetry)
 	}
 	return Progress{}, err
+}
+
+// erase goes on with an erasure, and waits where it waits for entries to be numbered.
+func (r *Runner) erase(ctx context.Context) (Progress, error) {
+	more, err := r.engine.Erase(ctx)
+	if errors.Is(err, errNotNumbered) {
+		r.rest(ctx, watchPause)
+		more, err = true, nil
+	}
+	return r.again(ctx, more, err)
 }
 
 // rest lets time pass, or the runner stop.

@@ -130,7 +130,7 @@ func (c *change) failed(g *access.Grant, cause error) error {
 	if err := c.save(g); err != nil {
 		return err
 	}
-	return c.recordGrant(*g, access.Event{Kind: access.EventGrantFailed, To: string(g.State), Detail: map[string]string{"error": g.LastError}})
+	return c.recordGrant(*g, access.Event{Kind: access.EventGrantFailed, To: string(g.State), Personal: map[string]string{"error": g.LastError}})
 }
 
 func earliest(t time.Time, others ...time.Time) time.Time {

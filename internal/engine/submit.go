@@ -150,15 +150,15 @@ func (c *change) submit(r *access.Request, v ruling) error {
 	err = c.record(access.Event{
 		Kind: access.EventRequestSubmitted, Actor: r.Principal, Subject: r.Principal, Person: r.Person, Request: r.ID,
 		To:       string(access.RequestPending),
-		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(v.d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle, "ticket": r.Ticket},
-		Personal: map[string]string{"reason": r.Reason},
+		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(v.d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle},
+		Personal: map[string]string{"reason": r.Reason, "ticket": r.Ticket},
 	})
 	if err != nil {
 		return err
 	}
 	switch p := policy.Tally(v.d, v.in.Principal, nil); {
 	case p.Denied:
-		return c.settleRequest(r, access.RequestDenied, access.Event{Detail: map[string]string{"why": v.d.Why}})
+		return c.settleRequest(r, access.RequestDenied, access.Event{Personal: map[string]string{"why": v.d.Why}})
 	case p.Approved:
 		return c.approve(r, v.d, 0, access.PrincipalID{})
 	default:

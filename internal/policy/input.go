@@ -30,6 +30,9 @@ type Input struct {
 	// Reviewers are the principals that each selector of Needs.Reviewers stands for. A selector that is missing stands
 	// for nobody.
 	Reviewers map[string][]Reviewer `json:"reviewers,omitempty"`
+	// Erased says that the person whose request it was has been forgotten: what is here is what says nothing about them, and
+	// deciding it again would decide something else.
+	Erased bool `json:"erased,omitempty"`
 }
 
 // Target is one entitlement asked for, with what is known of its resource.

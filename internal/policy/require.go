@@ -63,6 +63,8 @@ func (in *Input) begin() time.Time {
 // problem says why no decision may rest on the input, or nothing.
 func (in *Input) problem() string {
 	switch {
+	case in.Erased:
+		return "Whose request this was has been forgotten: what was decided stands, and cannot be decided again."
 	case len(in.Targets) == 0:
 		return "Nothing was asked for; name at least one entitlement."
 	case len(in.Targets) > access.MaxEntitlements:

@@ -80,6 +80,8 @@ type Tx interface {
 	Leases() Leases
 	Restores() Restores
 	Rules() Rules
+	Erasures() Erasures
+	Redactions() Redactions
 }
 
 // Installation is what this store is.
@@ -110,6 +112,7 @@ type Page struct {
 // RequestFilter selects requests; zero fields select everything.
 type RequestFilter struct {
 	Principal access.PrincipalID
+	Person    access.PersonID
 	State     access.RequestState
 }
 

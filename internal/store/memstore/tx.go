@@ -36,6 +36,7 @@ type books struct {
 	// restores are in the order of their moments.
 	restores table[access.TenantID, []store.Restore]
 	rules    table[access.TenantID, string]
+	erasures table[key, access.Erasure]
 }
 
 // key names a row: nothing of one tenant has the key of another's.
@@ -92,6 +93,8 @@ func (t *tx) Cursors() store.Cursors           { return cursors{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }
+func (t *tx) Erasures() store.Erasures         { return erasures{t} }
+func (t *tx) Redactions() store.Redactions     { return redactions{t} }
 
 func (t *tx) end() { t.ended = true }
 

@@ -20,7 +20,10 @@ type dialect struct {
 	lockDue string
 	// among follows a column that is to be one of the texts in the JSON array $2, in words by which each database searches
 	// an index for each of them.
-	among      string
+	among string
+	// beginErasing has the triggers let through what package store's Redactions write, and endErasing has them refuse it again.
+	beginErasing, endErasing string
+
 	dictionary dictionary
 	// classify says what an error of the driver means, in a sentence that is safe to show.
 	classify func(error) (access.Kind, string)

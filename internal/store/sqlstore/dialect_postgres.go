@@ -31,14 +31,16 @@ func postgresDialect() (dialect, error) {
 		return dialect{}, fmt.Errorf("embedded migrations: %w", err)
 	}
 	return dialect{
-		goose:       goose.DialectPostgres,
-		migrations:  migrations,
-		beginUpdate: "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; " + postgresNow,
-		beginView:   "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + postgresNow,
-		lockDue:     " FOR UPDATE SKIP LOCKED",
-		among:       " = ANY (ARRAY(SELECT json_array_elements_text($2)))",
-		dictionary:  postgresDictionary(),
-		classify:    classifyPostgres,
+		goose:        goose.DialectPostgres,
+		migrations:   migrations,
+		beginUpdate:  "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; " + postgresNow,
+		beginView:    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + postgresNow,
+		lockDue:      " FOR UPDATE SKIP LOCKED",
+		among:        " = ANY (ARRAY(SELECT json_array_elements_text($2)))",
+		beginErasing: "SELECT set_config('curfew.erasing', 'on', TRUE)",
+		endErasing:   "SELECT set_config('curfew.erasing', '', TRUE)",
+		dictionary:   postgresDictionary(),
+		classify:     classifyPostgres,
 	}, nil
 }
 

@@ -23,13 +23,15 @@ func sqliteDialect() (dialect, error) {
 		return dialect{}, fmt.Errorf("embedded migrations: %w", err)
 	}
 	return dialect{
-		goose:       goose.DialectSQLite3,
-		migrations:  migrations,
-		beginUpdate: "BEGIN IMMEDIATE",
-		beginView:   "BEGIN",
-		among:       " IN (SELECT value FROM json_each($2))",
-		dictionary:  sqliteDictionary(),
-		classify:    classifySQLite,
+		goose:        goose.DialectSQLite3,
+		migrations:   migrations,
+		beginUpdate:  "BEGIN IMMEDIATE",
+		beginView:    "BEGIN",
+		among:        " IN (SELECT value FROM json_each($2))",
+		beginErasing: "INSERT INTO erasing (singleton) VALUES (1)",
+		endErasing:   "DELETE FROM erasing",
+		dictionary:   sqliteDictionary(),
+		classify:     classifySQLite,
 	}, nil
 }
 

@@ -28,6 +28,7 @@ var notBooks = map[string]string{
 	"request_transitions": "is filled by the migrations",
 	"finding_transitions": "is filled by the migrations",
 	restoringTable:        "is about a restore into this database",
+	"erasing":             "has a row only within a statement",
 	backupTable:           "is about the backup itself",
 	backupTables:          "is about the backup itself",
 }

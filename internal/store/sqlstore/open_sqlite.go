@@ -104,6 +104,7 @@ func openSQLiteAs(ctx context.Context, d dialect, file *sqliteFile, options Opti
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
 	w := &writer{
 		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents, synced: file.synced,
+		scrub: scrub{due: true}, // a process that was killed may have left what was erased in its log
 	}
 	s, err := startSQLite(ctx, d, writeDB, readDB, w, release)
 	if err != nil {
@@ -146,12 +147,13 @@ func startSQLite(ctx context.Context, d dialect, writeDB, readDB *sql.DB, w *wri
 }
 
 // sqliteURL names the file and the settings of every connection to it. FULL syncs the log at every commit; the
-// others turn off what SQLite keeps for old programs.
+// others turn off what SQLite keeps for old programs, and have it overwrite what is deleted.
 func sqliteURL(path string, pragmas ...string) string {
 	query := url.Values{
-		"mode":    {"rw"},
-		"_dqs":    {"false"},
-		"_pragma": append(pragmas, "busy_timeout(5000)", "synchronous(FULL)", "temp_store(MEMORY)", "foreign_keys(1)", "trusted_schema(0)"),
+		"mode": {"rw"},
+		"_dqs": {"false"},
+		"_pragma": append(pragmas, "busy_timeout(5000)", "synchronous(FULL)", "temp_store(MEMORY)", "foreign_keys(1)", "trusted_schema(0)",
+			"secure_delete(1)"),
 	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	return u.String()

@@ -69,6 +69,9 @@ func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page 
 		w.and("principal_issuer", "=", filter.Principal.Issuer)
 		w.and("principal_subject", "=", filter.Principal.Subject)
 	}
+	if filter.Person != "" {
+		w.and("person", "=", filter.Person)
+	}
 	if filter.State != "" {
 		w.and("state", "=", filter.State)
 	}

@@ -21,6 +21,8 @@ type tx struct {
 	broken error
 	// wrote says that something may have been written.
 	wrote bool
+	// erased says that something was taken out that must not be left anywhere in the store.
+	erased bool
 	// numbering gives events their positions, where the commit numbers them; nil where it does not.
 	numbering *numbering
 }
@@ -46,6 +48,8 @@ func (t *tx) Cursors() store.Cursors           { return cursors{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }
+func (t *tx) Erasures() store.Erasures         { return erasures{t} }
+func (t *tx) Redactions() store.Redactions     { return redactions{t} }
 
 // end makes every further use of a transaction that was kept an error.
 func (t *tx) end() {

@@ -30,6 +30,7 @@ type writer struct {
 	// synced fails when a commit that was answered with success may not have been kept.
 	synced func() error
 
+	scrub scrub
 	queue queue
 	// mu is read-locked to enqueue and locked to close the queue, so that nobody sends on a closed channel.
 	mu      sync.RWMutex
@@ -161,6 +162,7 @@ func (w *writer) attempt(batch []*member, run runner, more func([]*member) *memb
 		return batch, nil, err
 	}
 	w.commits.Add(1)
+	w.scrub.run(w.session)
 	return batch, answers, w.synced()
 }
 
@@ -180,7 +182,9 @@ func (w *writer) runAll(batch []*member, run runner, more func([]*member) *membe
 		}
 	}
 	for i := 0; i < len(batch); i++ {
-		answer, err := run(batch[i], begin())
+		t := begin()
+		answer, err := run(batch[i], t)
+		w.scrub.due = w.scrub.due || t.erased
 		if err != nil {
 			return batch, nil, err
 		}

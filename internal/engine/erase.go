@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+// erasePage is how much of a table one step of an erasure looks at.
+const erasePage = 50
+
+// redaction is a change of one row that takes a person out of it.
+type redaction struct {
+	// kind is what the row is, in the plural, for counting. values is how many personal values of an entry go with it.
+	kind   string
+	values int
+	write  func(store.Redactions) error
+}
+
+// redact is a redaction of what is no entry.
+func redact(kind string, write func(store.Redactions) error) redaction {
+	return redaction{kind: kind, write: write}
+}
+
+// erasureStage looks at a page of what is kept. It may learn further names of the person, and returns what is to be changed
+// and where the next page begins: empty at the end.
+type erasureStage func(e *Engine, tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error)
+
+// stagesOfErasure are the stages in their order, by the names that erasures in the store have. Names come first, because the
+// others go by them; requests before findings, which are known by their grants.
+func stagesOfErasure() (order []string, stages map[string]erasureStage) {
+	return []string{"names", "requests", "findings", "freezes", "events"}, map[string]erasureStage{
+		"names": (*Engine).learnNames, "requests": (*Engine).eraseRequests, "findings": (*Engine).eraseFindings,
+		"freezes": (*Engine).eraseFreezes, "events": (*Engine).eraseEvents,
+	}
+}
+
+// errNotNumbered means that an erasure cannot be finished yet.
+var errNotNumbered = errors.New("entries wait for their positions in the log")
+
+// planErasure does one step of an erasure in mind: it returns the erasure as it will stand, and what is to be changed.
+func (e *Engine) planErasure(tx store.Tx, v access.Erasure) (access.Erasure, []redaction, error) {
+	order, stages := stagesOfErasure()
+	if v.Stage == "" {
+		v.Stage = order[0]
+	}
+	r := &redactor{Erasure: v, now: tx.Now()}
+	list, next, err := stages[v.Stage](e, tx, r, v.Cursor)
+	if err != nil {
+		return v, nil, err
+	}
+	v = r.Erasure
+	v.Counts = maps.Clone(v.Counts)
+	if v.Counts == nil {
+		v.Counts = map[string]int{}
+	}
+	for _, one := range list {
+		v.Counts[one.kind]++
+		if one.values > 0 {
+			v.Counts["values"] += one.values
+		}
+	}
+	if v.Cursor = next; next != "" {
+		return v, list, nil
+	}
+	if i := slices.Index(order, v.Stage) + 1; i < len(order) {
+		v.Stage = order[i]
+	} else {
+		v.DoneAt = tx.Now()
+	}
+	return v, list, nil
+}
+
+// countErasure goes through a whole erasure without changing anything.
+func (e *Engine) countErasure(ctx context.Context, v access.Erasure) (map[string]int, error) {
+	v.Pseudonym = pseudonymPrefix // whatever it will be
+	for v.DoneAt.IsZero() {
+		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			v, _, err = e.planErasure(tx, v)
+			return err
+		})
+		if errors.Is(err, errNotNumbered) {
+			break // of a moment ago; they are counted when they are erased
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v.Counts, nil
+}
+
+// Erase carries out erasures: it takes one step of the oldest, and reports whether there is more to do at once. Looking
+// comes before the transaction, which then writes what is known to be over and so does not change. A crash costs nothing,
+// since how far it came is in the store. It is errNotNumbered while entries wait for their positions.
+func (e *Engine) Erase(ctx context.Context) (more bool, err error) {
+	var next access.Erasure
+	var list []redaction
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		next = access.Erasure{}
+		waiting, err := tx.Erasures().Unfinished(e.cfg.Tenant, 1)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		next, list, err = e.planErasure(tx, waiting[0])
+		return err
+	})
+	if err != nil || next.ID == "" {
+		return false, err
+	}
+	err = e.update(ctx, txErase, func(c *change) error {
+		for _, one := range list {
+			if err := one.write(c.Redactions()); err != nil {
+				return err
+			}
+		}
+		if next.DoneAt.IsZero() {
+			return c.Erasures().Update(next)
+		}
+		return c.endErasure(next)
+	})
+	// After a conflict another node has taken the step, or something was changed: look again.
+	return true, lost(err)
+}
+
+// endErasure enters that somebody was forgotten, and forgets who it was.
+func (c *change) endErasure(v access.Erasure) error {
+	detail := map[string]string{"erasure": string(v.ID), "pseudonym": string(v.Pseudonym)}
+	for kind, n := range v.Counts {
+		detail[kind] = strconv.Itoa(n)
+	}
+	v.DoneAt = c.Now()
+	if err := c.Erasures().Update(v); err != nil {
+		return err
+	}
+	return c.record(access.Event{
+		Kind: access.EventPersonForgotten, Actor: v.By, Person: v.Pseudonym, Detail: detail,
+		Personal: map[string]string{"reason": v.Reason},
+	})
+}
+
+// learnNames looks at requests for the accounts that the person had.
+func (e *Engine) learnNames(tx store.Tx, r *redactor, cursor string) ([]redaction, string, error) {
+	files, next, err := e.files(tx, cursor)
+	for _, f := range files {
+		r.learn(f)
+	}
+	return nil, next, err
+}
+
+func (e *Engine) eraseRequests(tx store.Tx, r *redactor, cursor string) ([]redaction, string, error) {
+	files, next, err := e.files(tx, cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	var list []redaction
+	for _, f := range files {
+		if !f.over(r.now) {
+			continue // its names are needed; whoever is forgotten has none, but may have reviewed it
+		}
+		if f.decisions, err = tx.Decisions().List(e.cfg.Tenant, f.request.ID); err != nil {
+			return nil, "", err
+		}
+		if f.request.Person == r.Person {
+			if f.attestations, err = attestationsOf(tx, f.grants); err != nil {
+				return nil, "", err
+			}
+		}
+		changes, err := r.file(f)
+		if err != nil {
+			return nil, "", err
+		}
+		list = append(list, changes...)
+	}
+	return list, next, nil
+}
+
+func attestationsOf(tx store.Tx, grants []access.Grant) (all []access.Attestation, err error) {
+	for _, g := range grants {
+		given, err := tx.Attestations().List(g.Tenant, g.ID)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, given...)
+	}
+	return all, nil
+}
+
+// files reads a page of requests with what belongs to each, but for decisions and attestations.
+func (e *Engine) files(tx store.Tx, cursor string) ([]file, string, error) {
+	requests, next, err := tx.Requests().List(e.cfg.Tenant, store.RequestFilter{}, store.Page{After: cursor, Limit: erasePage})
+	if err != nil {
+		return nil, "", err
+	}
+	files := make([]file, len(requests))
+	ids := make([]access.RequestID, len(requests))
+	of := map[access.RequestID]*file{}
+	for i, q := range requests {
+		files[i].request, ids[i], of[q.ID] = q, q.ID, &files[i]
+	}
+	reviews, err := tx.Reviews().List(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, "", err
+	}
+	grants, err := tx.Grants().OfRequests(e.cfg.Tenant, ids...)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, rv := range reviews {
+		of[rv.Request].reviews = append(of[rv.Request].reviews, rv)
+	}
+	for _, g := range grants {
+		of[g.Request].grants = append(of[g.Request].grants, g)
+	}
+	return files, next, nil
+}
+
+func (e *Engine) eraseFindings(tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error) {
+	findings, next, err := tx.Findings().List(e.cfg.Tenant, store.FindingFilter{}, store.Page{After: cursor, Limit: erasePage})
+	for _, f := range findings {
+		g, err := tx.Grants().Get(e.cfg.Tenant, f.Grant)
+		if err = ignoreMissing(err); err != nil {
+			return nil, "", err
+		}
+		list = append(list, r.finding(f, g)...)
+	}
+	return list, next, err
+}
+
+func (e *Engine) eraseFreezes(tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error) {
+	freezes, next, err := tx.Freezes().List(e.cfg.Tenant, store.Page{After: cursor, Limit: erasePage})
+	for _, f := range freezes {
+		list = append(list, r.freeze(f)...)
+	}
+	return list, next, err
+}
+
+// eraseEvents goes through the log. At its end nothing may wait for its position: it would be missed.
+func (e *Engine) eraseEvents(tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error) {
+	after := int64(0)
+	if cursor != "" {
+		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil {
+			return nil, "", err
+		}
+	}
+	rows, err := tx.Events().List(e.cfg.Tenant, store.EventFilter{}, after, erasePage)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, row := range rows {
+		after = row.Position
+		changes, err := r.event(tx, row)
+		if err != nil {
+			return nil, "", err
+		}
+		list = append(list, changes...)
+	}
+	if len(rows) == erasePage {
+		return list, strconv.FormatInt(after, 10), nil
+	}
+	waiting, err := tx.Events().Unsequenced(e.cfg.Tenant, 1)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case len(waiting) == 0:
+		return list, "", nil
+	case len(rows) == 0:
+		return nil, "", errNotNumbered
+	}
+	return list, strconv.FormatInt(after, 10), nil
+}
