@@ -22,8 +22,9 @@ func missing(noun, id string) error {
 	return access.Errorf(access.KindNotFound, "There is no %s %.128q.", noun, id)
 }
 
-// changeOne writes one row of a list, in a copy of it; those who read it before have the list as it was.
-func changeOne[V any](t *tx, b *table[key, []V], k key, absent error, is func(V) bool, change func(*V)) error {
+// changeOne writes one row of a list, in a copy of it; those who read it before have the list as it was. The copy is put in
+// order again, where there is one that may change.
+func changeOne[V any](t *tx, b *table[key, []V], k key, absent error, is func(V) bool, change func(*V), order ...func(V, V) int) error {
 	if err := t.mayWrite(); err != nil {
 		return err
 	}
@@ -33,6 +34,9 @@ func changeOne[V any](t *tx, b *table[key, []V], k key, absent error, is func(V)
 		return absent
 	}
 	change(&list[i])
+	for _, by := range order {
+		slices.SortFunc(list, by)
+	}
 	b.mine(t)[k] = list
 	return nil
 }
@@ -130,7 +134,7 @@ func (r redactions) Attestation(person access.PersonID, a access.Attestation) er
 	is := func(o access.Attestation) bool { return o.Person == person }
 	return changeOne(r.tx, &r.tx.books.attestations, key{a.Tenant, string(a.Grant)}, absent, is, func(o *access.Attestation) {
 		o.By, o.Person, o.Reason = a.By, a.Person, a.Reason
-	})
+	}, func(x, y access.Attestation) int { return cmp.Compare(x.Person, y.Person) })
 }
 
 func (r redactions) Freeze(f access.Freeze) error {

@@ -51,7 +51,27 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 		"Atoms.Hold": func(tx store.Tx) error {
 			return tx.Atoms().Hold(laneOf(g), g.ID, []access.Atom{newAtom("reader")})
 		},
-		"Findings.Get": func(tx store.Tx) error { _, err := tx.Findings().Get(tenant, l.finding.ID); return err },
+		"Erasures.Get": func(tx store.Tx) error { _, err := tx.Erasures().Get(tenant, "er_1"); return err },
+		"Erasures.Update": func(tx store.Tx) error {
+			e := newErasure("er_1", "person-di")
+			e.Tenant = tenant
+			return tx.Erasures().Update(e)
+		},
+		"Redactions.Request":  func(tx store.Tx) error { return tx.Redactions().Request(r) },
+		"Redactions.Grant":    func(tx store.Tx) error { return tx.Redactions().Grant(g) },
+		"Redactions.Decision": func(tx store.Tx) error { return tx.Redactions().Decision(decision) },
+		"Redactions.Review":   func(tx store.Tx) error { return tx.Redactions().Review(review) },
+		"Redactions.Freeze":   func(tx store.Tx) error { return tx.Redactions().Freeze(freeze) },
+		"Redactions.Finding": func(tx store.Tx) error {
+			f := l.finding
+			f.Tenant = tenant
+			return tx.Redactions().Finding(f)
+		},
+		"Redactions.Attestation": func(tx store.Tx) error {
+			return tx.Redactions().Attestation("person-bo", newAttestation(g, "person-bo"))
+		},
+		"Redactions.Event": func(tx store.Tx) error { return tx.Redactions().Event(tenant, l.events[0].ID, pseudonym, "reason") },
+		"Findings.Get":     func(tx store.Tx) error { _, err := tx.Findings().Get(tenant, l.finding.ID); return err },
 		"Findings.Update": func(tx store.Tx) error {
 			f := l.finding
 			f.Tenant = tenant
@@ -141,6 +161,10 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 			items, err := tx.Freezes().Unswept(tenant, 10)
 			return len(items), err
 		},
+		"Erasures.Unfinished": func(tx store.Tx) (int, error) {
+			items, err := tx.Erasures().Unfinished(tenant, 10)
+			return len(items), err
+		},
 		"Freezes.List": func(tx store.Tx) (int, error) {
 			items, _, err := tx.Freezes().List(tenant, page)
 			return len(items), err
@@ -159,6 +183,7 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 func testTenantIsolation(t *testing.T, s store.Store) {
 	l := newLibrary()
 	update(t, s, l.write)
+	update(t, s, func(tx store.Tx) error { return tx.Erasures().Insert(newErasure("er_1", "person-di")) })
 	if n := sequence(t, s, umbrella, 10); n != 0 {
 		t.Errorf("Events.Sequence of another tenant numbers %d", n)
 	}
