@@ -54,7 +54,7 @@ func (p *program) auditCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Actor, "by", "", "what this principal caused")
 	cmd.Flags().StringVar(&q.Subject, "of", "", "what is about this principal's access")
 	cmd.MarkFlagsMutuallyExclusive("after", "last")
-	cmd.AddCommand(p.auditCheckpointCommand(), p.auditExportCommand(), p.auditVerifyCommand())
+	cmd.AddCommand(p.auditCheckpointCommand(), p.auditExportCommand(), p.auditVerifyCommand(), p.auditForgetCommand())
 	return cmd
 }
 
@@ -108,8 +108,14 @@ func (p *program) showEvents(items []client.Event, headings bool) error {
 // eventLine has columns of fixed widths, since what is to come is not known.
 const eventLine = "%-6s  %-20s  %-22s  %-12s  %-32s  %s"
 
+// erased stands where a name or words have been erased.
+const erased = "erased"
+
 func eventWho(ev client.Event) string {
-	if ev.Actor == "" {
+	switch {
+	case slices.Contains(ev.Erased, "actor"):
+		return erased
+	case ev.Actor == "":
 		return "curfew"
 	}
 	return ev.Actor
@@ -121,7 +127,11 @@ func eventWhat(ev client.Event) string {
 	case ev.Grant != "":
 		return access.Short(access.GrantID(ev.Grant)) + " " + ev.Entitlement
 	case ev.Request != "":
-		return access.Short(access.RequestID(ev.Request)) + " of " + ev.Subject
+		of := ev.Subject
+		if slices.Contains(ev.Erased, "subject") {
+			of = erased
+		}
+		return access.Short(access.RequestID(ev.Request)) + " of " + of
 	}
 	return ""
 }
@@ -136,6 +146,11 @@ func eventNote(ev client.Event) string {
 		}
 		slices.Sort(part)
 		notes = append(notes, part...)
+	}
+	for _, key := range ev.Erased {
+		if key != "actor" && key != "subject" {
+			notes = append(notes, key+": "+erased)
+		}
 	}
 	return strings.Join(notes, "; ")
 }

@@ -21,6 +21,7 @@ type Engine interface {
 	Freezes
 	Events
 	Log
+	Erasures
 	Metrics
 }
 
@@ -82,6 +83,15 @@ type Log interface {
 	ProveInclusion(ctx context.Context, actor access.Principal, position, size int64) (engine.Inclusion, error)
 	ProveConsistency(ctx context.Context, actor access.Principal, from, size int64) (proof tlog.TreeProof, of int64, err error)
 	Export(ctx context.Context, actor access.Principal, q engine.ExportQuery) (*engine.Export, error)
+}
+
+// Erasures forget people.
+type Erasures interface {
+	// PlanForget says what Forget would change.
+	PlanForget(ctx context.Context, actor access.Principal, o engine.ForgetOrder) (engine.ForgetPlan, error)
+	// Forget answers when it is begun for good; Erasure tells how far it is.
+	Forget(ctx context.Context, actor access.Principal, o engine.ForgetOrder, reason string) (access.Erasure, error)
+	Erasure(ctx context.Context, actor access.Principal, id access.ErasureID) (access.Erasure, error)
 }
 
 // Metrics are read by those who oversee everything.

@@ -22,7 +22,8 @@ type Event struct {
 	From        string            `json:"from,omitempty" doc:"The state before"`
 	To          string            `json:"to,omitempty" doc:"The state after"`
 	Detail      map[string]string `json:"detail,omitempty"`
-	Personal    map[string]string `json:"personal,omitempty" doc:"Words of people: a reason, a comment; absent once erased"`
+	Personal    map[string]string `json:"personal,omitempty" doc:"Words of or about people: a reason, a comment; absent once erased"`
+	Erased      []string          `json:"erased,omitempty" doc:"What the entry had and was erased since: actor, subject, and names of personal"`
 }
 
 // EventList is a piece of the audit log.
@@ -116,6 +117,6 @@ func newEvent(ev engine.LoggedEvent) Event {
 	return Event{
 		Position: ev.Position, ID: string(ev.ID), At: utc(ev.At), Kind: string(ev.Kind), Actor: principalText(ev.Actor),
 		Subject: principalText(ev.Subject), Request: string(ev.Request), Grant: string(ev.Grant), Entitlement: ev.Entitlement,
-		From: ev.From, To: ev.To, Detail: ev.Detail, Personal: ev.Personal,
+		From: ev.From, To: ev.To, Detail: ev.Detail, Personal: ev.Personal, Erased: ev.Erased,
 	}
 }

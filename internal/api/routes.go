@@ -40,6 +40,9 @@ func (s *surface) routes(a huma.API) {
 	route(s, a, get, "/v1/audit/inclusion", 200, "prove-inclusion", "Prove that an entry is in the audit log", s.proveInclusion)
 	route(s, a, get, "/v1/audit/consistency", 200, "prove-consistency", "Prove that the audit log begins with what it was", s.proveConsistency)
 	route(s, a, get, "/v1/audit/export", 200, "export-audit", "Export the audit log with its proofs, as lines of JSON", s.exportAudit)
+
+	route(s, a, post, "/v1/erasures", 201, "forget-person", "Have a person forgotten, or say what that would change", s.erase)
+	route(s, a, get, "/v1/erasures/{id}", 200, "get-erasure", "See how far a person has been forgotten", s.getErasure)
 	describeStream(a.OpenAPI().Paths["/v1/events"].Get)
 }
 

@@ -327,6 +327,43 @@ type CredentialBody struct {
 	Recipient []byte `json:"recipient"`
 }
 
+// Erasure defines model for Erasure.
+type Erasure struct {
+	BegunAt time.Time `json:"begun_at,omitempty,omitzero"`
+
+	// Counts How many of each kind of thing were changed, or would be
+	Counts map[string]int64 `json:"counts"`
+	DoneAt time.Time        `json:"done_at,omitempty,omitzero"`
+
+	// ID Absent of one that is only planned
+	ID string `json:"id,omitempty,omitzero"`
+
+	// InDirectory Of one that is planned: accounts of the person that are in the directory, so that new entries will name them again
+	InDirectory []string `json:"in_directory,omitempty,omitzero"`
+
+	// Person Who is forgotten; absent when it is done
+	Person string `json:"person,omitempty,omitzero"`
+
+	// Pseudonym What stands for the person from then on
+	//
+	// Examples: erased-0123456789ab
+	Pseudonym string `json:"pseudonym,omitempty,omitzero"`
+}
+
+// ErasureBody defines model for ErasureBody.
+type ErasureBody struct {
+	Person string `json:"person"`
+
+	// Plan Change nothing, and say what would be changed
+	Plan bool `json:"plan,omitempty,omitzero"`
+
+	// Principals Further accounts of theirs that neither the directory nor the books know to be theirs
+	Principals []string `json:"principals,omitempty,omitzero"`
+
+	// Reason 4096 bytes at most, and not the person's name; needed but for a plan
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
 // Event defines model for Event.
 type Event struct {
 	// Actor Who caused it; absent when Curfew acted by itself
@@ -334,6 +371,9 @@ type Event struct {
 	At          time.Time         `json:"at"`
 	Detail      map[string]string `json:"detail,omitempty,omitzero"`
 	Entitlement string            `json:"entitlement,omitempty,omitzero"`
+
+	// Erased What the entry had and was erased since: actor, subject, and names of personal
+	Erased []string `json:"erased,omitempty,omitzero"`
 
 	// From The state before
 	From  string `json:"from,omitempty,omitzero"`
@@ -343,7 +383,7 @@ type Event struct {
 	// Kind Examples: grant.active
 	Kind string `json:"kind"`
 
-	// Personal Words of people: a reason, a comment; absent once erased
+	// Personal Words of or about people: a reason, a comment; absent once erased
 	Personal map[string]string `json:"personal,omitempty,omitzero"`
 
 	// Position Its place in the log, from 1 on without gaps
@@ -887,6 +927,9 @@ type GetRequestParams struct {
 	Wait string `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
+// ForgetPersonJSONRequestBody defines body for ForgetPerson for application/json ContentType.
+type ForgetPersonJSONRequestBody = ErasureBody
+
 // AcceptFindingJSONRequestBody defines body for AcceptFinding for application/json ContentType.
 type AcceptFindingJSONRequestBody = AcceptBody
 
@@ -1012,6 +1055,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/entitlements (the `ListEntitlements` operationId).
 	ListEntitlements(ctx context.Context, params *ListEntitlementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetPersonWithBody Have a person forgotten, or say what that would change
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+	ForgetPersonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForgetPerson Have a person forgotten, or say what that would change
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+	ForgetPerson(ctx context.Context, body ForgetPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetErasure See how far a person has been forgotten
+	//
+	// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
+	GetErasure(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEvents Read the audit log, or follow it
 	//
@@ -1255,6 +1317,55 @@ func (c *Client) ProveInclusion(ctx context.Context, params *ProveInclusionParam
 // Corresponds with GET /v1/entitlements (the `ListEntitlements` operationId).
 func (c *Client) ListEntitlements(ctx context.Context, params *ListEntitlementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEntitlementsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetPersonWithBody Have a person forgotten, or say what that would change
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+func (c *Client) ForgetPersonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPersonRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForgetPerson Have a person forgotten, or say what that would change
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+func (c *Client) ForgetPerson(ctx context.Context, body ForgetPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForgetPersonRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetErasure See how far a person has been forgotten
+//
+// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
+func (c *Client) GetErasure(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetErasureRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -2010,6 +2121,80 @@ func NewListEntitlementsRequest(server string, params *ListEntitlementsParams) (
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewForgetPersonRequest calls the generic ForgetPerson builder with application/json body
+func NewForgetPersonRequest(server string, body ForgetPersonJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewForgetPersonRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewForgetPersonRequestWithBody constructs an http.Request for the ForgetPerson method, with any body, and a specified content type
+func NewForgetPersonRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/erasures")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetErasureRequest constructs an http.Request for the GetErasure method
+func NewGetErasureRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/erasures/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3095,6 +3280,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/entitlements (the `ListEntitlements` operationId).
 	ListEntitlementsWithResponse(ctx context.Context, params *ListEntitlementsParams, reqEditors ...RequestEditorFn) (*ListEntitlementsResponse, error)
 
+	// ForgetPersonWithBodyWithResponse Have a person forgotten, or say what that would change
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+	ForgetPersonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPersonResponse, error)
+
+	// ForgetPersonWithResponse Have a person forgotten, or say what that would change
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+	ForgetPersonWithResponse(ctx context.Context, body ForgetPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPersonResponse, error)
+
+	// GetErasureWithResponse See how far a person has been forgotten
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
+	GetErasureWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetErasureResponse, error)
+
 	// ListEventsWithResponse Read the audit log, or follow it
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3526,6 +3732,102 @@ func (r ListEntitlementsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEntitlementsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ForgetPersonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Erasure
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ForgetPersonResponse) GetJSON201() *Erasure {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ForgetPersonResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ForgetPersonResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForgetPersonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForgetPersonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForgetPersonResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetErasureResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Erasure
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetErasureResponse) GetJSON200() *Erasure {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetErasureResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetErasureResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetErasureResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetErasureResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetErasureResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4502,6 +4804,45 @@ func (c *ClientWithResponses) ListEntitlementsWithResponse(ctx context.Context, 
 	return ParseListEntitlementsResponse(rsp)
 }
 
+// ForgetPersonWithBodyWithResponse Have a person forgotten, or say what that would change
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+func (c *ClientWithResponses) ForgetPersonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPersonResponse, error) {
+	rsp, err := c.ForgetPersonWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPersonResponse(rsp)
+}
+
+// ForgetPersonWithResponse Have a person forgotten, or say what that would change
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
+func (c *ClientWithResponses) ForgetPersonWithResponse(ctx context.Context, body ForgetPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*ForgetPersonResponse, error) {
+	rsp, err := c.ForgetPerson(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForgetPersonResponse(rsp)
+}
+
+// GetErasureWithResponse See how far a person has been forgotten
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
+func (c *ClientWithResponses) GetErasureWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetErasureResponse, error) {
+	rsp, err := c.GetErasure(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetErasureResponse(rsp)
+}
+
 // ListEventsWithResponse Read the audit log, or follow it
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5023,6 +5364,72 @@ func ParseListEntitlementsResponse(rsp *http.Response) (*ListEntitlementsRespons
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest OfferList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseForgetPersonResponse parses an HTTP response from a ForgetPersonWithResponse call
+func ParseForgetPersonResponse(rsp *http.Response) (*ForgetPersonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForgetPersonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Erasure
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetErasureResponse parses an HTTP response from a GetErasureWithResponse call
+func ParseGetErasureResponse(rsp *http.Response) (*GetErasureResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetErasureResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Erasure
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

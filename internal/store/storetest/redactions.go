@@ -81,7 +81,7 @@ func testRedactions(t *testing.T, s store.Store) {
 		wantKind(t, "the plan", err, access.KindNotFound)
 		_, err = tx.Credentials().Get(acme, l.grant.ID)
 		wantKind(t, "the credential", err, access.KindNotFound)
-		if err := tx.Plans().Put(acme, l.grant.ID, l.plan); err != nil {
+		if err := tx.Plans().Put(acme, l.grant.ID, sealedBy(1, l.plan)); err != nil {
 			return err
 		}
 		return tx.Credentials().Put(acme, l.credential)
