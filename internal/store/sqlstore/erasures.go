@@ -68,8 +68,9 @@ func (e erasures) Update(v access.Erasure) error {
 		WHERE tenant = $1 AND id = $2 AND version = $3`,
 		v.Tenant, v.ID, v.Version, v.Person, known.principals, known.accounts, v.By.Issuer, v.By.Subject, v.Reason,
 		micros(v.DoneAt), v.Stage, v.Cursor, counts)
-	// The last names went with this.
-	e.tx.erased = e.tx.erased || !v.DoneAt.IsZero()
+	if !v.DoneAt.IsZero() {
+		e.tx.erased, e.tx.erasedLast = true, true
+	}
 	if err == nil && n == 0 {
 		return movedOn("erasure", string(v.ID))
 	}

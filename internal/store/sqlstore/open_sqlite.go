@@ -104,7 +104,7 @@ func openSQLiteAs(ctx context.Context, d dialect, file *sqliteFile, options Opti
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
 	w := &writer{
 		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents, synced: file.synced,
-		scrub: scrub{due: true}, // a process that was killed may have left what was erased in its log
+		scrub: scrub{path: file.path, due: true}, // a process that was killed may have left what was erased in its log
 	}
 	s, err := startSQLite(ctx, d, writeDB, readDB, w, release)
 	if err != nil {

@@ -23,6 +23,8 @@ type tx struct {
 	wrote bool
 	// erased says that something was taken out that must not be left anywhere in the store.
 	erased bool
+	// erasedLast says that it was the last that was to be taken out of somebody.
+	erasedLast bool
 	// numbering gives events their positions, where the commit numbers them; nil where it does not.
 	numbering *numbering
 }

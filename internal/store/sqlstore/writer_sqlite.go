@@ -184,7 +184,7 @@ func (w *writer) runAll(batch []*member, run runner, more func([]*member) *membe
 	for i := 0; i < len(batch); i++ {
 		t := begin()
 		answer, err := run(batch[i], t)
-		w.scrub.due = w.scrub.due || t.erased
+		w.scrub.note(t)
 		if err != nil {
 			return batch, nil, err
 		}
