@@ -37,7 +37,14 @@ const (
 // company runs a test without a runner, so that days cost nothing: settle and forget do what is due.
 func company(t *testing.T, test func(t *testing.T, w *World)) {
 	t.Helper()
-	alone(t, test, WithGroups(connector.BareRight), WithCrowd(2), WithEventsNumbered())
+	alone(t, func(t *testing.T, w *World) {
+		for _, name := range []string{other, bystander} {
+			if err := w.Target.AddAccount(memory.Account{Name: name}, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		test(t, w)
+	}, WithGroups(connector.BareRight), WithCrowd(2), WithEventsNumbered())
 }
 
 // settle does everything that is due, and takes it into the tree.
@@ -70,11 +77,6 @@ func story(t *testing.T, w *World) (others access.RequestID) {
 		}
 		settle(t, w)
 		return r.ID
-	}
-	for _, name := range []string{other, bystander} {
-		if err := w.Target.AddAccount(memory.Account{Name: name}, ""); err != nil {
-			t.Fatal(err)
-		}
 	}
 	tell(Alice, Read, aliceSays, aliceTask)
 	tell(AliceAdmin, Archive, aliceSays, aliceTask) // is denied
@@ -296,6 +298,64 @@ func TestPlanForgetChangesNothing(t *testing.T) {
 		}
 		if v := forget(t, w, Alice); !cmp.Equal(plan.Counts, v.Counts) || v.Counts["requests"] != 3 {
 			t.Errorf("planned were %v, and changed %v", plan.Counts, v.Counts)
+		}
+	})
+}
+
+// An erasure goes on from where a crash has left it, on any node, and enters once that it was done.
+func TestErasureGoesOnAfterACrash(t *testing.T) {
+	company(t, func(t *testing.T, w *World) {
+		story(t, w)
+		v, err := w.Engine.Forget(t.Context(), w.Who(Carol), engine.ForgetOrder{Person: Alice}, "asked for it in writing")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Engine.Forget(t.Context(), w.Who(Carol), engine.ForgetOrder{Person: Alice}, "asked for it again")
+		wantKind(t, err, access.KindConflict)
+		steps := 0
+		for more := true; more; steps++ {
+			if more, err = w.Node().Erase(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if steps < 5 {
+			t.Errorf("it took %d steps, and there are five kinds of things to look at", steps)
+		}
+		settle(t, w)
+		nowhere(t, w, "alice", aliceSays, aliceTask)
+		done := 0
+		for _, ev := range entries(t, w, store.EventFilter{}) {
+			if ev.Kind == access.EventPersonForgotten && ev.Detail["erasure"] == string(v.ID) {
+				done++
+			}
+		}
+		if done != 1 {
+			t.Errorf("%d entries say that she was forgotten", done)
+		}
+	})
+}
+
+// An administrator who is forgotten is taken out of what they did to others, whose names stay.
+func TestForgottenAdministrator(t *testing.T) {
+	company(t, func(t *testing.T, w *World) {
+		g := w.Obtain(t, w.Engine, other, Read)
+		const why = "a leak in the attic"
+		if _, err := w.Engine.Revoke(t.Context(), w.Who(AliceAdmin), g.ID, why); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Engine.Freeze(t.Context(), w.Who(AliceAdmin), engine.FreezeOrder{Principal: w.Who(other).ID}, why); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, w)
+		time.Sleep(26 * time.Hour)
+		forget(t, w, Alice)
+		nowhere(t, w, AliceAdmin, why)
+		f := freezes(t, w)
+		if len(f) != 1 || f[0].By.Issuer != access.ErasedIssuer || f[0].Value != other {
+			t.Errorf("what she froze is %+v", f)
+		}
+		if g = w.Grant(t, g.ID); g.Principal != w.Who(other).ID {
+			t.Errorf("whose grant she revoked is %s", g.Principal)
 		}
 	})
 }
