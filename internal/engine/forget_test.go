@@ -203,6 +203,15 @@ func TestForgottenLogStillVerifies(t *testing.T) {
 		if err != nil || len(report.Problems) > 0 || report.Erased == 0 || report.Erased != v.Counts["values"] {
 			t.Errorf("%d values are erased, and the log is found to be %+v, %v", v.Counts["values"], report, err)
 		}
+		requests, _, err := w.Engine.Requests(t.Context(), w.Who(Olga), engine.All, store.Page{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range requests {
+			if r.Request.Person == v.Pseudonym && (r.Request.Hash != nil || r.Request.Principal != v.Erased()) {
+				t.Errorf("what was asked can be told from %+v", r.Request)
+			}
+		}
 		page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{Limit: 1000})
 		if err != nil {
 			t.Fatal(err)
