@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -179,7 +180,7 @@ func (s *story) tellRequest(t told) {
 	switch t.Kind {
 	case access.EventRequestSubmitted:
 		r.Entitlements, r.Duration, r.Verdict = t.Detail["entitlements"], t.Detail["duration"], t.Detail["verdict"]
-		r.Reason, r.Ticket = t.word("reason"), t.Detail["ticket"]
+		r.Reason, r.Ticket = t.word("reason"), cmp.Or(t.Detail["ticket"], t.word("ticket"))
 	case access.EventRequestReviewed:
 		r.Reviews = append(r.Reviews, Review{By: t.actor(), Verdict: t.Detail["verdict"], Comment: t.word("comment"), At: t.At})
 		return
@@ -189,7 +190,7 @@ func (s *story) tellRequest(t told) {
 		r.State = t.To
 	}
 	if access.RequestState(t.To).Settled() {
-		r.Settled, r.Why = t.At, t.Detail["why"]
+		r.Settled, r.Why = t.At, cmp.Or(t.Detail["why"], t.word("why"))
 	}
 }
 
