@@ -95,7 +95,7 @@ func TestEventsOfAKind(t *testing.T) {
 		"kind=grant.active": "grant.active", "kind=request.&limit=1": "request.submitted", "grant=" + g.ID + "&kind=grant.scheduled": "grant.scheduled",
 		"request=" + g.Request + "&kind=request.approved": "request.approved", "actor=alice&limit=1": "request.submitted", "subject=alice&kind=grant.active": "grant.active",
 	} {
-		list := ok[api.EventList](s, enginetest.Olga, "GET", "/v1/events?"+query, "")
+		list := ok[api.EventList](s, enginetest.Olga, "GET", "/v1/events?wait=30s&"+query, "")
 		if len(list.Items) != 1 || list.Items[0].Kind != want {
 			t.Errorf("%s: %+v", query, list.Items)
 		}

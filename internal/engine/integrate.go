@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -36,7 +37,11 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, unproven(err)
 	}
-	if err := e.advance(ctx, head.Size, growth); err != nil {
+	key, handover, err := e.logSigner(ctx, head, rows[:len(authentic)])
+	if err != nil {
+		return false, err
+	}
+	if err := e.advance(ctx, head.Size, growth, key, handover); err != nil {
 		if is(err, access.KindConflict) {
 			return false, nil // another node was first, and goes on
 		}
@@ -106,12 +111,9 @@ func (e *Engine) tiles(ctx context.Context) audit.Tiles {
 	}
 }
 
-// advance signs what the tree has become and makes it the head.
-func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth) error {
-	key, err := LogKey(e.cfg.Sealer, e.cfg.Sealer.Generation())
-	if err != nil {
-		return err
-	}
+// advance signs what the tree has become and makes it the head. When the key is about to change, the entry that says so is
+// made with it, so that it is made once.
+func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth, key ed25519.PrivateKey, handover map[string]string) error {
 	signed, err := audit.SignCheckpoint(audit.Checkpoint{Origin: e.LogOrigin(), Tree: growth.Tree}, key)
 	if err != nil {
 		return err
@@ -121,7 +123,11 @@ func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth) e
 		tiles[i] = store.Tile{TileAt: store.TileAt{Level: t.L, Number: t.N}, Hashes: growth.Data[i]}
 	}
 	err = e.update(ctx, txIntegrate, func(c *change) error {
-		return c.Log().Advance(e.cfg.Tenant, from, store.LogHead{Size: growth.Tree.N, Checkpoint: signed, At: c.Now()}, tiles)
+		err := c.Log().Advance(e.cfg.Tenant, from, store.LogHead{Size: growth.Tree.N, Checkpoint: signed, At: c.Now()}, tiles)
+		if err != nil || handover == nil {
+			return err
+		}
+		return c.record(access.Event{Kind: access.EventLogKeyChanged, Detail: handover})
 	})
 	if err == nil {
 		e.signals.raise(checkpoints)

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/auditor"
+	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -203,4 +205,52 @@ func TestTwoNodesIntegrate(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// TestLogKeyIsHandedOver rotates the keys: who has the first public key alone verifies what the next one has signed.
+func TestLogKeyIsHandedOver(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		ask(t, w, Alice, Read, time.Hour)
+		time.Sleep(time.Second)
+		first, err := w.Engine.LogKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rotate(t, w.Engine, 2)
+		ask(t, w, Alice, Write, time.Hour)
+		time.Sleep(5 * time.Second)
+		second, err := w.Engine.LogKey()
+		if err != nil || second == first {
+			t.Fatalf("after a rotation the key is %s, %v", second, err)
+		}
+		head, err := w.Engine.Checkpoint(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audit.OpenCheckpoint(head.Checkpoint, second); err != nil {
+			t.Errorf("the newest checkpoint is not signed by the new key: %v", err)
+		}
+		for _, key := range []string{first, second} {
+			r, err := auditor.Verify(t.Context(), w.Store, auditor.Options{Tenant: access.DefaultTenant, Keys: []string{key}})
+			if err != nil || len(r.Problems) > 0 {
+				t.Errorf("with the key %s: %+v, %v", key, r, err)
+			}
+			exported, err := audit.VerifyExport(bytes.NewReader(export(t, w, engine.ExportQuery{})), []string{key}, nil, nil)
+			if err != nil || len(exported.Problems) > 0 {
+				t.Errorf("an export with the key %s: %+v, %v", key, exported, err)
+			}
+		}
+		if n := countEvents(t, w, access.EventLogKeyChanged); n != 1 {
+			t.Errorf("%d entries hand the key over", n)
+		}
+	})
+}
+
+func countEvents(t *testing.T, w *World, kind access.EventKind) int {
+	t.Helper()
+	page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{Limit: 1000, Kind: kind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Items)
 }

@@ -396,6 +396,7 @@ func TestLogAcrossRotation(t *testing.T) {
 			t.Errorf("after the rotation the log is signed with %s, %v", key, err)
 		}
 		active(t, w)
+		grow(other) // hands the log's key over
 		after := grow(other)
 		if want, err := w.Engine.LogKey(); err != nil || after != want || after == before {
 			t.Errorf("the other node signs with %s, and before with %s; want %s, %v", after, before, want, err)

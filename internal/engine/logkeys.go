@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/ed25519"
+	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
@@ -103,4 +104,41 @@ func (e *Engine) openWithKeysInHand(signed []byte) (c audit.Checkpoint, key stri
 		}
 	}
 	return audit.Checkpoint{}, "", err
+}
+
+// logSigner is the key that signs the next checkpoint, behind a head and with entries that the checkpoint will have. It is
+// that of the newest generation, once the tree has an entry in which the key before says so; until then it is that key, and
+// handover is the detail of the entry to make.
+func (e *Engine) logSigner(ctx context.Context, head store.LogHead, entries []store.EventRow) (key ed25519.PrivateKey, handover map[string]string, err error) {
+	s := e.cfg.Sealer
+	newest, err := LogKey(s, s.Generation())
+	if err != nil || head.Size == 0 {
+		return newest, nil, err
+	}
+	_, signedBy, err := e.openCheckpoint(ctx, head.Checkpoint)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := LogKeys(s, e.LogOrigin())
+	if err != nil || keys[0] == signedBy || announced(entries, signedBy, keys[0]) {
+		return newest, nil, err
+	}
+	previous, err := LogKey(s, s.Generations()[slices.Index(keys, signedBy)])
+	if err != nil {
+		return nil, nil, err
+	}
+	handover, err = audit.NewKeyChange(e.LogOrigin(), previous, newest)
+	return previous, handover, err
+}
+
+// announced reports whether one of the entries leads from the one key to the other.
+func announced(entries []store.EventRow, previous, next string) bool {
+	return slices.ContainsFunc(entries, func(row store.EventRow) bool {
+		ev, err := audit.Open(row.Leaf, nil)
+		if err != nil || ev.Kind != access.EventLogKeyChanged {
+			return false
+		}
+		from, to, err := audit.KeyChanged(ev)
+		return err == nil && from == previous && to == next
+	})
 }
