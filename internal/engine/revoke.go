@@ -186,7 +186,7 @@ func (c *change) removed(g *access.Grant, removal connector.Removal, back readin
 	}
 	return c.move(g, access.GrantEnded, access.Event{Detail: map[string]string{
 		"reason": string(g.EndReason), "verified_at": read.UTC().Format(time.RFC3339Nano), "verified_by": g.VerifiedBy, "kept_by": g.KeptBy,
-		"sessions_ended": strconv.Itoa(g.SessionsEnded),
+		"sessions_ended": strconv.Itoa(g.SessionsEnded), "residual_until": momentOrNone(g.ResidualUntil),
 	}, Personal: map[string]string{"housekeeping": removal.Housekeeping}})
 }
 

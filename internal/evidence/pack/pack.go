@@ -142,6 +142,9 @@ func (p *Pack) except() {
 		if g.EndReason == string(access.EndRemovedAtTarget) {
 			add("removed at the target", g.Ended, g.ID, 0, "somebody else took %s of %s away", g.Entitlement, g.Who)
 		}
+		if !g.Residual.IsZero() {
+			add("residual", g.Ended, g.ID, 0, "what was issued for %s of %s may have worked until %s", g.Entitlement, g.Who, moment(g.Residual))
+		}
 		if g.KeptBy != "" {
 			add("kept", g.Ended, g.ID, 0, "%s of %s is still there: %s", g.Entitlement, g.Who, g.KeptBy)
 		}

@@ -183,7 +183,8 @@ func TestPackFindsExceptions(t *testing.T) {
 	l.life("attested", 3*time.Hour, -1, "")
 	attested := access.Event{Kind: access.EventGrantAttested, Actor: bob, Request: "req_attested", Grant: "gr_attested", Subject: alice, Entitlement: "orders-db/orders:write"}
 	l.add(5*time.Hour, attested, false)
-	attested.Kind, attested.To, attested.Detail = access.EventGrantEnded, "ended", map[string]string{"reason": string(access.EndAttested)}
+	attested.Kind, attested.To = access.EventGrantEnded, "ended"
+	attested.Detail = map[string]string{"reason": string(access.EndAttested), "residual_until": noon.Add(6 * time.Hour).Format(time.RFC3339Nano)}
 	l.add(5*time.Hour, attested, false)
 	l.add(6*time.Hour, access.Event{Kind: access.EventFindingOpened, Detail: map[string]string{"note": "a role that nobody knows"}}, false)
 	l.add(7*time.Hour, access.Event{Kind: access.EventFreezeBegun, Actor: bob, Personal: map[string]string{"reason": "an incident"}}, false)
@@ -194,7 +195,7 @@ func TestPackFindsExceptions(t *testing.T) {
 		kinds = append(kinds, x.Kind)
 	}
 	slices.Sort(kinds)
-	if diff := cmp.Diff([]string{"attested", "finding", "freeze", "late", "late", "overdue", "removed at the target", "restore"}, kinds); diff != "" {
+	if diff := cmp.Diff([]string{"attested", "finding", "freeze", "late", "late", "overdue", "removed at the target", "residual", "restore"}, kinds); diff != "" {
 		t.Errorf("%s\n%+v", diff, p.Exceptions)
 	}
 }

@@ -53,9 +53,11 @@ type Grant struct {
 	EndedBy     string    `json:"ended_by,omitempty"`
 	// VerifiedBy read back at Verified that the access is gone; empty for a grant that never began, or whose end was
 	// attested.
-	Verified      time.Time `json:"verified_at,omitzero"`
-	VerifiedBy    string    `json:"verified_by,omitempty"`
-	KeptBy        string    `json:"kept_by,omitempty"`
+	Verified   time.Time `json:"verified_at,omitzero"`
+	VerifiedBy string    `json:"verified_by,omitempty"`
+	KeptBy     string    `json:"kept_by,omitempty"`
+	// Residual is until when something that was issued may have worked, after the access itself was gone.
+	Residual      time.Time `json:"residual_until,omitzero"`
 	AttestedBy    []string  `json:"attested_by,omitempty"`
 	SessionsEnded int       `json:"sessions_ended,omitempty"`
 	// Fetches is how often its credential was issued or fetched.
@@ -220,6 +222,9 @@ func (s *story) tellGrant(t told) {
 		}
 		if at, err := time.Parse(time.RFC3339Nano, t.Detail["verified_at"]); err == nil {
 			g.Verified = at
+		}
+		if until, err := time.Parse(time.RFC3339Nano, t.Detail["residual_until"]); err == nil {
+			g.Residual = until
 		}
 		g.SessionsEnded, _ = strconv.Atoi(t.Detail["sessions_ended"]) // none is 0
 	case access.EventCredentialIssued, access.EventCredentialFetched:
