@@ -119,13 +119,16 @@ type notary struct {
 
 func (n *notary) Keep(ctx context.Context, signed []byte, extends func([]byte) error) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.calls++
-	if n.fails != nil {
-		if err := n.fails(ctx); err != nil {
+	fails := n.fails
+	n.mu.Unlock()
+	if fails != nil { // it may wait, and time does not go on in a bubble in which somebody waits for a lock
+		if err := fails(ctx); err != nil {
 			return err
 		}
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if len(n.notes) > 0 {
 		if err := extends(n.notes[len(n.notes)-1]); err != nil {
 			return err
