@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -275,6 +276,20 @@ func TestVerifyPack(t *testing.T) {
 	if _, _, err := pack.Verify(folder, []string{newLog(t).publicKey()}); err == nil {
 		t.Error("another log's key is as good")
 	}
+}
+
+// A pack of nothing is made again byte by byte as well, at another moment.
+func TestEmptyPack(t *testing.T) {
+	l := newLog(t)
+	l.life("1", 0, 0, access.EndExpired)
+	l.entries, l.tree = nil, audit.Range{}
+	synctest.Test(t, func(t *testing.T) {
+		folder, _ := write(t, l, november())
+		time.Sleep(time.Hour)
+		if _, wrong, err := pack.Verify(folder, []string{l.publicKey()}); len(wrong) > 0 || err != nil {
+			t.Errorf("%v, %v", wrong, err)
+		}
+	})
 }
 
 func TestOrder(t *testing.T) {

@@ -29,9 +29,13 @@ type page struct {
 func (p Pack) pdf() ([]byte, error) {
 	doc := fpdf.New("L", "mm", "A4", "")
 	doc.SetCatalogSort(true)
-	// The same log gives the same bytes, so the time is the log's.
-	doc.SetCreationDate(p.Last)
-	doc.SetModificationDate(p.Last)
+	// The same log and order give the same bytes, so the time is theirs: the library takes the zero time for now.
+	made := p.Last
+	if made.IsZero() {
+		made = p.Order.To
+	}
+	doc.SetCreationDate(made)
+	doc.SetModificationDate(made)
 	doc.SetTitle(p.title(), true)
 	doc.SetProducer("Curfew", true)
 	doc.SetMargins(margin, margin, margin)
