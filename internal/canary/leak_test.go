@@ -59,7 +59,7 @@ func leaks() []leakage {
 		{"in a driver's error", func(o *server.Options, token, _ string) error {
 			o.WrapDriver = func(_ access.ConnectorName, d connector.Driver) connector.Driver { return tellingDriver{d, token} }
 			return nil
-		}, []string{log, answers, "the file curfew.db"}},
+		}, []string{answers, "the file curfew.db"}},
 		{"in a temporary file", func(_ *server.Options, token, _ string) error {
 			return os.WriteFile(filepath.Join(os.TempDir(), "left"), []byte(token), 0o600)
 		}, []string{"the file tmp/left"}},
