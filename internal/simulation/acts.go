@@ -60,11 +60,13 @@ func (w *World) step(n *node, queue store.Queue) {
 // compare has a node compare the target with the books.
 func (w *World) compare(n *node) {
 	missing, changes := w.missing(&w.seen), w.owner.changes
+	blinded := w.reached["weather: the observer is blind"] // who does not see says nothing, and nothing follows from it
 	w.call(n, "reconcile", "compares the target with the books", func(ctx context.Context, e *engine.Engine) error {
 		t := taskOf(ctx)
 		c, err := e.Reconcile(ctx, store.Lane{Tenant: access.DefaultTenant, Connector: connectorName})
 		w.compared = err == nil && c.Unread == 0
-		if w.compared && t.troubles == 0 && !t.refused && w.owner.changes == changes {
+		if w.compared && t.troubles == 0 && !t.refused && w.owner.changes == changes &&
+			w.reached["weather: the observer is blind"] == blinded {
 			w.checkCompared(missing)
 		}
 		return err

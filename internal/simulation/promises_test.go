@@ -245,6 +245,10 @@ func breaches() map[string][]func(w *World, before, now *state) {
 				now.grants["gr_2"] = access.Grant{ID: "gr_2", Request: theRequest, State: access.GrantEnded, EndReason: access.EndFailed}
 			},
 		},
+		"the tree has what is numbered, and only grows": {
+			func(_ *World, _, now *state) { now.integrated = now.position + 1 },
+			func(_ *World, before, now *state) { before.integrated, now.integrated = 1, 0 },
+		},
 		"entries are numbered without gaps": {
 			func(_ *World, _, now *state) { now.numbered = []int64{2} },
 			func(_ *World, _, now *state) { now.numbered = []int64{1, 1} },
