@@ -108,6 +108,9 @@ func TestDiskReadOnly(t *testing.T) {
 	l := w.startLoad()
 	l.more(12)
 	l.finish()
+	if _, err := (person{w: w, node: n}).submit("db/orders:read", long); err != nil {
+		t.Fatal(err)
+	}
 	w.until("nothing is being written", func() error { return w.quiet(n) })
 	breakFileSystem(t, folder)
 	w.until("the disk is noticed", func() error {

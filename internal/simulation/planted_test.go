@@ -46,7 +46,7 @@ func TestShrink(t *testing.T) {
 	t.Setenv(planted.Variable, string(planted.CredentialKept))
 	_, r := search(t, s)
 	simple := simulation.Shrink(t, s, inMemory, r)
-	if simple.Broken == nil || simple.Broken.Promise != r.Broken.Promise || len(simple.Trace) > len(r.Trace)/2 {
+	if simple.Broken == nil || simple.Broken.Promise != r.Broken.Promise || len(simple.Trace) > len(r.Trace)*3/4 {
 		t.Errorf("a trace of %d lines became one of %d: %v", len(r.Trace), len(simple.Trace), simple.Broken)
 	}
 }
