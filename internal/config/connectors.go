@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"time"
 
@@ -45,6 +46,10 @@ func (a *assembly) connectors() []Connector {
 	}
 	connectors := make([]Connector, 0, len(section.entries))
 	for _, e := range section.entries {
+		if e.value.kind != kindMapping && !keyLike.MatchString(e.key.text) {
+			a.refuse(e.key, "a connector is %s: want a name, and under it a mapping with type and the keys of that type", e.value.kind)
+			continue
+		}
 		e.key.public = true
 		name := access.ConnectorName(e.key.text)
 		if name.Validate() != nil {
@@ -92,20 +97,30 @@ func (a *assembly) connector(name access.ConnectorName, n *node) Connector {
 	return c
 }
 
+// typeLike is what the name of a type looks like, be it misspelt.
+var typeLike = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,63}$`)
+
 // typeOf finds the type that a connector names.
 func (a *assembly) typeOf(name access.ConnectorName, n *node) (connector.Type, bool) {
-	var built []string
 	word, exact := n.find("type")
 	if !exact || word.kind != kindText {
 		a.complain(keyPath("connectors", string(name), "type"), "connector %s has no type: write one, as in type: postgres", quote(string(name)))
 		return connector.Type{}, false
 	}
-	word.public = true
+	var built []string
 	for _, t := range a.types {
 		if t.Name == word.text {
+			word.public = true
 			return t, true
 		}
 		built = append(built, t.Name)
+	}
+	// What is no name of a type may be a secret that slipped there.
+	if word.public = typeLike.MatchString(word.text); !word.public && !word.bad {
+		a.refuse(word, "the type of connector %s is not the name of one%s", quote(string(name)), a.nearOr("", built, "built:"))
+	}
+	if word.bad {
+		return connector.Type{}, false
 	}
 	a.refuse(word, "connector type %s is not built yet%s", quote(word.text), a.nearOr(word.text, built, "built:"))
 	return connector.Type{}, false

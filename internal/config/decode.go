@@ -155,6 +155,10 @@ func (d *decoder) decodeMap(n *node, v reflect.Value, where string) {
 	}
 	m := reflect.MakeMapWithSize(v.Type(), len(n.entries))
 	for _, e := range n.entries {
+		if e.value.kind == kindNothing && !keyLike.MatchString(e.key.text) {
+			d.refuse(e.key, "%s has a key with nothing behind it: want %s", called(where), want(v.Type()))
+			continue
+		}
 		e.key.public = true
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.decode(e.value, elem, join(where, e.key.text))

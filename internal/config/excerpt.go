@@ -20,8 +20,8 @@ var (
 	// punctuation is what may stand between scalars, with a comment behind it that is not shown.
 	punctuation        = regexp.MustCompile(`^([\s\[\]{},:?-]*)(?:#.*)?$`)
 	leadingPunctuation = regexp.MustCompile(`^[\s\[\]{},:?-]*`)
-	// leadingKey is all that is shown of a line of a file that cannot be parsed.
-	leadingKey = regexp.MustCompile(`^\s*(?:- )*[A-Za-z0-9_.-]{1,63}:(?:\s|$)`)
+	// leadingKey is all that is shown of a line of a file that cannot be parsed: what is like a key as in keyLike.
+	leadingKey = regexp.MustCompile(`^\s*(?:- )*[A-Za-z_-]{1,40}:(?:\s|$)`)
 	blockStart = regexp.MustCompile(`^[|>][0-9+-]*`)
 )
 

@@ -168,6 +168,25 @@ func (b builder) checkFeatures(y *yaml.Node, n *node) {
 		b.refuse(n, "anchors (&name) are not allowed: what a policy says must stand where it is read; write it out")
 	case y.Style&yaml.TaggedStyle != 0:
 		b.refuse(n, "tags (!name) are not allowed; put quotes round a text that begins with !")
+	case y.Kind == yaml.ScalarNode && !endsOnItsLine(b.src.line(y.Line), y):
+		b.refuse(n, "this text goes on over several lines, as it does when a line is indented too far or a quotation mark is missing; write it on one line, or behind | or >")
+	}
+}
+
+// quoted are texts in quotation marks, with what is escaped in them.
+var quoted = regexp.MustCompile(`^(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')`)
+
+// endsOnItsLine reports whether a scalar that is no block ends on the line on which it begins.
+func endsOnItsLine(line string, y *yaml.Node) bool {
+	rest := []rune(line)
+	rest = rest[min(len(rest), max(0, y.Column-1)):]
+	switch {
+	case y.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return true
+	case y.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		return quoted.MatchString(string(rest))
+	default:
+		return strings.HasPrefix(string(rest), y.Value)
 	}
 }
 
