@@ -61,7 +61,7 @@ func (e *Engine) RotateKeys(ctx context.Context) (generation int, begun bool, er
 		return 0, false, access.Errorf(access.KindExhausted, "%d generations of the keys are kept, and at most %d may be before another one is made; see curfewd keys status for what needs them.", n, maxKept)
 	}
 	if resealing(kept) {
-		return kept[len(kept)-1].Generation, false, nil
+		return newestOf(kept), false, nil
 	}
 	if err := e.cfg.Sealer.Refresh(ctx); err != nil {
 		return 0, false, err
@@ -76,13 +76,22 @@ func (e *Engine) RotateKeys(ctx context.Context) (generation int, begun bool, er
 		}
 		return c.recordKey(access.EventKeyRotated, made.Generation, map[string]string{"wrapper": made.Wrapper})
 	})
-	if is(err, access.KindConflict) {
-		return made.Generation, false, nil // somebody else has begun one at this moment
+	if is(err, access.KindConflict) { // somebody else has begun one at this moment
+		kept, err := e.listKeys(ctx)
+		return newestOf(kept), false, err
 	}
 	if err != nil {
 		return 0, false, err
 	}
 	return made.Generation, true, e.cfg.Sealer.Refresh(ctx)
+}
+
+// newestOf is the newest generation, which seals; 0 of none.
+func newestOf(kept []store.Key) int {
+	if len(kept) == 0 {
+		return 0
+	}
+	return kept[len(kept)-1].Generation
 }
 
 // resealing reports whether a generation but the newest still has a sealing key, which ends with a rotation.

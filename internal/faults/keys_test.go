@@ -51,29 +51,52 @@ func rotateKeys(path string) error {
 	return errors.Join(keys.Rotate(ctx, os.Stderr), keys.Close())
 }
 
-// rotation is curfewd keys rotate as a child.
+// rotation is curfewd keys rotate as a child. ended is closed when it has ended, with err.
 type rotation struct {
 	*exec.Cmd
-	said syncbuf.Buffer
+	said  syncbuf.Buffer
+	ended chan struct{}
+	err   error
 }
 
 func (w *world) startRotation() *rotation {
 	w.Helper()
-	r := &rotation{Cmd: exec.CommandContext(w.ctx, os.Args[0])} //nolint:gosec // this very program
+	r := &rotation{Cmd: exec.CommandContext(w.ctx, os.Args[0]), ended: make(chan struct{})} //nolint:gosec // this very program
 	r.Env = append(os.Environ(), envRotate+"="+w.company.Config(), envStore+"="+w.storeDSN, envTarget+"="+w.target.AccountDSN())
 	r.Stderr = &r.said
 	if err := r.Start(); err != nil {
 		w.Fatal(err)
 	}
+	go func() {
+		defer close(r.ended)
+		r.err = r.Wait()
+	}()
 	return r
 }
 
 // rotated waits for its end.
 func (w *world) rotated(r *rotation) {
 	w.Helper()
-	if err := r.Wait(); err != nil {
-		w.Fatalf("curfewd keys rotate: %v: %s", err, r.said.String())
+	<-r.ended
+	if r.err != nil {
+		w.Fatalf("curfewd keys rotate: %v: %s", r.err, r.said.String())
 	}
+}
+
+// begins waits until it has made a generation of the keys.
+func (w *world) begins(r *rotation, generation int) {
+	w.Helper()
+	w.until("the command begins", func() error {
+		select {
+		case <-r.ended:
+			w.Fatalf("curfewd keys rotate ended instead: %v: %s", r.err, r.said.String())
+		default:
+		}
+		if !strings.Contains(r.said.String(), fmt.Sprintf("Generation %d ", generation)) {
+			return errNotYet
+		}
+		return nil
+	})
 }
 
 // TestKeysRotateOnSQLite rotates the keys beside the one node that has the store, kills both in the middle of it, and
@@ -104,16 +127,11 @@ func (w *world) rotateUnderLoad(killNode func()) {
 	w.rotated(w.startRotation())
 	l.more(12)
 	killed := w.startRotation()
-	w.until("the command has begun", func() error {
-		if !strings.Contains(killed.said.String(), "Generation 3 ") {
-			return errNotYet
-		}
-		return nil
-	})
+	w.begins(killed, 3)
 	if err := killed.Process.Kill(); err != nil {
 		w.Fatal(err)
 	}
-	_ = killed.Wait()
+	<-killed.ended
 	killNode()
 	l.more(12)
 	w.rotated(w.startRotation()) // which ends the one that was cut short, or makes the next

@@ -36,6 +36,7 @@ type sqliteFile struct {
 	path string
 	// lock is nil for a file that another process has locked.
 	lock *os.File
+	turn *turn
 }
 
 // openSQLiteFile checks the folder, takes the lock, and checks or makes the file. Until all of that is done the file is
@@ -55,11 +56,27 @@ func openSQLiteFile(path string) (_ *sqliteFile, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
+	if f.turn, err = openTurn(path+".turn", false); err != nil {
+		return nil, err
+	}
 	created, err := createFile(path)
 	if err != nil || created {
 		return f, err
 	}
 	return f, checkFile(path, storeID)
+}
+
+// openSQLiteFileBeside checks a file that another process has locked.
+func openSQLiteFileBeside(path string) (*sqliteFile, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(path, storeID); err != nil {
+		return nil, err
+	}
+	turn, err := openTurn(path+".turn", true)
+	return &sqliteFile{path: path, turn: turn}, err
 }
 
 // synced fails when the disk has become one that keeps nothing; see writer. Beside another process it is that one's to find out.
@@ -72,10 +89,14 @@ func (f *sqliteFile) synced() error {
 
 // close gives the lock back; the lock's file stays, because removing it could pull it from under the next holder.
 func (f *sqliteFile) close() error {
-	if f.lock == nil {
-		return nil // it is another process's
+	var errs []error
+	if f.turn != nil {
+		errs = append(errs, f.turn.close())
 	}
-	return f.lock.Close()
+	if f.lock != nil {
+		errs = append(errs, f.lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // resolve makes the path absolute and its folder free of symbolic links, so that one file has one lock, and checks the

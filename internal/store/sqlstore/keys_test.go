@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -49,19 +50,9 @@ func testNeededKeyInDatabase(t *testing.T, c catalog) {
 
 // TestBeside writes to a store beside the process that has it open, while that one writes too.
 func TestBeside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "books.db")
-	options := Options{NumberEvents: true}
-	s, err := OpenSQLite(t.Context(), path, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	if _, err := OpenSQLite(t.Context(), path, options); access.KindOf(err) != access.KindUnavailable {
+	s, beside := openTwice(t)
+	if _, err := OpenSQLite(t.Context(), s.writer.scrub.path, Options{}); access.KindOf(err) != access.KindUnavailable {
 		t.Fatalf("a second process that wants it for itself: %v", err)
-	}
-	beside, err := OpenSQLiteBeside(t.Context(), path, options)
-	if err != nil {
-		t.Fatal(err)
 	}
 	const each = 50
 	done := make(chan error, 2)
@@ -89,7 +80,7 @@ func TestBeside(t *testing.T) {
 	if err := beside.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = s.View(t.Context(), func(tx store.Tx) error {
+	err := s.View(t.Context(), func(tx store.Tx) error {
 		rows, err := tx.Events().List("acme", store.EventFilter{}, 0, 1000)
 		for i, r := range rows {
 			if r.Position != int64(i)+1 {
@@ -104,6 +95,94 @@ func TestBeside(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// TestBesideUnderLoad writes beside a process that commits without a pause: no turn of the one is skipped by the other.
+func TestBesideUnderLoad(t *testing.T) {
+	s, beside := openTwice(t)
+	note := func(id string) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			return tx.Events().Append(store.EventRow{Tenant: "acme", ID: access.EventID(id), At: tx.Now(), Kind: "k", Leaf: []byte{1}})
+		}
+	}
+	var load sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range 16 {
+		load.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := s.Update(t.Context(), "append", note(fmt.Sprintf("ev_%d_%d", i, n))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 10 {
+		if _, err := beside.writer.turn.begin(); err != nil {
+			t.Fatal(err)
+		}
+		before, within := s.Stats().Commits, int64(0)
+		err := beside.Update(t.Context(), "append", func(tx store.Tx) error {
+			within = s.Stats().Commits
+			return note(fmt.Sprintf("ev_beside_%d", n))(tx)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if passed := within - before; passed > 2 { // one that had begun, and one that was not counted yet
+			t.Errorf("%d commits passed before the turn of the one beside", passed)
+		}
+	}
+	close(stop)
+	load.Wait()
+}
+
+// TestStoppedBeside has somebody stop in their turn: the process that has the store waits for them once, and goes on.
+func TestStoppedBeside(t *testing.T) {
+	s, beside := openTwice(t)
+	nothing := func(store.Tx) error { return nil }
+	done, err := beside.writer.turn.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := s.clock.Now()
+	for range 3 {
+		if err := s.Update(t.Context(), "nothing", nothing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if waited := s.clock.Now().Sub(began); waited < yieldLimit {
+		t.Errorf("it waited for %s, want at least %s", waited, yieldLimit)
+	}
+	if !s.writer.turn.ignored {
+		t.Error("the turn that lasts too long is not ignored")
+	}
+	done()
+	if err := s.Update(t.Context(), "nothing", nothing); err != nil || s.writer.turn.ignored {
+		t.Errorf("after its end: %v, and turns are ignored is %t", err, s.writer.turn.ignored)
+	}
+}
+
+// openTwice opens a new store twice.
+func openTwice(t *testing.T) (s, beside *SQLite) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "books.db")
+	options := Options{NumberEvents: true}
+	s, err := OpenSQLite(t.Context(), path, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if beside, err = OpenSQLiteBeside(t.Context(), path, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = beside.Close() })
+	return s, beside
 }
 
 // A store is not made, migrated or repaired beside anybody.

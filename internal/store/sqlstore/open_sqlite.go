@@ -51,14 +51,12 @@ func OpenSQLiteBeside(ctx context.Context, path string, options Options) (*SQLit
 	if options.Clock == nil {
 		options.Clock = access.SystemClock{}
 	}
-	if path, err = resolve(path); err != nil {
-		return nil, err
-	}
-	if err := checkFile(path, storeID); err != nil {
+	file, err := openSQLiteFileBeside(path)
+	if err != nil {
 		return nil, err
 	}
 	options.Ballast = Ballast{}
-	return openSQLiteAs(ctx, d, &sqliteFile{path: path}, options, func(db *sql.DB) error { return checkCurrent(ctx, db, d, path) })
+	return openSQLiteAs(ctx, d, file, options, func(db *sql.DB) error { return checkCurrent(ctx, db, d, file.path) })
 }
 
 // checkCurrent refuses a store with other tables than this program's.
@@ -103,7 +101,7 @@ func openSQLiteAs(ctx context.Context, d dialect, file *sqliteFile, options Opti
 	// The write connection is closed last: with it the log is folded into the file.
 	release = func() error { return errors.Join(readDB.Close(), writeDB.Close(), file.close()) }
 	w := &writer{
-		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents, synced: file.synced,
+		clock: newClock(options.Clock, floor), ballast: openBallast(file.path, options), numbers: options.NumberEvents, synced: file.synced, turn: file.turn,
 		scrub: scrub{path: file.path, due: true}, // a process that was killed may have left what was erased in its log
 	}
 	s, err := startSQLite(ctx, d, writeDB, readDB, w, release)

@@ -29,6 +29,7 @@ type writer struct {
 	numbers bool
 	// synced fails when a commit that was answered with success may not have been kept.
 	synced func() error
+	turn   *turn
 
 	scrub scrub
 	queue queue
@@ -148,6 +149,11 @@ func (w *writer) attempt(batch []*member, run runner, more func([]*member) *memb
 	if len(batch) == 0 {
 		return nil, nil, nil
 	}
+	done, err := w.turn.begin()
+	if err != nil {
+		return batch, nil, err
+	}
+	defer done()
 	if err := w.control(w.dialect.beginUpdate); err != nil {
 		return batch, nil, err
 	}
