@@ -10,8 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/localpeer"
@@ -55,10 +54,10 @@ func startCluster(ctx context.Context) (_ *cluster, err error) {
 		t.MaxIdleConns, t.MaxIdleConnsPerHost = 512, 512
 	}
 	c.admin = &caller{http: client, url: server.URL(), token: server.AdminToken()}
-	if err := c.makeObjects(ctx); err != nil {
+	if err := server.Create(ctx, clusterObjects); err != nil {
 		return nil, err
 	}
-	token, err := c.issue(ctx, "/api/v1/namespaces/default/serviceaccounts/curfew")
+	token, err := server.IssueToken(ctx, "default", "curfew", 2*time.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -69,30 +68,6 @@ func startCluster(ctx context.Context) (_ *cluster, err error) {
 		return nil, err
 	}
 	return c, errors.Join(c.write(file, token), c.edit("TOKEN_FILE", fmt.Sprintf("%q", c.folder+"/"+file)))
-}
-
-func (c *cluster) makeObjects(ctx context.Context) error {
-	var objects []map[string]any
-	if err := yaml.Unmarshal(clusterObjects, &objects); err != nil {
-		return err
-	}
-	for _, o := range objects {
-		kind, _ := o["kind"].(string)
-		version, _ := o["apiVersion"].(string)
-		metadata, _ := o["metadata"].(map[string]any)
-		at := "/apis/" + version
-		if version == "v1" {
-			at = "/api/v1"
-		}
-		if namespace, ok := metadata["namespace"].(string); ok {
-			at += "/namespaces/" + namespace
-		}
-		err := c.post(ctx, at+"/"+strings.ToLower(kind)+"s", o, nil)
-		if err != nil && !strings.Contains(err.Error(), "AlreadyExists") { // the namespace default may be
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *cluster) post(ctx context.Context, at string, object, out any) error {

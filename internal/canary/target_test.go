@@ -1,19 +1,16 @@
 package canary
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/curfewhq/curfew/internal/connector/mysql"
 	"github.com/curfewhq/curfew/internal/curfewdtest"
@@ -216,15 +213,13 @@ func (h *house) kubernetesTarget() target {
 	if err != nil {
 		h.Fatal(err)
 	}
-	var objects []map[string]any
-	if err := yaml.Unmarshal(text, &objects); err != nil {
+	if err := server.Create(h.ctx, text); err != nil {
 		h.Fatal(err)
 	}
-	for _, o := range objects {
-		h.create(server, collection(o), o)
+	token, err := server.IssueToken(h.ctx, "default", "curfew", 2*time.Hour)
+	if err != nil {
+		h.Fatal(err)
 	}
-	made := h.create(server, "/api/v1/namespaces/default/serviceaccounts/curfew/token", map[string]any{"spec": map[string]any{"expirationSeconds": 7200}})
-	token, _ := made["status"].(map[string]any)["token"].(string)
 	h.write("secrets/kubernetes", h.plant(h, "the token of Curfew's account at Kubernetes", token))
 	return target{connector: "cluster", resource: "orders", works: true, credential: true, config: kubernetesConfig("cluster", server.URL(), filepath.Join(h.secrets(), "kubernetes")) +
 		"\n    ca_file: " + server.CAFile()}
@@ -238,49 +233,6 @@ func kubernetesConfig(name, at, file string) string {
     token_file: %q
     timeout: 3s
     permissions: {read: {cluster_role: orders-read}}`, name, at, file)
-}
-
-// collection is the path under which objects of this kind are made.
-func collection(o map[string]any) string {
-	version, _ := o["apiVersion"].(string)
-	kind, _ := o["kind"].(string)
-	meta, _ := o["metadata"].(map[string]any)
-	root := "/apis/" + version
-	if version == "v1" {
-		root = "/api/v1"
-	}
-	if namespace, ok := meta["namespace"].(string); ok {
-		root += "/namespaces/" + namespace
-	}
-	return root + "/" + strings.ToLower(kind) + "s"
-}
-
-// create makes an object as the cluster's administrator. One that is there is no error.
-func (h *house) create(server *localpeer.Kubernetes, path string, in any) (out map[string]any) {
-	h.Helper()
-	client, err := server.Client()
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer client.CloseIdleConnections()
-	body, err := json.Marshal(in)
-	if err != nil {
-		h.Fatal(err)
-	}
-	r, err := http.NewRequestWithContext(h.ctx, http.MethodPost, server.URL()+path, bytes.NewReader(body))
-	if err != nil {
-		h.Fatal(err)
-	}
-	r.Header = http.Header{"Authorization": {"Bearer " + server.AdminToken()}, "Content-Type": {"application/json"}}
-	answer, err := client.Do(r)
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if err := json.NewDecoder(answer.Body).Decode(&out); err != nil || answer.StatusCode >= 300 && answer.StatusCode != http.StatusConflict {
-		h.Fatalf("%s: %s, %v", path, answer.Status, err)
-	}
-	return out
 }
 
 // mongoDBTarget is a FerretDB, which lacks what the connector needs of MongoDB: every call fails, with the connection string

@@ -6,13 +6,10 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/localpeer"
 )
@@ -53,50 +50,20 @@ func startKubernetes(ctx context.Context, f *folder, progress io.Writer) (target
 
 // setUp gives the cluster what a company has, and Curfew its account there, and writes down how Curfew reaches it.
 func (k *kubernetes) setUp(ctx context.Context, f *folder) error {
-	var objects []map[string]any
-	if err := yaml.Unmarshal(kubernetesObjects, &objects); err != nil {
+	if err := k.Create(ctx, kubernetesObjects); err != nil {
 		return err
 	}
-	for _, o := range objects {
-		if status, _, err := k.do(ctx, k.AdminToken(), http.MethodPost, collection(o), o); err != nil || status >= http.StatusMultipleChoices && status != http.StatusConflict {
-			return fmt.Errorf("making %s: status %d: %w", collection(o), status, err)
-		}
-	}
-	const account = "/api/v1/namespaces/default/serviceaccounts/curfew/token"
-	_, body, err := k.do(ctx, k.AdminToken(), http.MethodPost, account, map[string]any{"spec": map[string]any{"expirationSeconds": 7 * 24 * 3600}})
+	made, err := k.IssueToken(ctx, "default", "curfew", 7*24*time.Hour)
 	if err != nil {
 		return err
 	}
-	var made struct {
-		Status struct {
-			Token string `json:"token"`
-		} `json:"status"`
-	}
-	if err := json.Unmarshal(body, &made); err != nil {
-		return err
-	}
 	const token = "curfew.kubernetes-token" //nolint:gosec // G101: the name of a file
-	if err := f.write(token, made.Status.Token); err != nil {
+	if err := f.write(token, made); err != nil {
 		return err
 	}
 	return f.configure("kubernetes.yaml", kubernetesConfig, struct{ Server, CAFile, TokenFile string }{
 		k.URL(), k.CAFile(), filepath.Join(f.secrets(), token),
 	})
-}
-
-// collection is the path under which objects of this kind are made.
-func collection(o map[string]any) string {
-	version, _ := o["apiVersion"].(string)
-	kind, _ := o["kind"].(string)
-	meta, _ := o["metadata"].(map[string]any)
-	root := "/apis/" + version
-	if version == "v1" {
-		root = "/api/v1"
-	}
-	if namespace, ok := meta["namespace"].(string); ok {
-		root += "/namespaces/" + namespace
-	}
-	return root + "/" + strings.ToLower(kind) + "s"
 }
 
 // do makes a request with a token.
