@@ -185,7 +185,7 @@ func TestProofs(t *testing.T) {
 	})
 }
 
-// twoNodes is what is left of a race for the head: nobody fails, and the tree is the log's.
+// TestTwoNodesIntegrate races for the head: nobody fails, and the tree is the log's.
 func TestTwoNodesIntegrate(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
 		ask(t, w, Alice, Read, time.Hour)

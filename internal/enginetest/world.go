@@ -7,7 +7,6 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -24,7 +23,6 @@ import (
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/secret"
-	"github.com/curfewhq/curfew/internal/secret/localfile"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
 )
@@ -79,80 +77,6 @@ type World struct {
 	begins, commits sync.Map
 	views           atomic.Int64
 }
-
-// Option changes the company before it opens.
-type Option func(*settings)
-
-type settings struct {
-	clock    access.Clock
-	policies []policy.Policy
-	timeout  time.Duration
-	log      *slog.Logger
-	traits   func(*connector.Traits)
-	groups   connector.Provenance
-	target   *memory.Target
-	driver   func(connector.Driver) connector.Driver
-	real     func() (connector.Type, connector.Driver)
-	observer Observer
-	wrap     func(store.Store) store.Store
-	journal  engine.Journal
-	numbered bool
-	crowd    int
-}
-
-// Observer watches the engine and its connector.
-type Observer interface {
-	engine.Observer
-	connector.Observer
-}
-
-// WithClock hands the clock in, to store and target alike.
-func WithClock(c access.Clock) Option { return func(s *settings) { s.clock = c } }
-
-// WithPolicies replaces the policies.
-func WithPolicies(p ...policy.Policy) Option { return func(s *settings) { s.policies = p } }
-
-// WithTimeout bounds the calls of the driver.
-func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }
-
-// WithLog takes what the engine logs, as text.
-func WithLog(w io.Writer) Option { return WithLogger(slog.New(slog.NewTextHandler(w, nil))) }
-
-// WithLogger lets the engine log there.
-func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
-
-// WithTraits changes what the target says of itself.
-func WithTraits(f func(*connector.Traits)) Option { return func(s *settings) { s.traits = f } }
-
-// WithObserver lets somebody watch, and stands what they wrap the store in between it and the engine.
-func WithObserver(o Observer, wrap func(store.Store) store.Store) Option {
-	return func(s *settings) { s.observer, s.wrap = o, wrap }
-}
-
-// WithJournal keeps there what is taken back while the store is away.
-func WithJournal(j engine.Journal) Option { return func(s *settings) { s.journal = j } }
-
-// WithEventsNumbered has the store number events in their own commit, as curfewd does on SQLite. Without it the company
-// goes by Sequence, as one of several nodes.
-func WithEventsNumbered() Option { return func(s *settings) { s.numbered = true } }
-
-// WithGroups makes the target one of memberships, of that provenance, in place of accounts for each grant. Everybody has
-// an account there, of their own name, but Mallory and the agent. Write stands for the groups orders:read and orders:write.
-func WithGroups(p connector.Provenance) Option { return func(s *settings) { s.groups = p } }
-
-// WithDriver puts something between the engine and the driver.
-func WithDriver(f func(connector.Driver) connector.Driver) Option {
-	return func(s *settings) { s.driver = f }
-}
-
-// WithConnector takes a connector to a real target in place of the one in memory. It is opened once for each node, has the
-// resource orders, and knows everybody by their names.
-func WithConnector(open func() (connector.Type, connector.Driver)) Option {
-	return func(s *settings) { s.real = open }
-}
-
-// WithTarget takes a target that is there already, so that two companies share it.
-func WithTarget(t *memory.Target) Option { return func(s *settings) { s.target = t } }
 
 // New makes a company that is torn down with the test.
 func New(t testing.TB, options ...Option) *World {
@@ -267,53 +191,6 @@ func (w *World) Node() *engine.Engine {
 	config := w.config
 	config.Sealer = w.openSealer()
 	return w.nodeWith(config, w.connect())
-}
-
-// sealer makes the company's first keys, and opens them.
-func (w *World) sealer(st store.Store, installation string) *secret.Sealer {
-	w.Helper()
-	ctx, owner := context.Background(), secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
-	path := filepath.Join(w.TempDir(), "key")
-	w.must(localfile.Create(path))
-	wrapper, err := localfile.Open(path)
-	w.must(err)
-	made, err := secret.NewKeys(ctx, wrapper, owner, 1)
-	w.must(err)
-	w.must(st.Update(ctx, "first-key", func(tx store.Tx) error {
-		return tx.Keys().Insert(store.Key{Tenant: owner.Tenant, WrappedKeys: made, MadeAt: tx.Now()})
-	}))
-	w.openSealer = func() *secret.Sealer {
-		w.Helper()
-		sealer, err := secret.OpenSealer(ctx, wrapper, owner, func(ctx context.Context) ([]secret.WrappedKeys, error) { return keysIn(ctx, st) })
-		w.must(err)
-		return sealer
-	}
-	return w.openSealer()
-}
-
-// Sealer is that of the company's first engine.
-func (w *World) Sealer() *secret.Sealer { return w.config.Sealer }
-
-// NewKeyFile makes another key-encryption key.
-func (w *World) NewKeyFile() secret.KeyWrapper {
-	w.Helper()
-	path := filepath.Join(w.TempDir(), "another-key")
-	w.must(localfile.Create(path))
-	wrapper, err := localfile.Open(path)
-	w.must(err)
-	return wrapper
-}
-
-func keysIn(ctx context.Context, st store.Store) (list []secret.WrappedKeys, err error) {
-	err = st.View(ctx, func(tx store.Tx) error {
-		kept, err := tx.Keys().List(access.DefaultTenant)
-		list = nil
-		for _, k := range kept {
-			list = append(list, k.WrappedKeys)
-		}
-		return err
-	})
-	return list, err
 }
 
 // Restored is a company with the keys, the people and the target of this one, whose books are its own: what this one was
