@@ -87,7 +87,7 @@ is for other programs: it was verified when it was written, and proves nothing a
 	cmd.Flags().StringVar(&until, "until", "", "what was entered before this time")
 	cmd.Flags().StringVar(&q.Request, "request", "", "what is about this request alone")
 	cmd.Flags().StringVar(&q.Grant, "grant", "", "what is about this grant alone")
-	cmd.Flags().StringVar(&q.Kind, "kind", "", "what is of this kind alone, as in grant.ended")
+	cmd.Flags().StringVar(&q.Kind, "kind", "", "what is of this kind alone, as in grant.ended; grant. is all that begin so")
 	cmd.Flags().StringVar(&format, "format", formatJSONL, strings.Join(exportFormats(), ", "))
 	return cmd
 }
@@ -205,35 +205,19 @@ Exit code 1 means that the export is not what was logged.`,
 	return cmd
 }
 
-// maxKept bounds a file of checkpoints.
-const maxKept = 64 << 20
-
-func readKept(paths []string) (kept []audit.Checkpoint, err error) {
-	for _, path := range paths {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		text, err := io.ReadAll(io.LimitReader(file, maxKept+1))
-		if err := errors.Join(err, file.Close()); err != nil {
-			return nil, err
-		}
-		if len(text) > maxKept {
-			return nil, fmt.Errorf("%s has more than %d bytes", path, maxKept)
-		}
-		notes := audit.SplitCheckpoints(text)
-		if len(notes) == 0 {
-			return nil, fmt.Errorf("%s: %w", path, audit.ErrNoCheckpoint)
-		}
-		for _, note := range notes {
-			c, err := audit.ReadCheckpoint(note)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", path, err)
-			}
-			kept = append(kept, c)
+// readKept reads the checkpoints in files.
+func readKept(paths []string) ([]audit.Checkpoint, error) {
+	kept, err := audit.ReadKept(paths...)
+	if err != nil {
+		return nil, err
+	}
+	checkpoints := make([]audit.Checkpoint, len(kept))
+	for i, k := range kept {
+		if checkpoints[i], err = audit.ReadCheckpoint(k.Text); err != nil {
+			return nil, fmt.Errorf("%s: %w", k.Name, err)
 		}
 	}
-	return kept, nil
+	return checkpoints, nil
 }
 
 func (p *program) showVerified(r audit.ExportReport) error {
@@ -265,11 +249,7 @@ func (p *program) sayVerified(r audit.ExportReport) {
 		p.say("not held    against your checkpoint of %d entries: the export does not reach it", size)
 	}
 	for _, problem := range r.Problems {
-		where := fmt.Sprintf("entry %d", problem.From)
-		if problem.To > problem.From {
-			where = fmt.Sprintf("entries %d to %d", problem.From, problem.To)
-		}
-		p.say("PROBLEM     %s: %s", where, problem.What)
+		p.say("PROBLEM     %s", problem)
 	}
 	if r.Dropped > 0 {
 		p.say("            and %d more problems", r.Dropped)

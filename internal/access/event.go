@@ -1,6 +1,9 @@
 package access
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // EventKind names a change.
 type EventKind string
@@ -53,6 +56,12 @@ const (
 
 	EventPersonForgotten EventKind = "person.forgotten"
 )
+
+// Matches reports whether the kind is one that a selection names: that kind itself, or each that begins so where it ends with
+// a dot. The empty selection names all.
+func (k EventKind) Matches(selection EventKind) bool {
+	return selection == "" || k == selection || strings.HasSuffix(string(selection), ".") && strings.HasPrefix(string(k), string(selection))
+}
 
 // Event is one change of state. It is at once the audit entry, the message to watchers and the notifier's input.
 type Event struct {

@@ -87,7 +87,7 @@ type exportInput struct {
 	Until   time.Time `query:"until" doc:"What was entered before this moment"`
 	Request string    `query:"request" maxLength:"128" doc:"What is about this request alone"`
 	Grant   string    `query:"grant" maxLength:"128" doc:"What is about this grant alone"`
-	Kind    string    `query:"kind" maxLength:"128" doc:"What is of this kind alone"`
+	Kind    string    `query:"kind" maxLength:"128" doc:"What is of this kind alone, or of each that begins so, where it ends with a dot"`
 }
 
 type exportOutput struct {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -40,7 +39,7 @@ type LogQuery struct {
 
 	Request access.RequestID
 	Grant   access.GrantID
-	// Kind is a kind of event, or the beginning of several with a dot at its end.
+	// Kind is one that access.EventKind.Matches.
 	Kind access.EventKind
 	// Actor is who caused it, and Subject whose access it is about. Who was erased is not found any more.
 	Actor, Subject access.PrincipalID
@@ -48,9 +47,8 @@ type LogQuery struct {
 
 // wants reports whether the entry is one of those.
 func (q LogQuery) wants(ev access.Event) bool {
-	kind := q.Kind == "" || ev.Kind == q.Kind || strings.HasSuffix(string(q.Kind), ".") && strings.HasPrefix(string(ev.Kind), string(q.Kind))
 	none := access.PrincipalID{}
-	return kind && (q.Request == "" || ev.Request == q.Request) && (q.Grant == "" || ev.Grant == q.Grant) &&
+	return ev.Kind.Matches(q.Kind) && (q.Request == "" || ev.Request == q.Request) && (q.Grant == "" || ev.Grant == q.Grant) &&
 		(q.Actor == none || ev.Actor == q.Actor) && (q.Subject == none || ev.Subject == q.Subject)
 }
 

@@ -181,7 +181,7 @@ func (x *Export) Next(ctx context.Context) (entries []audit.ExportEntry, more bo
 			return entries, false, nil
 		}
 		x.done = row.Position
-		if x.query.Kind != "" && row.Kind != x.query.Kind {
+		if !row.Kind.Matches(x.query.Kind) {
 			continue
 		}
 		entry, err := x.entry(ctx, row)

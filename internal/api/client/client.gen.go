@@ -817,7 +817,7 @@ type ExportAuditParams struct {
 	// Grant What is about this grant alone
 	Grant string `form:"grant,omitempty" json:"grant,omitempty,omitzero"`
 
-	// Kind What is of this kind alone
+	// Kind What is of this kind alone, or of each that begins so, where it ends with a dot
 	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
 }
 
