@@ -34,11 +34,7 @@ docs/compliance.md has the controls. It has names and reasons in it: keep it acc
 			if err != nil {
 				return err
 			}
-			until := o.To
-			if to == "" {
-				until = time.Time{} // the server's clock may be ahead of this one
-			}
-			return p.evidence(cmd, o, until, folder)
+			return p.evidence(cmd, o, folder)
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the beginning of the period: 2026-11-01, or 2026-11-01T09:00:00Z")
@@ -79,7 +75,7 @@ func evidenceOrder(from, to string, controls []string) (o pack.Order, err error)
 	return o, nil
 }
 
-func (p *program) evidence(cmd *cobra.Command, o pack.Order, until time.Time, folder string) error {
+func (p *program) evidence(cmd *cobra.Command, o pack.Order, folder string) error {
 	switch there, err := os.ReadDir(folder); {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -90,7 +86,7 @@ func (p *program) evidence(cmd *cobra.Command, o pack.Order, until time.Time, fo
 	case len(there) > 0:
 		return usagef("%s is not empty: name a new folder", folder)
 	}
-	if err := p.export(cmd, client.ExportAuditParams{Until: until}, filepath.Join(folder, pack.LogFile), formatJSONL); err != nil {
+	if err := p.export(cmd, client.ExportAuditParams{}, filepath.Join(folder, pack.LogFile), formatJSONL); err != nil {
 		return err
 	}
 	made, err := pack.Write(folder, nil, o)
@@ -104,22 +100,33 @@ func (p *program) evidence(cmd *cobra.Command, o pack.Order, until time.Time, fo
 }
 
 func (p *program) evidenceVerifyCommand() *cobra.Command {
-	var keys []string
+	var keys, checkpoints []string
 	cmd := &cobra.Command{
 		Use:   "verify DIR",
 		Short: "Verify a pack of evidence, without a server",
 		Long: `Hold the log in a pack of evidence against the log's public key (--key; without it the
-pack's own is believed), make the pack again out of it, and compare every file.`,
+pack's own is believed) and against checkpoints that you kept (--checkpoint), make the pack
+again out of it, and compare every file.
+
+A pack has the log as it was when the pack was made, or as somebody says it was: that nothing
+is missing at its end is proven by a checkpoint of after the period alone.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			made, wrong, err := pack.Verify(args[0], keys)
+			kept, err := readKept(checkpoints)
+			if err != nil {
+				return err
+			}
+			made, wrong, err := pack.Verify(args[0], keys, kept)
 			switch {
 			case err != nil:
 				return fmt.Errorf("%s: %w", args[0], err)
 			case len(wrong) > 0:
 				return fmt.Errorf("these files are not what follows from the log: %s", strings.Join(wrong, ", "))
 			}
-			p.say("%d entries of the log are proven, and every file follows from them.", made.Entries)
+			p.say("%d entries of the log are proven, the last of %s, and every file follows from them.", made.Entries, made.Last.UTC().Format(time.RFC3339))
+			if len(kept) == 0 {
+				p.say("What was entered after that, this pack does not say. Give a checkpoint of after the period with --checkpoint.")
+			}
 			if len(keys) == 0 {
 				p.say("The key is the pack's own: %s", made.Key)
 				p.say("Compare it with the one that you were given, or give that with --key.")
@@ -128,5 +135,6 @@ pack's own is believed), make the pack again out of it, and compare every file.`
 		},
 	}
 	cmd.Flags().StringArrayVar(&keys, "key", nil, "the log's public key")
+	cmd.Flags().StringArrayVar(&checkpoints, "checkpoint", nil, "a file of checkpoints that you kept; the log must have all of them")
 	return cmd
 }

@@ -26,13 +26,7 @@ func writeExport(in io.Reader, out io.Writer, format string) (report audit.Expor
 	if err != nil {
 		return report, err
 	}
-	report, err = audit.VerifyExport(in, nil, nil, func(e audit.ExportEntry) error {
-		r, err := e.Record()
-		if err != nil {
-			return err
-		}
-		return records.Write(r)
-	})
+	report, err = audit.VerifyExport(in, nil, nil, records.Write)
 	return report, errors.Join(err, records.Close())
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +51,7 @@ Exit code 1 means that the log is not what it was, or could not be read.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := auditor.Options{Keys: keys, Progress: progressOn(cmd.ErrOrStderr())}
 			var err error
-			if o.Checkpoints, err = readCheckpoints(checkpoints); err != nil {
+			if o.Checkpoints, err = audit.ReadKept(checkpoints...); err != nil {
 				return err
 			}
 			at, key, err := storeOf(path, address)
@@ -116,44 +115,6 @@ func storeOf(path, address string) (at config.Store, key config.Key, err error) 
 		return at, key, err
 	}
 	return c.Store, c.Server.Key, nil
-}
-
-// maxKeptFile bounds a file of checkpoints.
-const maxKeptFile = 256 << 20
-
-// readCheckpoints reads files with signed checkpoints, any number in each.
-func readCheckpoints(paths []string) (kept []auditor.Kept, err error) {
-	for _, path := range paths {
-		text, err := readBounded(path, maxKeptFile)
-		if err != nil {
-			return nil, err
-		}
-		notes := audit.SplitCheckpoints(text)
-		if len(notes) == 0 {
-			return nil, fmt.Errorf("%s: %w", path, audit.ErrNoCheckpoint)
-		}
-		for i, note := range notes {
-			name := path
-			if len(notes) > 1 {
-				name = fmt.Sprintf("%s, number %d", path, i+1)
-			}
-			kept = append(kept, auditor.Kept{Name: name, Text: note})
-		}
-	}
-	return kept, nil
-}
-
-func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes", path, limit)
-	}
-	return text, err
 }
 
 // progressOn says now and then how far the reading is: a long log takes minutes.
@@ -224,11 +185,7 @@ func reportTable(r auditor.Report) []byte {
 		line("checkpoint", "none: nothing shows what the log was before")
 	}
 	for _, p := range r.Problems {
-		where := fmt.Sprintf("entry %d", p.From)
-		if p.To > p.From {
-			where = fmt.Sprintf("entries %d to %d", p.From, p.To)
-		}
-		line("PROBLEM", "%s: %s", where, p.What)
+		line("PROBLEM", "%s", p)
 	}
 	if r.Dropped > 0 {
 		line("", "and %d more problems", r.Dropped)

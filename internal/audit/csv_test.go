@@ -61,16 +61,12 @@ func TestCSVIsHarmless(t *testing.T) {
 	}
 }
 
-func TestRecordOfAnExport(t *testing.T) {
+func TestRecordOf(t *testing.T) {
 	e, err := audit.NewEntry(example(), bytes.NewReader(make([]byte, 1024)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	exported := audit.ExportEntry{Position: 17, Leaf: e.Leaf}
-	for _, p := range e.Personal {
-		exported.Personal = append(exported.Personal, audit.ExportPersonal(p))
-	}
-	r, err := exported.Record()
+	r, err := audit.RecordOf(17, e.Leaf, e.Personal)
 	if diff := cmp.Diff(audit.Record{Position: 17, Event: example()}, r); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -81,8 +77,8 @@ func TestRecordOfAnExport(t *testing.T) {
 	if strings.Contains(string(text), "salt") {
 		t.Error("a salt is told")
 	}
-	exported.Personal[0].Value = "static/mallory"
-	if _, err := exported.Record(); err == nil || !strings.Contains(err.Error(), "position 17") {
+	e.Personal[0].Value = "static/mallory"
+	if _, err := audit.RecordOf(17, e.Leaf, e.Personal); err == nil || !strings.Contains(err.Error(), "position 17") {
 		t.Errorf("another actor is taken: %v", err)
 	}
 }

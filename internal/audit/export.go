@@ -79,9 +79,9 @@ type ExportReport struct {
 }
 
 // VerifyExport reads an export and holds it against its own checkpoint, which one of the keys must have signed, and
-// against checkpoints that somebody kept. each, if set, is told of every entry. The error is one of reading: a line that
-// is none, or an export that was cut off.
-func VerifyExport(r io.Reader, keys []string, kept []Checkpoint, each func(ExportEntry) error) (ExportReport, error) {
+// against checkpoints that somebody kept. each, if set, is told of every entry that can be read. The error is one of
+// reading: a line that is none, or an export that was cut off.
+func VerifyExport(r io.Reader, keys []string, kept []Checkpoint, each func(Record) error) (ExportReport, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxExportLine)
 	x := &exportCheck{lines: lines, each: each}
@@ -111,7 +111,7 @@ func VerifyExport(r io.Reader, keys []string, kept []Checkpoint, each func(Expor
 type exportCheck struct {
 	lines  *bufio.Scanner
 	number int
-	each   func(ExportEntry) error
+	each   func(Record) error
 	report ExportReport
 	// tree is the checkpoint's. Its signature is looked at last, by the keys that the entries lead to as well.
 	tree tlog.Tree
@@ -216,9 +216,9 @@ func (x *exportCheck) line() (done bool, err error) {
 	if err := x.asWritten(line.ExportEntry); err != nil {
 		return false, err
 	}
-	x.entry(line.ExportEntry)
-	if x.each != nil {
-		return false, x.each(line.ExportEntry)
+	record, readable := x.entry(line.ExportEntry)
+	if readable && x.each != nil {
+		return false, x.each(record)
 	}
 	return false, nil
 }
@@ -235,7 +235,8 @@ func (x *exportCheck) asWritten(e ExportEntry) error {
 	return nil
 }
 
-func (x *exportCheck) entry(e ExportEntry) {
+// entry holds an entry against itself and its place, and against the log, as far as it can be alone.
+func (x *exportCheck) entry(e ExportEntry) (r Record, readable bool) {
 	h := x.report.ExportHeader
 	x.report.Entries++
 	switch {
@@ -247,15 +248,22 @@ func (x *exportCheck) entry(e ExportEntry) {
 	for i, p := range e.Personal {
 		personal[i] = Personal(p)
 	}
-	erased, err := CheckEntry(e.Leaf, personal)
-	if x.report.Erased += len(erased); err != nil {
+	ev, erased, err := CheckEntry(e.Leaf, personal)
+	x.report.Erased += len(erased)
+	if err == nil {
+		r, readable = Record{Position: e.Position, Event: ev, Erased: erased}, true
+		err = x.keys.Follow(ev)
+	}
+	if err != nil {
 		x.problem(e.Position, e.Position, err.Error())
 	}
-	if ev, err := Open(e.Leaf, nil); err == nil {
-		if err := x.keys.Follow(ev); err != nil {
-			x.problem(e.Position, e.Position, err.Error())
-		}
-	}
+	x.prove(e)
+	return r, readable
+}
+
+// prove holds a selected entry against its proof, and adds one of a whole range to what is proven in the end.
+func (x *exportCheck) prove(e ExportEntry) {
+	h := x.report.ExportHeader
 	leaf := HashLeaf(e.Leaf)
 	if h.Selected {
 		if leaf != e.Hash {

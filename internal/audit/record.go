@@ -13,24 +13,17 @@ type Record struct {
 	// Position counts from 1 on without gaps. Who is given a record twice knows it by its position.
 	Position int64
 	access.Event
+	// Erased are the personal fields of which nothing is left but the commitment.
+	Erased []string
 }
 
 // RecordOf opens a leaf, with its personal values held against it.
 func RecordOf(position int64, leafBytes []byte, personal []Personal) (Record, error) {
-	ev, err := Open(leafBytes, personal)
+	ev, erased, err := OpenWithErased(leafBytes, personal)
 	if err != nil {
 		return Record{}, fmt.Errorf("the entry at position %d of the audit log is not what was written: %w", position, err)
 	}
-	return Record{Position: position, Event: ev}, nil
-}
-
-// Record is the entry of an export as others read it.
-func (e ExportEntry) Record() (Record, error) {
-	personal := make([]Personal, len(e.Personal))
-	for i, p := range e.Personal {
-		personal[i] = Personal(p)
-	}
-	return RecordOf(e.Position, e.Leaf, personal)
+	return Record{Position: position, Event: ev, Erased: erased}, nil
 }
 
 // WithoutPersonal is the record without the names and the words of people.

@@ -3,10 +3,13 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/curfewhq/curfew/internal/access"
 )
 
 // Problem is something that shows that a log is not what it was.
@@ -16,6 +19,14 @@ type Problem struct {
 	To   int64 `json:"to"`
 	// What says what is wrong there.
 	What string `json:"what"`
+}
+
+// String names the entries, and says what is wrong with them.
+func (p Problem) String() string {
+	if p.To > p.From {
+		return fmt.Sprintf("entries %d to %d: %s", p.From, p.To, p.What)
+	}
+	return fmt.Sprintf("entry %d: %s", p.From, p.What)
 }
 
 // MaxProblems is how many problems a Verifier keeps; the first matter most.
@@ -103,27 +114,23 @@ func (v *Verifier) Done() (problems []Problem, dropped int) {
 	return v.problems, v.more
 }
 
-// CheckEntry holds a leaf against its form and its personal values against the leaf. erased are the fields whose value
-// and salt are not there any more; the leaf commits to them still.
-func CheckEntry(leafBytes []byte, personal []Personal) (erased []string, err error) {
+// CheckEntry is OpenWithErased for one who trusts nobody: it holds the leaf against its form as well.
+func CheckEntry(leafBytes []byte, personal []Personal) (ev access.Event, erased []string, err error) {
 	d := json.NewDecoder(bytes.NewReader(leafBytes))
 	d.DisallowUnknownFields()
 	var l leaf
 	if err := d.Decode(&l); err != nil {
-		return nil, fmt.Errorf("the entry cannot be read: %w", err)
+		return ev, nil, fmt.Errorf("the entry cannot be read: %w", err)
 	}
 	if again, err := canonical(l); err != nil || !bytes.Equal(again, leafBytes) {
-		return nil, fmt.Errorf("the entry is not in its canonical form (RFC 8785)")
-	}
-	if _, erased, err = OpenWithErased(leafBytes, personal); err != nil {
-		return nil, err
+		return ev, nil, errors.New("the entry is not in its canonical form (RFC 8785)")
 	}
 	there := map[string]bool{}
 	for _, p := range personal {
 		if there[p.Field] {
-			return nil, fmt.Errorf("the entry has its %s twice", p.Field)
+			return ev, nil, fmt.Errorf("the entry has its %s twice", p.Field)
 		}
 		there[p.Field] = true
 	}
-	return erased, nil
+	return OpenWithErased(leafBytes, personal)
 }

@@ -124,10 +124,10 @@ func TestCheckEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if erased, err := audit.CheckEntry(e.Leaf, e.Personal); len(erased) > 0 || err != nil {
+	if _, erased, err := audit.CheckEntry(e.Leaf, e.Personal); len(erased) > 0 || err != nil {
 		t.Errorf("%v, %v", erased, err)
 	}
-	if erased, err := audit.CheckEntry(e.Leaf, e.Personal[:1]); err != nil || cmp.Diff([]string{"reason", "subject"}, erased) != "" {
+	if _, erased, err := audit.CheckEntry(e.Leaf, e.Personal[:1]); err != nil || cmp.Diff([]string{"reason", "subject"}, erased) != "" {
 		t.Errorf("with two values erased: %v, %v", erased, err)
 	}
 	leaf := string(e.Leaf)
@@ -137,15 +137,15 @@ func TestCheckEntry(t *testing.T) {
 		"an unknown field": strings.Replace(leaf, `"v":1`, `"v":1,"w":2`, 1),
 		"no JSON":          "leaf",
 	} {
-		if _, err := audit.CheckEntry([]byte(changed), e.Personal); err == nil {
+		if _, _, err := audit.CheckEntry([]byte(changed), e.Personal); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if _, err := audit.CheckEntry(e.Leaf, append(e.Personal, e.Personal[0])); err == nil {
+	if _, _, err := audit.CheckEntry(e.Leaf, append(e.Personal, e.Personal[0])); err == nil {
 		t.Error("a value that is there twice is taken")
 	}
 	e.Personal[0].Value = "static/bob"
-	if _, err := audit.CheckEntry(e.Leaf, e.Personal); err == nil {
+	if _, _, err := audit.CheckEntry(e.Leaf, e.Personal); err == nil {
 		t.Error("another actor is taken")
 	}
 }

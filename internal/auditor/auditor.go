@@ -29,17 +29,11 @@ type Options struct {
 	// checked, and the report says so.
 	Keys []string
 	// Checkpoints were kept outside the store. Each is the text of a signed checkpoint; Name says where it is from.
-	Checkpoints []Kept
+	Checkpoints []audit.Kept
 	// Authentic reports whether Curfew wrote an entry, by its MAC. Nil where the tenant's key is not at hand.
 	Authentic func(id access.EventID, leaf, mac []byte) bool
 	// Progress, if set, is told how many entries were read, now and then.
 	Progress func(entries int64)
-}
-
-// Kept is a checkpoint that somebody kept.
-type Kept struct {
-	Name string
-	Text []byte
 }
 
 // Report is what is found. A log is what it should be when Problems is empty.
@@ -110,7 +104,7 @@ type verification struct {
 
 // unsigned is a checkpoint that none of the keys at hand at the beginning has signed.
 type unsigned struct {
-	Kept
+	audit.Kept
 	report int
 }
 
@@ -140,7 +134,7 @@ func (v *verification) begin(ctx context.Context) error {
 	var bad []audit.Problem
 	kept := v.options.Checkpoints
 	if v.head.Size > 0 {
-		kept = append([]Kept{{Name: "the newest in the store", Text: v.head.Checkpoint}}, kept...)
+		kept = append([]audit.Kept{{Name: "the newest in the store", Text: v.head.Checkpoint}}, kept...)
 	}
 	for i, k := range kept {
 		c, err := v.open(k)
@@ -161,7 +155,7 @@ func (v *verification) begin(ctx context.Context) error {
 }
 
 // open reads a checkpoint.
-func (v *verification) open(k Kept) (c audit.Checkpoint, err error) {
+func (v *verification) open(k audit.Kept) (c audit.Checkpoint, err error) {
 	if c, err = audit.ReadCheckpoint(k.Text); err != nil {
 		return c, err
 	}
@@ -231,17 +225,12 @@ func (v *verification) lookAt(row store.EventRow) {
 	for i, p := range row.Personal {
 		personal[i] = audit.Personal(p)
 	}
-	erased, err := audit.CheckEntry(row.Leaf, personal)
+	ev, erased, err := audit.CheckEntry(row.Leaf, personal)
 	if err != nil {
 		problem(err.Error())
 		return
 	}
 	v.report.Erased += len(erased)
-	ev, err := audit.Open(row.Leaf, nil)
-	if err != nil {
-		problem(err.Error())
-		return
-	}
 	if err := v.keys.Follow(ev); err != nil {
 		problem(err.Error())
 	}

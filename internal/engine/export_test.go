@@ -224,7 +224,7 @@ func TestExportStopsWithItsReader(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
 		exported(t, w)
 		stop := errors.New("enough")
-		_, err := audit.VerifyExport(bytes.NewReader(export(t, w, engine.ExportQuery{})), nil, nil, func(audit.ExportEntry) error { return stop })
+		_, err := audit.VerifyExport(bytes.NewReader(export(t, w, engine.ExportQuery{})), nil, nil, func(audit.Record) error { return stop })
 		if !errors.Is(err, stop) {
 			t.Errorf("%v", err)
 		}

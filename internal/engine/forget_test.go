@@ -198,7 +198,7 @@ func TestForgottenLogStillVerifies(t *testing.T) {
 			t.Fatal(err)
 		}
 		report, err := auditor.Verify(t.Context(), w.Store, auditor.Options{
-			Tenant: access.DefaultTenant, Keys: []string{key}, Checkpoints: []auditor.Kept{{Name: "from before", Text: kept.Checkpoint}},
+			Tenant: access.DefaultTenant, Keys: []string{key}, Checkpoints: []audit.Kept{{Name: "from before", Text: kept.Checkpoint}},
 		})
 		if err != nil || len(report.Problems) > 0 || report.Erased == 0 || report.Erased != v.Counts["values"] {
 			t.Errorf("%d values are erased, and the log is found to be %+v, %v", v.Counts["values"], report, err)

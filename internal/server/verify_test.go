@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/api"
+	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/auditor"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/server"
@@ -22,9 +23,9 @@ func (in *installation) verify(withKey bool, checkpoints ...string) auditor.Repo
 	if withKey {
 		key = c.Server.Key
 	}
-	var kept []auditor.Kept
+	var kept []audit.Kept
 	for _, text := range checkpoints {
-		kept = append(kept, auditor.Kept{Name: "kept", Text: []byte(text)})
+		kept = append(kept, audit.Kept{Name: "kept", Text: []byte(text)})
 	}
 	r, err := server.VerifyAudit(in.Context(), c.Store, key, auditor.Options{Checkpoints: kept})
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/curfewhq/curfew/internal/audit"
 )
 
 // The files that a pack is made from, and those that say what order it was made by.
@@ -72,7 +74,7 @@ that you kept yourself (curfew audit checkpoint).
 
 // Write makes the pack of an export that lies in the folder as LogFile, beside it.
 func Write(folder string, keys []string, o Order) (Pack, error) {
-	p, err := readFolder(folder, keys, o)
+	p, err := readFolder(folder, keys, nil, o)
 	if err != nil {
 		return Pack{}, err
 	}
@@ -93,13 +95,13 @@ func Write(folder string, keys []string, o Order) (Pack, error) {
 	return p, nil
 }
 
-func readFolder(folder string, keys []string, o Order) (Pack, error) {
+func readFolder(folder string, keys []string, kept []audit.Checkpoint, o Order) (Pack, error) {
 	log, err := os.Open(filepath.Join(folder, LogFile))
 	if err != nil {
 		return Pack{}, err
 	}
 	defer func() { _ = log.Close() }()
-	return Read(log, keys, o)
+	return Read(log, keys, kept, o)
 }
 
 // sumsOf is what sha256sum prints of the files and the log.
@@ -124,8 +126,9 @@ func sumsOf(folder string, files map[string][]byte) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// Verify makes the pack in a folder again out of its log, and returns the files that are not what follows from it.
-func Verify(folder string, keys []string) (p Pack, wrong []string, err error) {
+// Verify makes the pack in a folder again out of its log, and returns the files that are not what follows from it. keys and
+// kept are those of Read.
+func Verify(folder string, keys []string, kept []audit.Checkpoint) (p Pack, wrong []string, err error) {
 	text, err := readFile(filepath.Join(folder, orderFile))
 	if err != nil {
 		return Pack{}, nil, err
@@ -136,7 +139,7 @@ func Verify(folder string, keys []string) (p Pack, wrong []string, err error) {
 	if err := d.Decode(&o); err != nil {
 		return Pack{}, nil, fmt.Errorf("%s: %w", orderFile, err)
 	}
-	if p, err = readFolder(folder, keys, o); err != nil {
+	if p, err = readFolder(folder, keys, kept, o); err != nil {
 		return Pack{}, nil, err
 	}
 	files, err := p.files()

@@ -60,7 +60,7 @@ func (p Pack) summary() []fact {
 }
 
 // verification are the commands by which a pack is verified.
-const verification = "curfew audit verify log.jsonl --key KEY --checkpoint FILE\ncurfew evidence verify DIR --key KEY"
+const verification = "curfew evidence verify DIR --key KEY --checkpoint FILE"
 
 // html is the report for a browser. It needs nothing but itself.
 func (p Pack) html() ([]byte, error) {

@@ -66,22 +66,22 @@ type Pack struct {
 }
 
 // Read makes a pack of an export of the whole log, which it verifies on the way. keys are the public keys to believe; none
-// believes the export's own.
-func Read(export io.Reader, keys []string, o Order) (Pack, error) {
+// believes the export's own. kept are checkpoints that the reader has from elsewhere: a log that does not reach one of them
+// is refused, since it leaves out what came last.
+func Read(export io.Reader, keys []string, kept []audit.Checkpoint, o Order) (Pack, error) {
 	if err := o.Check(); err != nil {
 		return Pack{}, err
 	}
 	s := newStory()
-	report, err := audit.VerifyExport(export, keys, nil, s.tell)
+	report, err := audit.VerifyExport(export, keys, kept, s.tell)
 	if err != nil {
 		return Pack{}, err
 	}
 	if len(report.Problems) > 0 {
-		first := report.Problems[0]
-		return Pack{}, fmt.Errorf("the export is not what was logged, from entry %d on: %s", first.From, first.What)
+		return Pack{}, fmt.Errorf("the export is not what was logged: %s", report.Problems[0])
 	}
-	if report.Selected || report.From != 1 {
-		return Pack{}, errors.New("the export is a part of the log; a pack is made of all of it, from the first entry on")
+	if err := whole(report); err != nil {
+		return Pack{}, err
 	}
 	p := Pack{
 		Version: 1, Order: o, Origin: report.Origin, Key: report.Key, Checkpoint: report.Checkpoint, Entries: report.Entries,
@@ -95,6 +95,20 @@ func Read(export io.Reader, keys []string, o Order) (Pack, error) {
 		}
 	}
 	return p, nil
+}
+
+// whole refuses a part of a log: what is not in it would be missing from the pack, and nobody would know.
+func whole(r audit.ExportReport) error {
+	c, err := audit.ReadCheckpoint([]byte(r.Checkpoint))
+	switch {
+	case err != nil:
+		return err
+	case r.Selected || r.From != 1 || r.To != c.Tree.N:
+		return fmt.Errorf("the export is a part of the log; a pack is made of all of it, from the first entry to the last, %d, that its checkpoint has", c.Tree.N)
+	case len(r.Unchecked) > 0:
+		return fmt.Errorf("the log ends after %d entries, and your checkpoint has %d: this leaves out what came last", c.Tree.N, slices.Max(r.Unchecked))
+	}
+	return nil
 }
 
 // pick takes what belongs to the period: what was live in it for a moment, and what was entered in it.

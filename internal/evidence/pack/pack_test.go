@@ -161,7 +161,7 @@ func TestPackTellsALife(t *testing.T) {
 		"requests.csv": {"approve by static/bob (yes)", "1 2 3"},
 		"report.html":  {"Access through Curfew, 2026-11-01 to 2026-12-01", "=order 1 [OPS-7]", "There are none: everything ended", `aria-label="Grants that began, by day: 2026-11-10: 1"`},
 		"report.pdf":   {"%PDF-1."},
-		"README.txt":   {"curfew audit verify log.jsonl"},
+		"README.txt":   {"curfew evidence verify DIR"},
 	} {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
@@ -237,7 +237,7 @@ func TestVerifyPack(t *testing.T) {
 	l.life("1", 0, 0, access.EndExpired)
 	folder, _ := write(t, l, november())
 	verify := func() (wrong []string, err error) {
-		_, wrong, err = pack.Verify(folder, []string{l.publicKey()})
+		_, wrong, err = pack.Verify(folder, []string{l.publicKey()}, nil)
 		return wrong, err
 	}
 	if wrong, err := verify(); len(wrong) > 0 || err != nil {
@@ -273,8 +273,27 @@ func TestVerifyPack(t *testing.T) {
 	if wrong, err := verify(); err != nil || len(wrong) != 1 || !strings.HasPrefix(wrong[0], "more.csv") {
 		t.Errorf("a file that does not belong: %v, %v", wrong, err)
 	}
-	if _, _, err := pack.Verify(folder, []string{newLog(t).publicKey()}); err == nil {
+	if _, _, err := pack.Verify(folder, []string{newLog(t).publicKey()}, nil); err == nil {
 		t.Error("another log's key is as good")
+	}
+}
+
+// TestPackOfAnOldHead is one by somebody who would rather not show what came last: it is signed, and of before that. Who has
+// kept a checkpoint of after it is not taken in.
+func TestPackOfAnOldHead(t *testing.T) {
+	l := newLog(t)
+	l.life("1", 0, 0, access.EndExpired)
+	folder, _ := write(t, l, november())
+	checkpoint := func() []audit.Checkpoint { return []audit.Checkpoint{{Origin: origin, Tree: l.tree.Tree()}} }
+	then := checkpoint()
+	l.life("2", 2*time.Hour, 0, access.EndExpired)
+	for name, kept := range map[string][]audit.Checkpoint{"none": nil, "one of then": then} {
+		if _, wrong, err := pack.Verify(folder, nil, kept); len(wrong) > 0 || err != nil {
+			t.Errorf("with %s: %v, %v", name, wrong, err)
+		}
+	}
+	if _, _, err := pack.Verify(folder, nil, append(then, checkpoint()...)); err == nil || !strings.Contains(err.Error(), "ends after 8 entries, and your checkpoint has 16") {
+		t.Errorf("with one of later: %v", err)
 	}
 }
 
@@ -286,7 +305,7 @@ func TestEmptyPack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder, _ := write(t, l, november())
 		time.Sleep(time.Hour)
-		if _, wrong, err := pack.Verify(folder, []string{l.publicKey()}); len(wrong) > 0 || err != nil {
+		if _, wrong, err := pack.Verify(folder, []string{l.publicKey()}, nil); len(wrong) > 0 || err != nil {
 			t.Errorf("%v, %v", wrong, err)
 		}
 	})

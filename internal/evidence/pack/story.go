@@ -103,25 +103,13 @@ func newStory() *story {
 }
 
 // tell adds an entry.
-func (s *story) tell(e audit.ExportEntry) error {
-	personal := make([]audit.Personal, len(e.Personal))
-	for i, p := range e.Personal {
-		personal[i] = audit.Personal(p)
-	}
-	ev, err := audit.Open(e.Leaf, personal)
-	if err != nil {
-		return err
-	}
-	gone, err := audit.CheckEntry(e.Leaf, personal)
-	if err != nil {
-		return err
-	}
-	t := told{Event: ev, position: e.Position, gone: gone}
-	s.last = ev.At
+func (s *story) tell(r audit.Record) error {
+	t := told{r}
+	s.last = t.At
 	switch {
-	case ev.Grant != "" && ev.Request != "":
+	case t.Grant != "" && t.Request != "":
 		s.tellGrant(t)
-	case ev.Request != "":
+	case t.Request != "":
 		s.tellRequest(t)
 	default:
 		s.notes = append(s.notes, t.note())
@@ -129,16 +117,12 @@ func (s *story) tell(e audit.ExportEntry) error {
 	return nil
 }
 
-// told is an entry, and what of it was erased.
-type told struct {
-	access.Event
-	position int64
-	gone     []string
-}
+// told is an entry in the words of a pack, which say where something was erased.
+type told struct{ audit.Record }
 
 func (t told) who(field string, p access.PrincipalID) string {
 	switch {
-	case slices.Contains(t.gone, field):
+	case slices.Contains(t.Erased, field):
 		return erased
 	case p == access.PrincipalID{}:
 		return ""
@@ -150,20 +134,20 @@ func (t told) actor() string   { return t.who(audit.FieldActor, t.Actor) }
 func (t told) subject() string { return t.who(audit.FieldSubject, t.Subject) }
 
 func (t told) word(field string) string {
-	if slices.Contains(t.gone, field) {
+	if slices.Contains(t.Erased, field) {
 		return erased
 	}
 	return t.Personal[field]
 }
 
 func (t told) note() Note {
-	n := Note{Position: t.position, At: t.At, Kind: string(t.Kind), By: t.actor(), Grant: string(t.Grant), Words: map[string]string{}}
+	n := Note{Position: t.Position, At: t.At, Kind: string(t.Kind), By: t.actor(), Grant: string(t.Grant), Words: map[string]string{}}
 	for _, words := range []map[string]string{t.Detail, t.Personal} {
 		for k, v := range words {
 			n.Words[k] = v
 		}
 	}
-	for _, field := range t.gone {
+	for _, field := range t.Erased {
 		if field != audit.FieldActor && field != audit.FieldSubject {
 			n.Words[field] = erased
 		}
@@ -178,7 +162,7 @@ func (s *story) tellRequest(t told) {
 		s.requests[t.Request] = r
 		s.requestOrder = append(s.requestOrder, t.Request)
 	}
-	r.Positions = append(r.Positions, t.position)
+	r.Positions = append(r.Positions, t.Position)
 	switch t.Kind {
 	case access.EventRequestSubmitted:
 		r.Entitlements, r.Duration, r.Verdict = t.Detail["entitlements"], t.Detail["duration"], t.Detail["verdict"]
@@ -203,7 +187,7 @@ func (s *story) tellGrant(t told) {
 		s.grants[t.Grant] = g
 		s.grantOrder = append(s.grantOrder, t.Grant)
 	}
-	g.Positions = append(g.Positions, t.position)
+	g.Positions = append(g.Positions, t.Position)
 	if deadline, err := time.Parse(time.RFC3339Nano, t.Detail["deadline"]); err == nil {
 		g.Deadline = deadline
 	}
