@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/auditor"
 	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
@@ -392,8 +393,8 @@ func TestLogAcrossRotation(t *testing.T) {
 		active(t, w)
 		before := grow(other)
 		rotate(t, w.Engine, 2)
-		if key, err := w.Engine.LogKeyOf(t.Context(), nil); err != nil || key == before {
-			t.Errorf("after the rotation the log is signed with %s, %v", key, err)
+		if key, err := w.Engine.LogKeyOf(t.Context(), nil); err != nil || key != before {
+			t.Errorf("a log would begin with the key %s, %v; want that of the first generation", key, err)
 		}
 		active(t, w)
 		grow(other) // hands the log's key over
@@ -403,5 +404,30 @@ func TestLogAcrossRotation(t *testing.T) {
 		}
 		active(t, w)
 		grow(w.Engine)
+	})
+}
+
+// TestLogBeginsWithTheFirstKey rotates before the tree has anything: who was given the log's key before can verify it all the
+// same.
+func TestLogBeginsWithTheFirstKey(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		first, err := w.Engine.LogKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		active(t, w)
+		rotate(t, w.Engine, 2)
+		for range 2 { // the second has the entry that hands the log's key over
+			if _, err := w.Engine.Sequence(t.Context(), "node"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Engine.Integrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report, err := auditor.Verify(t.Context(), w.Store, auditor.Options{Tenant: access.DefaultTenant, Origin: w.Engine.LogOrigin(), Keys: []string{first}})
+		if err != nil || len(report.Problems) > 0 {
+			t.Errorf("with the first key: %v, %v", err, report.Problems)
+		}
 	})
 }

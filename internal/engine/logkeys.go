@@ -73,10 +73,15 @@ func (e *Engine) LogKey() (string, error) {
 	return keys[0], nil
 }
 
-// LogKeyOf is the public key that has signed a checkpoint of the log; without one, it is LogKey.
+// LogKeyOf is the public key that has signed a checkpoint of the log. Without one it is that of the oldest generation: the
+// log begins with it, so that it is good for the whole log, whenever it was given to somebody.
 func (e *Engine) LogKeyOf(ctx context.Context, signed []byte) (string, error) {
 	if len(signed) == 0 {
-		return e.LogKey()
+		keys, err := LogKeys(e.cfg.Sealer, e.LogOrigin())
+		if err != nil {
+			return "", err
+		}
+		return keys[len(keys)-1], nil
 	}
 	_, key, err := e.openCheckpoint(ctx, signed)
 	return key, err
@@ -112,10 +117,10 @@ func (e *Engine) openWithKeysInHand(signed []byte) (c audit.Checkpoint, key stri
 func (e *Engine) logSigner(ctx context.Context, head store.LogHead, entries []store.EventRow) (key ed25519.PrivateKey, handover map[string]string, err error) {
 	s := e.cfg.Sealer
 	newest, err := LogKey(s, s.Generation())
-	if err != nil || head.Size == 0 {
-		return newest, nil, err
+	if err != nil {
+		return nil, nil, err
 	}
-	_, signedBy, err := e.openCheckpoint(ctx, head.Checkpoint)
+	signedBy, err := e.LogKeyOf(ctx, head.Checkpoint)
 	if err != nil {
 		return nil, nil, err
 	}
