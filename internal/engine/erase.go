@@ -41,7 +41,7 @@ func stagesOfErasure() (order []string, stages map[string]erasureStage) {
 }
 
 // errNotNumbered means that an erasure cannot be finished yet.
-var errNotNumbered = errors.New("entries wait for their positions in the log")
+var errNotNumbered = access.Errorf(access.KindUnavailable, "Entries wait for their positions in the log; it goes on when they have them.")
 
 // planErasure does one step of an erasure in mind: it returns the erasure as it will stand, and what is to be changed.
 func (e *Engine) planErasure(tx store.Tx, v access.Erasure) (access.Erasure, []redaction, error) {

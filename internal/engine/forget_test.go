@@ -368,3 +368,51 @@ func TestForgottenAdministrator(t *testing.T) {
 		}
 	})
 }
+
+// TestForgottenInWhatATargetSays has findings of which the books know no grant: whose they are is in the target's own words,
+// or in nobody's.
+func TestForgottenInWhatATargetSays(t *testing.T) {
+	company(t, func(t *testing.T, w *World) {
+		story(t, w)
+		notes := map[access.FindingID]string{ // what is left of them
+			"made for static/alice.": "", "static/alice": "", "of static/alice-agent and others": "", "(static/alice)": "",
+			"static/alice.smith": "=", "xstatic/alice": "=", "static/alice2": "=", "malice": "=", "static/alicé": "=",
+		}
+		insert := func(tx store.Tx) error {
+			for note := range notes {
+				f := access.Finding{
+					ID: "fi_" + note, Tenant: access.DefaultTenant, Connector: "orders-db", Kind: access.FindingOrphan, State: access.FindingOpen,
+					Atom: access.Atom{Target: "t", Account: "curfew-" + string(note), Right: "r"}, Note: string(note), FoundAt: tx.Now(), Version: 1,
+				}
+				if err := tx.Findings().Insert(f); err != nil {
+					return err
+				}
+				f.State, f.ClosedAt = access.FindingRemoved, tx.Now()
+				if err := tx.Findings().Update(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := w.Store.Update(t.Context(), "found", insert); err != nil {
+			t.Fatal(err)
+		}
+		forget(t, w, Alice)
+		for note, left := range notes {
+			var f access.Finding
+			err := w.Store.View(t.Context(), func(tx store.Tx) (err error) {
+				f, err = tx.Findings().Get(access.DefaultTenant, "fi_"+note)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left == "=" {
+				left = string(note)
+			}
+			if f.Note != left || (left == "") != strings.HasPrefix(f.Atom.Account, access.ErasedIssuer) {
+				t.Errorf("of %q is left %q, and the account %q", note, f.Note, f.Atom.Account)
+			}
+		}
+	})
+}

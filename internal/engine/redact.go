@@ -2,7 +2,10 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/audit"
@@ -140,7 +143,7 @@ func (r *redactor) finding(f access.Finding, g access.Grant) []redaction {
 	// Accounts of accepted findings must stay unlike each other.
 	account := access.ErasedIssuer + ":" + string(f.ID)
 	own := g.ID != "" && (g.Person == r.Person || g.Person == r.Pseudonym) || slices.Contains(r.Accounts, f.Atom.Account)
-	own = own && f.Atom.Account != account
+	own = own && f.Atom.Account != account || r.mentioned(f.Note) // whose books are lost may be named by the target
 	by := slices.Contains(r.Principals, f.ClosedBy)
 	if f.State == access.FindingOpen || (!own && !by) {
 		return nil
@@ -210,8 +213,42 @@ func (r *redactor) names(p store.PersonalValue) bool {
 	case fieldAccount:
 		return slices.Contains(r.Accounts, p.Value)
 	default:
-		return slices.ContainsFunc(r.Principals, func(id access.PrincipalID) bool { return p.Value == id.String() })
+		return r.mentioned(p.Value)
 	}
+}
+
+// mentioned reports whether a text has the full name of one of the person's accounts in it, as a word.
+func (r *redactor) mentioned(text string) bool {
+	return slices.ContainsFunc(r.Principals, func(id access.PrincipalID) bool {
+		for at, name := 0, id.String(); ; {
+			i := strings.Index(text[at:], name)
+			if i < 0 {
+				return false
+			}
+			before, after := text[:at+i], text[at+i+len(name):]
+			if !endsInName(before) && !beginsInName(after) {
+				return true
+			}
+			at += i + 1
+		}
+	})
+}
+
+// inName reports whether the character can be part of the name of an account.
+func inName(c rune) bool {
+	return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._@+-/", c)
+}
+
+func endsInName(text string) bool {
+	last, _ := utf8.DecodeLastRuneInString(text)
+	return inName(last)
+}
+
+// beginsInName leaves a full stop at the end of a sentence out.
+func beginsInName(text string) bool {
+	rest := strings.TrimLeft(text, ".")
+	first, _ := utf8.DecodeRuneInString(rest)
+	return inName(first)
 }
 
 // attested takes the person out of their attestation to a grant that has ended. Before, who has attested counts.
