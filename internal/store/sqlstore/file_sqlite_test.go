@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,8 +183,12 @@ func TestPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(entries) != 2 || entries[0].Name() != name || entries[1].Name() != name+".lock" {
-			t.Errorf("%q: the folder has %v; want the file and its lock", name, entries)
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if want := []string{name, name + ".lock", name + ".turn"}; !slices.Equal(names, want) {
+			t.Errorf("%q: the folder has %q, want %q", name, names, want)
 		}
 	}
 }
