@@ -126,7 +126,11 @@ type Presence struct {
 	NativeExpiry time.Time
 	// Sessions counts the sessions open under the access.
 	Sessions int
-	// ReadBy names the account that read, and what it saw as its positive control.
+	// Issued says of access that is gone whether the target still takes what was issued under it and cannot be unissued (see
+	// Traits.Residual): present, absent because the target was seen to refuse it, or unknown where that cannot be tried. Empty
+	// where there is nothing of the kind. It is no part of State: what was issued opens nothing.
+	Issued AtomState
+	// ReadBy names the account that read, what it saw as its positive control, and how it knows of what was issued.
 	ReadBy string
 }
 
@@ -195,7 +199,7 @@ type Traits struct {
 	// LateEffect: the target cannot enforce Order.ActBy, so it is observed again after it.
 	LateEffect bool
 	// Residual is how long what was issued can outlive its removal, whoever removed it. A grant ends that long after it
-	// was first read back as gone.
+	// was first read back as gone, or later if Presence.Issued is present then.
 	Residual time.Duration
 	// Accounts: the access is given to an account of the principal's at the target, which Order.Account names.
 	Accounts bool

@@ -155,6 +155,8 @@ func (r heldRight) keptBy() string {
 type reading struct {
 	// by is who read it.
 	by string
+	// issued is whether what was issued still works, of an object of the grant's own.
+	issued connector.AtomState
 	// keptBy is what still explains some of it, as in access.Grant.
 	keptBy string
 }
@@ -166,7 +168,7 @@ func (e *Engine) readBack(ctx context.Context, conn *connector.Connector, o conn
 		if err != nil {
 			return reading{}, err
 		}
-		return reading{by: presence.ReadBy}, gone(presence.State())
+		return reading{by: presence.ReadBy, issued: presence.Issued}, gone(presence.State())
 	}
 	seen, err := e.look(ctx, conn, o, p, t)
 	if err != nil {

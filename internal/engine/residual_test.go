@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,48 @@ func TestGrantOutlivesItsRemovalByTheResidual(t *testing.T) {
 			}, WithTraits(func(traits *connector.Traits) { traits.Residual = residual }))
 		})
 	}
+}
+
+// What was issued, and still works when its time should be over, keeps the grant from ending until it was seen to be refused. The
+// books say until when it may have worked.
+func TestGrantEndsWhenWhatWasIssuedIsRefused(t *testing.T) {
+	const residual, works = 11 * time.Second, 20 * time.Second
+	var target *remembering
+	bubble(t, func(t *testing.T, w *World) {
+		v := ask(t, w, Alice, Read, time.Hour)
+		began := time.Now()
+		target.refuses = began.Add(works)
+		if _, err := w.Engine.Return(t.Context(), w.Who(Alice), grantOf(t, w, v).ID); err != nil {
+			t.Fatal(err)
+		}
+		sleepUntil(began.Add(works - time.Second/2))
+		if g := grantOf(t, w, v); g.State != access.GrantRevoking || g.Failures != 0 || !g.ResidualUntil.After(began.Add(works-2*time.Second)) {
+			t.Errorf("while what was issued works the grant is %s after %d failures, with a residual until %v", g.State, g.Failures, g.ResidualUntil.Sub(began))
+		}
+		sleepUntil(began.Add(works + 2*time.Second))
+		g := grantOf(t, w, v)
+		if g.State != access.GrantEnded || g.VerifiedAt.Before(target.refuses) || g.ResidualUntil.Before(target.refuses) || g.VerifiedAt.Before(g.ResidualUntil) {
+			t.Errorf("after it is refused the grant is %s, verified at %v, with a residual until %v", g.State, g.VerifiedAt.Sub(began), g.ResidualUntil.Sub(began))
+		}
+	}, WithTraits(func(traits *connector.Traits) { traits.Residual = residual }), WithDriver(func(d connector.Driver) connector.Driver {
+		target = &remembering{Driver: d}
+		return target
+	}))
+}
+
+// remembering is a target that takes what was issued until it refuses it.
+type remembering struct {
+	connector.Driver
+	refuses time.Time
+}
+
+func (d *remembering) Observe(ctx context.Context, o connector.Order, p access.Plan) (connector.Presence, error) {
+	presence, err := d.Driver.Observe(ctx, o, p)
+	presence.Issued = connector.Absent
+	if time.Now().Before(d.refuses) {
+		presence.Issued = connector.Present
+	}
+	return presence, err
 }
 
 // Where an expiry cannot be moved, the credential that was issued before an extension is not handed out again.

@@ -135,7 +135,7 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	if err != nil {
 		return e.fail(ctx, g, err)
 	}
-	removal.ResidualUntil = residualUntil(conn, g, removal, read)
+	removal.ResidualUntil = residualUntil(conn, g, removal, back, read)
 	return lost(e.update(ctx, txRemoved, func(c *change) error {
 		g := g
 		if err := c.settle(t); err != nil {
@@ -145,18 +145,25 @@ func (e *Engine) remove(ctx context.Context, conn *connector.Connector, g access
 	}))
 }
 
+// residualPause is how soon what was issued, and outlives its residual, is tried again.
+const residualPause = time.Second
+
 // residualUntil is when the last of what was issued stops working. What the target makes of removals counts from the first read
 // that the access was gone, which the grant remembers: whoever removed it, and whoever died after that, had nothing else to tell.
-func residualUntil(conn *connector.Connector, g access.Grant, removal connector.Removal, read time.Time) time.Time {
-	residual := conn.Type().Traits.Residual
-	if residual == 0 {
-		return removal.ResidualUntil
+// What was seen to work still is looked at again after residualPause, however long that goes on.
+func residualUntil(conn *connector.Connector, g access.Grant, removal connector.Removal, back reading, read time.Time) time.Time {
+	until := removal.ResidualUntil
+	if residual := conn.Type().Traits.Residual; residual > 0 {
+		since := g.ResidualUntil
+		if since.IsZero() {
+			since = read.Add(residual)
+		}
+		until = latest(until, since)
 	}
-	since := g.ResidualUntil
-	if since.IsZero() {
-		since = read.Add(residual)
+	if back.issued == connector.Present {
+		until = latest(until, read.Add(residualPause))
 	}
-	return latest(since, removal.ResidualUntil)
+	return until
 }
 
 // removed ends a grant whose access was read back as gone, or as kept by something else, by a read that began at read,

@@ -88,7 +88,7 @@ func (e *Engine) removeBatch(ctx context.Context, conn *connector.Connector, lis
 	}
 	readBackAll(ctx, conn, list)
 	for _, r := range list {
-		r.read, r.removed.ResidualUntil = read, residualUntil(conn, r.grant, r.removed, read)
+		r.read, r.removed.ResidualUntil = read, residualUntil(conn, r.grant, r.removed, r.back, read)
 		if r.err != nil {
 			e.attemptFailed(ctx, r.grant, r.err)
 		}
@@ -138,7 +138,7 @@ func revoke(ctx context.Context, conn *connector.Connector, list []*removal) {
 func readBackAll(ctx context.Context, conn *connector.Connector, list []*removal) {
 	going, tasks := unfailed(list)
 	for i, seen := range conn.ObserveAll(ctx, tasks) {
-		going[i].back.by, going[i].err = seen.Presence.ReadBy, seen.Err
+		going[i].back, going[i].err = reading{by: seen.Presence.ReadBy, issued: seen.Presence.Issued}, seen.Err
 		if seen.Err == nil {
 			going[i].err = gone(seen.Presence.State())
 		}

@@ -78,11 +78,33 @@ func (d *driver) removeAccounts(ctx context.Context, v plan, keep string) error 
 		if a.Metadata.Name == keep {
 			continue
 		}
-		if _, err := absent(d.api.delete(ctx, path(accountsPath(v.Accounts), a.Metadata.Name), a.Metadata.UID)); err != nil {
+		if err := d.removeAccount(ctx, a); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// retireAccounts deletes the grant's accounts, each with a probe by which to see that its tokens have died.
+func (d *driver) retireAccounts(ctx context.Context, v plan) error {
+	if v.Accounts == "" {
+		return nil
+	}
+	for a, err := range d.accounts(ctx, v) {
+		if err != nil {
+			return err
+		}
+		d.makeProbe(ctx, v, a)
+		if err := d.removeAccount(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *driver) removeAccount(ctx context.Context, a serviceAccount) error {
+	_, err := absent(d.api.delete(ctx, path(accountsPath(a.Metadata.Namespace), a.Metadata.Name), a.Metadata.UID))
+	return err
 }
 
 // issue has the server make a token that expires at the deadline at the latest, or as soon as it lets any token expire.

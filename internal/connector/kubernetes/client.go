@@ -39,7 +39,7 @@ const (
 // errClosed is the error of calls after Close.
 var errClosed = errors.New("the connector is closed")
 
-// client speaks the Kubernetes API as Curfew's own account.
+// client speaks the Kubernetes API, as Curfew's own account unless it is told otherwise.
 type client struct {
 	server    string
 	tokenFile string
@@ -111,6 +111,12 @@ func (k *client) create(ctx context.Context, path string, in, out any) error {
 	return err
 }
 
+// createAs creates as the holder of a token, and reads no more than whether the server lets it.
+func (k *client) createAs(ctx context.Context, token, path string, in any) error {
+	_, err := k.doAs(ctx, token, http.MethodPost, path, nil, in, nil)
+	return err
+}
+
 // patch changes an object that is there, and makes none: a patch that names a UID is refused for any other object.
 func (k *client) patch(ctx context.Context, path string, in, out any) error {
 	_, err := k.do(ctx, http.MethodPatch, path, url.Values{"fieldManager": {fieldManager}}, in, out)
@@ -157,8 +163,18 @@ func list[T any](ctx context.Context, k *client, path string, query url.Values) 
 	}
 }
 
-// do makes one request and reads the answer into out, unless that is nil. The header of the answer holds the server's time.
+// do makes one request as Curfew's own account and reads the answer into out, unless that is nil. The header of the answer holds
+// the server's time.
 func (k *client) do(ctx context.Context, method, path string, query url.Values, in, out any) (http.Header, error) {
+	token, err := k.token()
+	if err != nil {
+		return nil, errors.Join(errNoToken, err)
+	}
+	return k.doAs(ctx, token, method, path, query, in, out)
+}
+
+// doAs is do as the holder of a token.
+func (k *client) doAs(ctx context.Context, token, method, path string, query url.Values, in, out any) (http.Header, error) {
 	if k.closed.Load() {
 		return nil, errClosed
 	}
@@ -166,6 +182,7 @@ func (k *client) do(ctx context.Context, method, path string, query url.Values, 
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := k.http.Do(request)
 	if err != nil {
 		return nil, err
@@ -202,11 +219,6 @@ func (k *client) request(ctx context.Context, method, path string, query url.Val
 	if err != nil {
 		return nil, err
 	}
-	token, err := k.token()
-	if err != nil {
-		return nil, errors.Join(errNoToken, err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", plainJSON)
 	request.Header.Set("User-Agent", fieldManager)
 	if in != nil {

@@ -12,14 +12,15 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 )
 
-// driver binds accounts to roles of one cluster. It is immutable but for its connections.
+// driver binds accounts to roles of one cluster. It is immutable but for its connections and its probes.
 type driver struct {
 	name   access.ConnectorName
 	clock  access.Clock
 	config Config
 	// users: users of the cluster's are bound, and no accounts are made.
-	users bool
-	api   *client
+	users  bool
+	api    *client
+	probes probes
 }
 
 var _ connector.Driver = (*driver)(nil)
@@ -41,6 +42,7 @@ func (d *driver) usersServer() string { return cmp.Or(d.config.UsersServer, d.ap
 // Close closes the connections, after the calls that are under way.
 func (d *driver) Close() error {
 	d.api.close()
+	d.probes.clear()
 	return nil
 }
 
@@ -201,7 +203,7 @@ func (d *driver) act(ctx context.Context, o connector.Order, p access.Plan, doin
 }
 
 // Revoke deletes the binding, then the accounts: rights end with the one, log-ins with the others. What a token gave is gone when
-// it returns. That servers take the token for a while for somebody without any right is said by Traits.Residual.
+// it returns. That servers take the token for a while for somebody without any right is said by Traits.Residual, and read back with a probe.
 func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (connector.Removal, error) {
 	v, err := decodePlan(p)
 	if err != nil {
@@ -223,7 +225,7 @@ func (d *driver) revoke(ctx context.Context, v plan) error {
 			return err
 		}
 	}
-	if err := d.removeAccounts(ctx, v, ""); err != nil {
+	if err := d.retireAccounts(ctx, v); err != nil {
 		return err
 	}
 	var subjects []subject

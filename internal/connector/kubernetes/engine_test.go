@@ -6,6 +6,7 @@ import (
 	"flag"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,11 +56,24 @@ func TestEndTogether(t *testing.T) {
 	}
 }
 
-// TestEndedMeansRefused uses a token without a pause, so that the server has always just remembered that it was good. When the books
-// say that the grant has ended, the server must refuse it: not only what it asks for, but the token.
+// TestEndedMeansRefused has two looks at one server at once, because each takes as long as the server remembers a token.
 func TestEndedMeansRefused(t *testing.T) {
 	t.Parallel()
 	c := start(t)
+	t.Run("through the engine", func(t *testing.T) {
+		t.Parallel()
+		endedMeansRefused(t, c)
+	})
+	t.Run("read back by the driver", func(t *testing.T) {
+		t.Parallel()
+		refusalIsReadBack(t, c)
+	})
+}
+
+// endedMeansRefused uses a token without a pause, so that the server has always just remembered that it was good. When the books
+// say that the grant has ended, the server must refuse it: not only what it asks for, but the token. And the books say how that is
+// known.
+func endedMeansRefused(t *testing.T, c *cluster) {
 	w := company(t, c)
 	g := w.Obtain(t, w.Engine, enginetest.Alice, enginetest.Read)
 	r := c.reader(entitlement("orders", "read"), obtainCredential(t, w, g.ID).Password)
@@ -84,7 +98,11 @@ func TestEndedMeansRefused(t *testing.T) {
 	if status := c.review(t, r.token); status != http.StatusUnauthorized {
 		t.Errorf("the grant has ended, and the server answers its token with %d", status)
 	}
-	enginetest.WantEnd(t, w.Grant(t, g.ID), access.EndReturned, "")
+	ended := w.Grant(t, g.ID)
+	enginetest.WantEnd(t, ended, access.EndReturned, "")
+	if !strings.Contains(ended.VerifiedBy, "a token of the grant's ServiceAccount was refused at") {
+		t.Errorf("it was verified by %q", ended.VerifiedBy)
+	}
 }
 
 // review asks the server, with the token, whose it is: SelfSubjectReview.

@@ -45,9 +45,14 @@ func newServerError(response *http.Response, body []byte) error {
 }
 
 // answered reports whether the server answered with the status.
-func answered(err error, status int) bool {
-	e, ok := errors.AsType[*serverError](err)
-	return ok && e.status == status
+func answered(err error, status int) bool { return statusOf(err) == status }
+
+// statusOf is the status of an answer that is no success; 0 when there was no answer.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*serverError](err); ok {
+		return e.status
+	}
+	return 0
 }
 
 // absent is err, unless that says that what was asked for is not there.

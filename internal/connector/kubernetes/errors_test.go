@@ -65,8 +65,14 @@ func TestTheTokenIsNeverRepeated(t *testing.T) {
 // openAt opens a connector at an address on loopback.
 func openAt(t *testing.T, server string) connector.Driver {
 	t.Helper()
+	return openAtWith(t, server, nil)
+}
+
+// openAtWith opens it by a clock. Nil is the system's.
+func openAtWith(t *testing.T, server string, clock access.Clock) connector.Driver {
+	t.Helper()
 	token := strings.TrimPrefix(string(connectortest.SecretFile(t, "token")), "file:")
-	return connectortest.Open(t, "cluster", nil, &Config{
+	return connectortest.Open(t, "cluster", clock, &Config{
 		Server: server, TokenFile: token, AccountsNamespace: defaultAccountsNamespace, MaxConnections: 2,
 		Permissions: map[string]Permission{"read": {ClusterRole: "read"}},
 	})

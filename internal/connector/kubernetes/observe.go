@@ -46,6 +46,11 @@ func (d *driver) observe(ctx context.Context, v plan) (connector.Presence, error
 			state = connector.Present
 		}
 	}
+	if v.Accounts != "" && state == connector.Absent {
+		var said string
+		presence.Issued, said = d.tryProbe(ctx, v.Mark)
+		presence.ReadBy += said
+	}
 	presence.Atoms = []connector.AtomPresence{{Atom: v.atom(), State: state}}
 	return presence, nil
 }
