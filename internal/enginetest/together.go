@@ -20,12 +20,16 @@ func (c *LeapClock) leap(by time.Duration) { c.ahead.Add(int64(by)) }
 
 // EndTogether gives Alice n grants of Read, lets all of their deadlines pass at one moment, and has two nodes take them back.
 // Each must be read back as gone. It returns how long after that moment each was, shortest first. The company must have
-// been made with the clock.
-func EndTogether(t testing.TB, w *World, c *LeapClock, n int) []time.Duration {
+// been made with the clock. What is done with each grant before that, such as to fetch its credential, is in use.
+func EndTogether(t testing.TB, w *World, c *LeapClock, n int, use ...func(access.Grant)) []time.Duration {
 	t.Helper()
 	grants := make([]access.GrantID, n)
 	for i := range grants {
-		grants[i] = w.Obtain(t, w.Engine, Alice, Read).ID
+		g := w.Obtain(t, w.Engine, Alice, Read)
+		grants[i] = g.ID
+		for _, f := range use {
+			f(g)
+		}
 	}
 	two := w.Node()
 	c.leap(2 * time.Hour)

@@ -36,21 +36,26 @@ func TestEndTogether(t *testing.T) {
 	before := c.snapshot(t)
 	clock := &enginetest.LeapClock{}
 	w := company(t, c, enginetest.WithClock(clock))
-	late := enginetest.EndTogether(t, w, clock, *together)
+	late := enginetest.EndTogether(t, w, clock, *together, func(g access.Grant) {
+		obtainCredential(t, w, g.ID) // without one, no account is made
+	})
 	items, _, err := w.Engine.Grants(t.Context(), w.Who(enginetest.Carol), engine.All, true, store.Page{Limit: 1000})
 	if err != nil || len(items) != *together {
 		t.Fatalf("there are %d grants: %v", len(items), err)
 	}
 	first := slices.MinFunc(items, func(a, b access.Grant) int { return a.VerifiedAt.Compare(b.VerifiedAt) })
 	deadline := first.VerifiedAt.Add(-late[0])
-	gone := make([]time.Duration, len(items))
+	gone, refused := make([]time.Duration, len(items)), 0
 	for i, g := range items {
 		gone[i] = g.ResidualUntil.Sub(deadline) - residual
+		if seenRefused(g) {
+			refused++
+		}
 	}
 	slices.Sort(gone)
 	n := len(gone)
-	t.Logf("%d grants on two nodes: read back as gone %v, %v (p99) and %v (last) after their end, and ended %v, %v (p99) and %v (last) after it",
-		n, gone[n/2], gone[n*99/100], gone[n-1], late[n/2], late[n*99/100], late[n-1])
+	t.Logf("%d grants on two nodes, tokens of %d seen to be refused: read back as gone %v, %v (p99) and %v (last) after their end, and ended %v, %v (p99) and %v (last) after it",
+		n, refused, gone[n/2], gone[n*99/100], gone[n-1], late[n/2], late[n*99/100], late[n-1])
 	if after := c.snapshot(t); after != before {
 		t.Errorf("something is left:\n%s", after)
 	}
@@ -100,9 +105,14 @@ func endedMeansRefused(t *testing.T, c *cluster) {
 	}
 	ended := w.Grant(t, g.ID)
 	enginetest.WantEnd(t, ended, access.EndReturned, "")
-	if !strings.Contains(ended.VerifiedBy, "a token of the grant's ServiceAccount was refused at") {
+	if !seenRefused(ended) {
 		t.Errorf("it was verified by %q", ended.VerifiedBy)
 	}
+}
+
+// seenRefused reports whether the books say of a grant that a token of its account was refused.
+func seenRefused(g access.Grant) bool {
+	return strings.Contains(g.VerifiedBy, "a token of the grant's ServiceAccount was refused at")
 }
 
 // review asks the server, with the token, whose it is: SelfSubjectReview.

@@ -175,7 +175,7 @@ func (d *driver) tryProbe(ctx context.Context, m access.Mark) (issued connector.
 	one, ok := d.probes.get(m, now)
 	switch {
 	case !ok:
-		return connector.Unknown, waitedOnly("there is none, as after a restart or on another node")
+		return connector.Unknown, waitedOnly("there is none, as on another node, after a restart, or where no credential was made")
 	case !one.refused.IsZero():
 		return connector.Absent, refusedAt(one.refused)
 	case one.why != "":

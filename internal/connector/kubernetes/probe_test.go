@@ -260,7 +260,7 @@ func TestRemovalWithoutAProbe(t *testing.T) {
 		r := newRemoved(t, func(*tokenServer) {})
 		r.revoke(t)
 		r.d = openAtWith(t, r.url, r.clock)
-		r.want(t, connector.Unknown, "there is none, as after a restart")
+		r.want(t, connector.Unknown, "there is none, as on another node, after a restart")
 	})
 	t.Run("after Close", func(t *testing.T) {
 		t.Parallel()
