@@ -39,6 +39,8 @@ const (
 	FindingPrefix = "fd_"
 	FreezePrefix  = "fz_"
 	ErasurePrefix = "er_"
+	ProfilePrefix = "pr_"
+	SessionPrefix = "se_"
 )
 
 // IDs mints identifiers: the prefix, then characters that sort by time of minting and end in at least 30 random bits.

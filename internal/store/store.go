@@ -80,6 +80,8 @@ type Tx interface {
 	Leases() Leases
 	Restores() Restores
 	Rules() Rules
+	Profiles() Profiles
+	Sessions() Sessions
 	Erasures() Erasures
 	Redactions() Redactions
 }

@@ -37,6 +37,8 @@ type books struct {
 	restores table[access.TenantID, []store.Restore]
 	rules    table[access.TenantID, string]
 	erasures table[key, access.Erasure]
+	profiles table[key, access.Profile]
+	sessions table[key, session]
 }
 
 // key names a row: nothing of one tenant has the key of another's.
@@ -93,6 +95,8 @@ func (t *tx) Cursors() store.Cursors           { return cursors{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }
+func (t *tx) Profiles() store.Profiles         { return profiles{t} }
+func (t *tx) Sessions() store.Sessions         { return sessions{t} }
 func (t *tx) Erasures() store.Erasures         { return erasures{t} }
 func (t *tx) Redactions() store.Redactions     { return redactions{t} }
 

@@ -17,6 +17,8 @@ const (
 	grantList   list = "grants.1:"
 	findingList list = "findings.1:"
 	freezeList  list = "freezes.1:"
+	profileList list = "profiles.1:"
+	sessionList list = "sessions.1:"
 )
 
 // Bounds of lists.

@@ -29,6 +29,7 @@ var notBooks = map[string]string{
 	"finding_transitions": "is filled by the migrations",
 	restoringTable:        "is about a restore into this database",
 	"erasing":             "has a row only within a statement",
+	"sessions":            "would let in who has a token from before a restore",
 	backupTable:           "is about the backup itself",
 	backupTables:          "is about the backup itself",
 }

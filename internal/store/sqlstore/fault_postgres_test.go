@@ -387,22 +387,22 @@ func testNothingLeaks(t *testing.T, p *peer) {
 	if n := s.pool.Stat().AcquiredConns(); n != 0 {
 		t.Errorf("%d connections are in use when nobody uses the store", n)
 	}
-	if open := sessions(t, p); open == 0 || open > defaultPoolSize {
+	if open := backends(t, p); open == 0 || open > defaultPoolSize {
 		t.Errorf("%d sessions are open; want 1 to %d", open, defaultPoolSize)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	goleak.VerifyNone(t, before)
-	for tries := 1; sessions(t, p) != 0; tries++ { // the server takes a moment to notice
+	for tries := 1; backends(t, p) != 0; tries++ { // the server takes a moment to notice
 		if tries == 1000 {
-			t.Fatalf("%d sessions are open after Close", sessions(t, p))
+			t.Fatalf("%d sessions are open after Close", backends(t, p))
 		}
 	}
 }
 
 // sessions counts the sessions of stores at the server.
-func sessions(t *testing.T, p *peer) (n int) {
+func backends(t *testing.T, p *peer) (n int) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), p.SuperuserDSN("curfew"))
 	if err != nil {

@@ -50,6 +50,8 @@ func (t *tx) Cursors() store.Cursors           { return cursors{t} }
 func (t *tx) Leases() store.Leases             { return leases{t} }
 func (t *tx) Restores() store.Restores         { return restores{t} }
 func (t *tx) Rules() store.Rules               { return rules{t} }
+func (t *tx) Profiles() store.Profiles         { return profiles{t} }
+func (t *tx) Sessions() store.Sessions         { return sessions{t} }
 func (t *tx) Erasures() store.Erasures         { return erasures{t} }
 func (t *tx) Redactions() store.Redactions     { return redactions{t} }
 

@@ -30,6 +30,12 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Erasures().Insert(newErasure("er_1", "person-di")); err != nil {
 			return err
 		}
+		if err := tx.Profiles().Put(newProfile(acme, "pr_1", "ada", "acme/eng")); err != nil {
+			return err
+		}
+		if err := tx.Sessions().Insert(newPending(acme, "se_1", "ada")); err != nil {
+			return err
+		}
 		head := store.LogHead{Size: 1, Checkpoint: []byte("signed"), At: tx.Now()}
 		if err := tx.Log().Advance(acme, 0, head, []store.Tile{tile(0, 0, 1)}); err != nil {
 			return err

@@ -61,6 +61,8 @@ func Run(t *testing.T, open func(t testing.TB) store.Store) {
 		{"findings/filters", testFindingFilters},
 		{"freezes/what covers what", testFreezesCover},
 		{"freezes/carried out and lifted", testFreezeLife},
+		{"profiles/what sources tell", testProfiles},
+		{"sessions/from a code to the end", testSessions},
 		{"erasures/begun, carried out and done", testErasures},
 		{"redactions/what goes and what stays", testRedactions},
 		{"redactions/what is not over stays", testRedactionsOfWhatIsNotOver},
