@@ -27,7 +27,7 @@ type Grant struct {
 	VerifiedBy  string    `json:"verified_by,omitempty" doc:"Which reader read it"`
 	KeptBy      string    `json:"kept_by,omitempty" doc:"What still explains rights that the ended grant shared: IDs of grants, and standing, with spaces between"`
 	// ResidualUntil keeps a grant in revoking although everything that can be removed is.
-	ResidualUntil time.Time `json:"residual_until,omitzero" doc:"When the last thing that was issued and cannot be unissued stops working"`
+	ResidualUntil time.Time `json:"residual_until,omitzero" doc:"When the last thing that was issued and cannot be unissued stops working; later, while the target is seen to take it still"`
 	SessionsEnded int       `json:"sessions_ended,omitempty" doc:"Open sessions that were ended when it was taken back"`
 	Housekeeping  string    `json:"housekeeping,omitempty" doc:"What is left to tidy at the target; none of it gives access"`
 	LastError     string    `json:"last_error,omitempty" doc:"Why the last attempt to move it on failed"`

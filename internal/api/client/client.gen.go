@@ -529,7 +529,7 @@ type Grant struct {
 	Principal string `json:"principal"`
 	Request   string `json:"request"`
 
-	// ResidualUntil When the last thing that was issued and cannot be unissued stops working
+	// ResidualUntil When the last thing that was issued and cannot be unissued stops working; later, while the target is seen to take it still
 	ResidualUntil time.Time `json:"residual_until,omitempty,omitzero"`
 
 	// SessionsEnded Open sessions that were ended when it was taken back
