@@ -20,7 +20,9 @@ type Head struct {
 	Position int64
 	Event    access.EventID
 	Leaf     []byte
-	At       time.Time
+	// Checkpoint is the newest one that was signed by then; nil of a head from before there were any.
+	Checkpoint []byte
+	At         time.Time
 	// Generation is that of the tenant's keys of which one has signed it.
 	Generation int
 }
@@ -33,6 +35,7 @@ type headText struct {
 	Position     int64           `json:"position"`
 	Event        access.EventID  `json:"event"`
 	Leaf         []byte          `json:"leaf"`
+	Checkpoint   []byte          `json:"checkpoint,omitempty"`
 	At           int64           `json:"at"`
 	Generation   int             `json:"generation"`
 	Signature    []byte          `json:"signature,omitempty"`
@@ -49,7 +52,7 @@ func (t headText) signed() ([]byte, error) {
 func SignHead(h Head, key ed25519.PrivateKey) ([]byte, error) {
 	t := headText{
 		Version: 2, Installation: h.Installation, Tenant: h.Tenant, Position: h.Position, Event: h.Event, Leaf: h.Leaf,
-		At: access.Micros(h.At), Generation: h.Generation,
+		Checkpoint: h.Checkpoint, At: access.Micros(h.At), Generation: h.Generation,
 	}
 	message, err := t.signed()
 	if err != nil {
@@ -76,8 +79,8 @@ func OpenHead(text []byte, keys HeadKeys) (Head, error) {
 		return Head{}, fmt.Errorf("this is no head of an audit log, version 2: %w", err)
 	}
 	h := Head{
-		Installation: t.Installation, Tenant: t.Tenant, Position: t.Position, Event: t.Event, Leaf: t.Leaf, At: access.FromMicros(t.At),
-		Generation: t.Generation,
+		Installation: t.Installation, Tenant: t.Tenant, Position: t.Position, Event: t.Event, Leaf: t.Leaf,
+		Checkpoint: t.Checkpoint, At: access.FromMicros(t.At), Generation: t.Generation,
 	}
 	message, err := t.signed()
 	if key := keys(t.Generation); err == nil && (key == nil || !ed25519.Verify(key, message, t.Signature)) {

@@ -47,17 +47,23 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 		}
 		return false, err
 	}
+	e.log.known.learn(growth.Tree)
 	return len(rows) == integrateBatch && tampered == nil, tampered
 }
 
-// logHead reads the head of the log, and holds it against its signature. Before the first head the tree is empty.
+// logHead reads the head of the log, and holds it against its signature and against what this node knows of the log.
+// Before the first head the tree is empty.
 func (e *Engine) logHead(ctx context.Context) (head store.LogHead, tree tlog.Tree, err error) {
+	known := e.log.known.tree() // what is read later cannot be of before
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		head, err = tx.Log().Head(e.cfg.Tenant)
 		return err
 	})
-	if err != nil || head.Size == 0 {
+	if err != nil {
 		return head, tree, err
+	}
+	if head.Size == 0 {
+		return head, tree, e.beginsWith(ctx, tree, known)
 	}
 	checkpoint, _, err := e.openCheckpoint(ctx, head.Checkpoint)
 	if err == nil && (checkpoint.Origin != e.LogOrigin() || checkpoint.Tree.N != head.Size) {
@@ -66,6 +72,10 @@ func (e *Engine) logHead(ctx context.Context) (head store.LogHead, tree tlog.Tre
 	if err != nil {
 		return head, tree, access.Wrap(access.KindInternal, err, "The newest checkpoint of the audit log is not the one that was signed.")
 	}
+	if err := e.beginsWith(ctx, checkpoint.Tree, known); err != nil {
+		return head, tree, err
+	}
+	e.log.known.learn(checkpoint.Tree)
 	return head, checkpoint.Tree, nil
 }
 
@@ -77,12 +87,10 @@ func (e *Engine) leavesBehind(ctx context.Context, position int64, limit int) (r
 	return rows, err
 }
 
-// authentic hashes the entries up to the first that Curfew did not write, and says which that is. What was written before
-// entries had MACs is believed as long as there is no tree.
+// authentic hashes the entries up to the first that Curfew did not write, and says which that is.
 func (e *Engine) authentic(ctx context.Context, rows []store.EventRow, size int64) (leaves []tlog.Hash, tampered error) {
 	for i, row := range rows {
-		unsigned := row.MAC == nil && size == 0
-		if row.Position != size+int64(i)+1 || !unsigned && !e.wrote(ctx, row) {
+		if row.Position != size+int64(i)+1 || !e.wrote(ctx, row) {
 			return leaves, access.Errorf(access.KindInternal,
 				"The entry at position %d of the audit log is not what Curfew wrote there: it was changed, put there or removed in the store, behind Curfew's back. No checkpoint is signed beyond position %d. See docs/audit.md, \"The log stops\".",
 				size+int64(i)+1, size+int64(i))

@@ -102,20 +102,6 @@ func forge(t *testing.T, s store.Store, mac []byte) {
 	}
 }
 
-// What was written before there were MACs is taken over once, when the tree begins.
-func TestLogFromBeforeTheTree(t *testing.T) {
-	bubble(t, func(t *testing.T, w *World) {
-		forge(t, w.Store, nil)
-		number(t, w, "node-1")
-		if more, err := w.Engine.Integrate(t.Context()); more || err != nil {
-			t.Fatal(more, err)
-		}
-		if c := integrated(t, w); c.Tree.N != 1 {
-			t.Errorf("%d entries are in the tree", c.Tree.N)
-		}
-	})
-}
-
 // TestCheckpointOfAnotherKey puts a checkpoint into the books that this installation has not signed.
 func TestCheckpointOfAnotherKey(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {

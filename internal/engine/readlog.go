@@ -14,6 +14,8 @@ import (
 
 // logReads lets those who are woken by the same event, and want the same piece of the log, read it once together.
 type logReads struct {
+	// known is what this node has seen of the log's tree.
+	known knownTree
 	// grown counts how often the log has grown. Who was woken shares no reading that began before that: it would miss
 	// what it was woken for.
 	grown   atomic.Int64

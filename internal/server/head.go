@@ -33,6 +33,10 @@ type headFile struct {
 	sealer       *secret.Sealer
 	log          *slog.Logger
 
+	// checkpoint is the newest one that was right: with it the log must begin. It is nil while nobody knows one.
+	checkpoint []byte
+	// newest is set while the head is kept.
+	newest newestCheckpoint
 	// end ends the keeping, and kept is closed when it is over; nil while nobody keeps it.
 	end  context.CancelFunc
 	kept chan struct{}
@@ -89,7 +93,7 @@ func (f *headFile) read() (h audit.Head, there bool, err error) {
 }
 
 // write replaces the head: who reads the file finds the one before, or this one.
-func (f *headFile) write(newest store.EventRow, at time.Time) error {
+func (f *headFile) write(newest store.EventRow, checkpoint []byte, at time.Time) error {
 	generation := f.sealer.Generation()
 	key, err := f.sealer.SigningKey(generation, headPurpose)
 	if err != nil {
@@ -97,7 +101,7 @@ func (f *headFile) write(newest store.EventRow, at time.Time) error {
 	}
 	text, err := audit.SignHead(audit.Head{
 		Installation: f.installation, Tenant: access.DefaultTenant, Position: newest.Position, Event: newest.ID,
-		Leaf: leafHash(newest.Leaf), At: at, Generation: generation,
+		Leaf: leafHash(newest.Leaf), Checkpoint: checkpoint, At: at, Generation: generation,
 	}, key)
 	if err != nil {
 		return err
@@ -159,6 +163,7 @@ func (f *headFile) check(ctx context.Context, st store.Store, restores []store.R
 			"head", f.path, "position", newest.Position)
 		return nil
 	case !there || at.ID == h.Event && string(leafHash(at.Leaf)) == string(h.Leaf):
+		f.checkpoint = h.Checkpoint
 		return nil
 	case slices.ContainsFunc(restores, func(r store.Restore) bool { return !r.At.Before(h.At) }):
 		f.log.WarnContext(ctx, "the store was restored after the head of the audit log was written; the head is moved",
@@ -168,17 +173,19 @@ func (f *headFile) check(ctx context.Context, st store.Store, restores []store.R
 	return notAsKnown(f.path, h, newest, at)
 }
 
+// remedyForAnotherStore is what to do where a store is not the one that was served.
+const remedyForAnotherStore = "If the store was lost, fill an empty one from a backup (curfewd restore --from); if it was set back on purpose by other means, accept that (curfewd restore --as-is)"
+
 // notAsKnown says what is wrong with a store and what to do.
 func notAsKnown(path string, h audit.Head, newest, at store.EventRow) error {
-	const remedy = "If the store was lost, fill an empty one from a backup (curfewd restore --from); if it was set back on purpose by other means, accept that (curfewd restore --as-is)"
 	if newest.Position < h.Position {
 		return access.Errorf(access.KindMisconfigured,
 			"the store's audit log ends at position %d, and %s (server.head) says that at %s it had come to %d: the events at %d to %d are missing, and so is all that was done with them. %s",
-			newest.Position, path, h.At.Format(time.RFC3339), h.Position, newest.Position+1, h.Position, remedy)
+			newest.Position, path, h.At.Format(time.RFC3339), h.Position, newest.Position+1, h.Position, remedyForAnotherStore)
 	}
 	return access.Errorf(access.KindMisconfigured,
 		"at position %d of the store's audit log is the event %s, and %s (server.head) says that at %s it was %s: this is another log, or it was changed. %s",
-		h.Position, at.ID, path, h.At.Format(time.RFC3339), h.Event, remedy)
+		h.Position, at.ID, path, h.At.Format(time.RFC3339), h.Event, remedyForAnotherStore)
 }
 
 // readLog reads the newest entry of the audit log, and the one at a position; the zero one where there is none, and at
@@ -205,10 +212,11 @@ func readLog(ctx context.Context, st store.Store, position int64) (newest, at st
 	return newest, at, err
 }
 
-// begin writes the head, and from then on whenever the log has grown. Nothing waits for that: a node that dies has a head
-// that is a little behind.
-func (f *headFile) begin(ctx context.Context, st store.Store) error {
-	written, err := f.renew(ctx, st, 0)
+// begin writes the head, and from then on whenever the log or its tree has grown. Nothing waits for that: a node that dies
+// has a head that is a little behind.
+func (f *headFile) begin(ctx context.Context, st store.Store, newest newestCheckpoint) error {
+	f.newest = newest
+	written, err := f.renew(ctx, st, headState{})
 	if err != nil {
 		return err
 	}
@@ -229,7 +237,7 @@ func (f *headFile) close() {
 	}
 }
 
-func (f *headFile) keep(ctx context.Context, st store.Store, written int64) {
+func (f *headFile) keep(ctx context.Context, st store.Store, written headState) {
 	ticker := time.NewTicker(headInterval)
 	defer ticker.Stop()
 	failing := false
@@ -239,26 +247,43 @@ func (f *headFile) keep(ctx context.Context, st store.Store, written int64) {
 		case <-ctx.Done():
 			going = false
 		}
-		position, err := f.renew(context.WithoutCancel(ctx), st, written)
+		now, err := f.renew(context.WithoutCancel(ctx), st, written)
 		if err != nil && !failing {
 			f.log.ErrorContext(ctx, "the head of the audit log is not kept", "error", err)
 		}
-		written, failing = position, err != nil
+		written, failing = now, err != nil
 	}
 }
 
-// renew writes the head if the log has grown beyond the position.
-func (f *headFile) renew(ctx context.Context, st store.Store, written int64) (int64, error) {
+// headState is what a head says of the log: how far it has come, and the newest checkpoint.
+type headState struct {
+	position   int64
+	checkpoint string
+}
+
+// newestCheckpoint finds the newest checkpoint, held against all that this node knows of the log.
+type newestCheckpoint func(context.Context) (store.LogHead, error)
+
+// renew writes the head if the log or its tree has grown beyond what was written. While the newest checkpoint is not what it
+// should be, the one that was right before is kept.
+func (f *headFile) renew(ctx context.Context, st store.Store, written headState) (headState, error) {
 	newest, _, err := readLog(ctx, st, 0)
-	if err != nil || newest.Position == written {
-		return written, err
-	}
-	now, err := st.Now(ctx)
 	if err != nil {
 		return written, err
 	}
-	if err := f.write(newest, now); err != nil {
+	if head, err := f.newest(ctx); err == nil {
+		f.checkpoint = head.Checkpoint
+	}
+	now := headState{newest.Position, string(f.checkpoint)}
+	if now == written || newest.Position == 0 {
+		return written, nil
+	}
+	at, err := st.Now(ctx)
+	if err != nil {
 		return written, err
 	}
-	return newest.Position, nil
+	if err := f.write(newest, f.checkpoint, at); err != nil {
+		return written, err
+	}
+	return now, nil
 }

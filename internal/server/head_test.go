@@ -65,6 +65,7 @@ func TestHead(t *testing.T) {
 		testAnothersHead(t, newInstallation(t, pg, "sqlite"), newInstallation(t, pg, "sqlite"))
 	})
 	t.Run("another log", func(t *testing.T) { testAnotherLog(t, newInstallation(t, pg, "sqlite")) })
+	t.Run("a tree taken away", func(t *testing.T) { testTreeTakenAway(t, newInstallation(t, pg, "sqlite")) })
 	t.Run("no head", func(t *testing.T) { testNoHead(t, newInstallation(t, pg, "sqlite")) })
 	t.Run("while it grows", func(t *testing.T) { testHeadWhileItGrows(t, newInstallation(t, pg, "sqlite")) })
 }
@@ -190,6 +191,22 @@ func testAnotherLog(t *testing.T, in *installation) {
 	in.stop()
 	in.beside(`DROP TRIGGER events_unchanged; UPDATE events SET leaf = x'7b7d' WHERE position = (SELECT max(position) FROM events)`)
 	in.refuses("a leaf that was changed", "this is another log, or it was changed", "key.head", in.headOf().Event)
+}
+
+// Who takes the tree away while no server runs, and puts another order of the entries in its place, has all that it takes but
+// the checkpoint beside the key file. The newest entry, which the head has too, is where it was.
+func testTreeTakenAway(t *testing.T, in *installation) {
+	in.start()
+	in.ask("alice-1", "read")
+	in.checkpoint()
+	in.stop()
+	in.beside(`DROP TRIGGER events_unchanged; DELETE FROM log_tiles; DELETE FROM log_heads;
+		UPDATE events SET position = 1000 WHERE position = 2; UPDATE events SET position = 2 WHERE position = 3; UPDATE events SET position = 3 WHERE position = 1000`)
+	in.refuses("another order of the entries", "was rewritten, or set back", "key.head", "--as-is")
+	if err := server.AcceptStore(t.Context(), in.config(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	in.start()
 }
 
 // Without a head a store is taken as it is, loudly; from then on there is one.

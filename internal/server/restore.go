@@ -134,7 +134,7 @@ func newRestoration(c *config.Config, installation string, sealer *secret.Sealer
 // finish moves the head, which a start would do as well, and says what has happened.
 func (r *restoration) finish(out io.Writer) error {
 	if r.newest.Position > 0 {
-		if err := r.head.write(r.newest, r.note.At.Add(time.Microsecond)); err != nil {
+		if err := r.head.write(r.newest, nil, r.note.At.Add(time.Microsecond)); err != nil {
 			return err
 		}
 	}

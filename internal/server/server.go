@@ -19,6 +19,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/api"
+	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/delivery"
@@ -133,6 +134,9 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
 		EventsNumbered: alone(books),
 	})
+	if err := s.resumeLog(ctx); err != nil {
+		return s, err
+	}
 	s.holder = nodeName(alone(books))
 	carries, err := s.openDelivery(c)
 	if err != nil {
@@ -146,6 +150,27 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	s.serve()
 	s.deliver(carries)
 	return s, nil
+}
+
+// resumeLog holds the log against the checkpoint that was kept beside the store, where there is one. What cannot be held
+// against it now is later, before anything is signed.
+func (s *Server) resumeLog(ctx context.Context) error {
+	if s.head.checkpoint == nil {
+		return nil
+	}
+	kept, err := audit.ReadCheckpoint(s.head.checkpoint)
+	if err != nil {
+		return fmt.Errorf("the head of the audit log (server.head): %w", err)
+	}
+	switch err := s.engine.ResumeLog(ctx, kept); {
+	case errors.Is(err, audit.ErrRewritten):
+		return access.Wrap(access.KindMisconfigured, err, fmt.Sprintf(
+			"the store's audit log does not begin with the %d entries that %s (server.head) knows: it was rewritten, or set back. %s",
+			kept.Tree.N, s.head.path, remedyForAnotherStore))
+	case err != nil:
+		s.log.ErrorContext(ctx, "the audit log cannot be held against its head", "head", s.head.path, "error", err)
+	}
+	return nil
 }
 
 // takeOver brings the books into the state from which this process goes on.
@@ -164,7 +189,7 @@ func (s *Server) takeOver(ctx context.Context, alone bool, restores []store.Rest
 	if err := s.recover(ctx, restores); err != nil {
 		return err
 	}
-	return s.head.begin(ctx, s.store)
+	return s.head.begin(ctx, s.store, s.engine.Checkpoint)
 }
 
 // serve starts to act on what is due and to answer.
