@@ -62,7 +62,11 @@ func KeyChanged(ev access.Event) (previous, next string, err error) {
 // lead to.
 type Keys struct {
 	believed []string
+	changes  []keyChange
 }
+
+// keyChange is an entry that both keys have signed.
+type keyChange struct{ previous, next string }
 
 // NewKeys begins with the keys that somebody has.
 func NewKeys(keys ...string) *Keys { return &Keys{believed: slices.Clone(keys)} }
@@ -70,14 +74,32 @@ func NewKeys(keys ...string) *Keys { return &Keys{believed: slices.Clone(keys)} 
 // List are all that are believed by now.
 func (k *Keys) List() []string { return k.believed }
 
+// Past are those in List, and those that were the log's before them, as they say themselves. What the others have signed is
+// of an earlier log, which whoever holds it against this one has still to prove: they may have been destroyed for a reason.
+func (k *Keys) Past() []string {
+	past := slices.Clone(k.believed)
+	for _, c := range slices.Backward(k.changes) {
+		if slices.Contains(past, c.next) && !slices.Contains(past, c.previous) {
+			past = append(past, c.previous)
+		}
+	}
+	return past
+}
+
 // Follow takes an entry of the log. When it is the change of a believed key, the next one is believed too.
 func (k *Keys) Follow(ev access.Event) error {
 	if ev.Kind != access.EventLogKeyChanged {
 		return nil
 	}
 	previous, next, err := KeyChanged(ev)
-	if err == nil && slices.Contains(k.believed, previous) && !slices.Contains(k.believed, next) {
+	if err != nil {
+		return err
+	}
+	if c := (keyChange{previous, next}); !slices.Contains(k.changes, c) {
+		k.changes = append(k.changes, c)
+	}
+	if slices.Contains(k.believed, previous) && !slices.Contains(k.believed, next) {
 		k.believed = append(k.believed, next)
 	}
-	return err
+	return nil
 }

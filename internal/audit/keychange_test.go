@@ -36,6 +36,16 @@ func TestKeyChange(t *testing.T) {
 	if err := late.Follow(toThird); err != nil || len(late.List()) != 1 {
 		t.Errorf("%v, %v", late.List(), err)
 	}
+	// They were the log's keys all the same.
+	last := audit.NewKeys(thirdKey)
+	for _, ev := range []access.Event{toSecond, toThird} {
+		if err := last.Follow(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(last.Past(), " "); got != thirdKey+" "+secondKey+" "+firstKey || len(last.List()) != 1 {
+		t.Errorf("the log's keys were %s, and believed are %v", got, last.List())
+	}
 	for field, value := range map[string]string{"previous_key": thirdKey, "next_key": thirdKey, "previous_signature": "AAAA", "next_signature": toSecond.Detail["previous_signature"]} {
 		forged := access.Event{Kind: access.EventLogKeyChanged, Detail: maps.Clone(toSecond.Detail)}
 		forged.Detail[field] = value

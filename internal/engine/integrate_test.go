@@ -232,6 +232,54 @@ func TestLogKeyIsHandedOver(t *testing.T) {
 	})
 }
 
+// TestTheLogVerifiesWhenAKeyIsGone: what a destroyed generation has authenticated and signed is in the tree since, and a
+// witness has its checkpoints still.
+func TestTheLogVerifiesWhenAKeyIsGone(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		work := func(wait time.Duration) {
+			pass(wait)
+			keepKeys(t, w.Engine)
+			number(t, w, "node")
+			if _, err := w.Engine.Integrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		submitted(t, w)
+		work(0)
+		before, first := newest(t, w)
+		rotate(t, w.Engine, 2)
+		for _, wait := range []time.Duration{0, 11 * time.Second, 0, 25 * time.Hour, 0} {
+			work(wait)
+		}
+		if left := w.Sealer().Generations(); len(left) != 1 {
+			t.Fatalf("the generations are %v", left)
+		}
+		_, second := newest(t, w)
+		for name, keys := range map[string][]string{"the new key": {second}, "the first key": {first}} {
+			r, err := auditor.Verify(t.Context(), w.Store, auditor.Options{
+				Tenant: access.DefaultTenant, Keys: keys, Checkpoints: []audit.Kept{{Name: "kept", Text: before}},
+				Authentic: func(id access.EventID, leaf, mac []byte) bool { return engine.IsEntryMAC(w.Sealer(), mac, id, leaf) },
+			})
+			if err != nil || len(r.Problems) > 0 || len(r.Checkpoints) != 2 || r.Checkpoints[1].Signed != "yes" {
+				t.Errorf("with %s: %+v, %v", name, r, err)
+			}
+		}
+	})
+}
+
+// newest is the newest checkpoint, and the key that has signed it.
+func newest(t *testing.T, w *World) (signed []byte, key string) {
+	t.Helper()
+	head, err := w.Engine.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err = w.Engine.LogKeyOf(t.Context(), head.Checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	return head.Checkpoint, key
+}
+
 func countEvents(t *testing.T, w *World, kind access.EventKind) int {
 	t.Helper()
 	page, err := w.Engine.Events(t.Context(), w.Who(Olga), engine.LogQuery{Limit: 1000, Kind: kind})
