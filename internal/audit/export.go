@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -101,10 +102,7 @@ func VerifyExport(r io.Reader, keys []string, kept []Checkpoint, each func(Recor
 		}
 	}
 	x.end()
-	if _, err := OpenCheckpoint([]byte(x.report.Checkpoint), x.keys.List()...); err != nil {
-		return x.report, fmt.Errorf("line 1: no key that you believe has signed this: %w", err)
-	}
-	return x.report, nil
+	return x.report, x.signed()
 }
 
 // exportCheck is a VerifyExport under way.
@@ -148,6 +146,9 @@ func (x *exportCheck) header(keys []string) error {
 	if h.Version != ExportVersion {
 		return fmt.Errorf("this is no export of an audit log, version %d", ExportVersion)
 	}
+	if err := x.asWritten(h); err != nil {
+		return err
+	}
 	if len(keys) == 0 {
 		keys, x.report.KeyFromExport = []string{h.Key}, true
 	}
@@ -162,7 +163,22 @@ func (x *exportCheck) header(keys []string) error {
 	if h.From < 1 || h.To < h.From-1 || h.To > c.Tree.N {
 		return fmt.Errorf("line 1: there are no positions %d to %d in a log of %d entries", h.From, h.To, c.Tree.N)
 	}
+	if h.Selected && h.Peaks != nil || (h.Selected || h.To == 0 || h.To == c.Tree.N) && h.Consistency != nil {
+		return errors.New("line 1 has a proof that nothing here needs, and that proves nothing")
+	}
 	x.tree, x.last = c.Tree, h.From-1
+	return nil
+}
+
+// signed asks, by the keys that the entries have led to as well, who has signed the checkpoint: the key that the export names
+// as the log's, since whoever reads it will take that one for it.
+func (x *exportCheck) signed() error {
+	if _, err := OpenCheckpoint([]byte(x.report.Checkpoint), x.keys.List()...); err != nil {
+		return fmt.Errorf("line 1: no key that you believe has signed this: %w", err)
+	}
+	if _, err := OpenCheckpoint([]byte(x.report.Checkpoint), x.report.Key); err != nil || !slices.Contains(x.keys.List(), x.report.Key) {
+		return fmt.Errorf("line 1: the export names %.200q as the key of the log, and another has signed its checkpoint", x.report.Key)
+	}
 	return nil
 }
 
@@ -205,6 +221,9 @@ func (x *exportCheck) line() (done bool, err error) {
 		return false, err
 	}
 	if line.End {
+		if err := x.asWritten(line.ExportEnd); err != nil {
+			return false, err
+		}
 		if line.Entries != x.report.Entries {
 			return false, fmt.Errorf("line %d: the export has %d entries, and says that it has %d", x.number, x.report.Entries, line.Entries)
 		}
@@ -216,6 +235,9 @@ func (x *exportCheck) line() (done bool, err error) {
 	if err := x.asWritten(line.ExportEntry); err != nil {
 		return false, err
 	}
+	if !x.report.Selected && line.Proof != nil {
+		return false, fmt.Errorf("line %d has a proof of its own, which proves nothing in a whole range", x.number)
+	}
 	record, readable := x.entry(line.ExportEntry)
 	if readable && x.each != nil {
 		return false, x.each(record)
@@ -224,9 +246,9 @@ func (x *exportCheck) line() (done bool, err error) {
 }
 
 // asWritten refuses a line that says the same in other words: base64 has spellings that decode alike, and so has JSON.
-func (x *exportCheck) asWritten(e ExportEntry) error {
+func (x *exportCheck) asWritten(line any) error {
 	var b bytes.Buffer
-	if err := NewExportEncoder(&b).Encode(e); err != nil {
+	if err := NewExportEncoder(&b).Encode(line); err != nil {
 		return err
 	}
 	if !bytes.Equal(bytes.TrimSuffix(b.Bytes(), []byte("\n")), x.lines.Bytes()) {

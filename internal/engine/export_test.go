@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"strings"
 	"testing"
@@ -144,6 +145,43 @@ func TestExportNamesTheChangedEntry(t *testing.T) {
 		r := verified(t, w, bytes.Join(lines, nil))
 		if len(r.Problems) != 1 || r.Problems[0].From != 4 || r.Problems[0].To != 4 {
 			t.Errorf("%+v", r.Problems)
+		}
+	})
+}
+
+// TestExportSaysNothingThatIsNotProven has a presenter put more into an export than its proof is of: another key, which the
+// reader would take for the log's from then on, or words that another reader of JSON reads otherwise.
+func TestExportSaysNothingThatIsNotProven(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		exported(t, w)
+		key, err := w.Engine.LogKey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign, err := audit.VerifierKey(w.Engine.LogOrigin(), ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(export(t, w, engine.ExportQuery{}))
+		proof := `["` + strings.Repeat("A", 43) + `="]`
+		for what, forged := range map[string]string{
+			"another key":                    strings.Replace(text, key, foreign, 1),
+			"no key":                         strings.Replace(text, `"key":"`+key+`"`, `"key":""`, 1),
+			"a name of the log before it":    strings.Replace(text, `{"curfew_export"`, `{"origin":"curfew/mine/default","curfew_export"`, 1),
+			"a member in capitals":           strings.Replace(text, `"from":`, `"From":7,"from":`, 1),
+			"spaces":                         strings.Replace(text, `"from":`, `"from": `, 1),
+			"a proof of no range":            strings.Replace(text, "}\n", `,"consistency":`+proof+"}\n", 1),
+			"peaks before the first entry":   strings.Replace(text, "}\n", `,"peaks":`+proof+"}\n", 1),
+			"a proof of an entry in a range": strings.Replace(text, "}\n"+`{"position":2`, `,"proof":`+proof+"}\n"+`{"position":2`, 1),
+			"an entry in the last line":      strings.Replace(text, `{"end":`, `{"position":9,"end":`, 1),
+		} {
+			if forged == text {
+				t.Fatalf("%s: nothing was changed", what)
+			}
+			r, err := audit.VerifyExport(strings.NewReader(forged), []string{key}, nil, nil)
+			if err == nil && len(r.Problems) == 0 {
+				t.Errorf("%s is taken", what)
+			}
 		}
 	})
 }
