@@ -160,9 +160,13 @@ func (c *change) record(ev access.Event) error {
 	if err != nil {
 		return err
 	}
+	mac, generation, err := entryMAC(c.engine.cfg.Sealer, ev.ID, entry.Leaf)
+	if err != nil {
+		return err
+	}
 	row := store.EventRow{
 		ID: ev.ID, Tenant: ev.Tenant, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant, Person: ev.Person,
-		Leaf: entry.Leaf, MAC: EntryMAC(c.engine.cfg.Sealer, ev.ID, entry.Leaf),
+		Leaf: entry.Leaf, MAC: mac, MACGeneration: generation,
 	}
 	for _, p := range entry.Personal {
 		row.Personal = append(row.Personal, store.PersonalValue(p))

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -37,11 +36,11 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, unproven(err)
 	}
-	key, handover, err := e.logSigner(ctx, head, rows[:len(authentic)])
+	signer, handover, err := e.logSigner(ctx, head, rows[:len(authentic)])
 	if err != nil {
 		return false, err
 	}
-	if err := e.advance(ctx, head.Size, growth, key, handover); err != nil {
+	if err := e.advance(ctx, head.Size, growth, signer, handover); err != nil {
 		if is(err, access.KindConflict) {
 			return false, nil // another node was first, and goes on
 		}
@@ -121,8 +120,8 @@ func (e *Engine) tiles(ctx context.Context) audit.Tiles {
 
 // advance signs what the tree has become and makes it the head. When the key is about to change, the entry that says so is
 // made with it, so that it is made once.
-func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth, key ed25519.PrivateKey, handover map[string]string) error {
-	signed, err := audit.SignCheckpoint(audit.Checkpoint{Origin: e.LogOrigin(), Tree: growth.Tree}, key)
+func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth, by logSigner, handover map[string]string) error {
+	signed, err := audit.SignCheckpoint(audit.Checkpoint{Origin: e.LogOrigin(), Tree: growth.Tree}, by.private)
 	if err != nil {
 		return err
 	}
@@ -131,7 +130,8 @@ func (e *Engine) advance(ctx context.Context, from int64, growth audit.Growth, k
 		tiles[i] = store.Tile{TileAt: store.TileAt{Level: t.L, Number: t.N}, Hashes: growth.Data[i]}
 	}
 	err = e.update(ctx, txIntegrate, func(c *change) error {
-		err := c.Log().Advance(e.cfg.Tenant, from, store.LogHead{Size: growth.Tree.N, Checkpoint: signed, At: c.Now()}, tiles)
+		head := store.LogHead{Size: growth.Tree.N, Checkpoint: signed, KeyGeneration: by.generation, At: c.Now()}
+		err := c.Log().Advance(e.cfg.Tenant, from, head, tiles)
 		if err != nil || handover == nil {
 			return err
 		}

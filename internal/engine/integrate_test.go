@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -263,6 +264,45 @@ func TestTheLogVerifiesWhenAKeyIsGone(t *testing.T) {
 			if err != nil || len(r.Problems) > 0 || len(r.Checkpoints) != 2 || r.Checkpoints[1].Signed != "yes" {
 				t.Errorf("with %s: %+v, %v", name, r, err)
 			}
+		}
+	})
+}
+
+// TestALogThatStoppedKeepsItsKeys: somebody changes an entry, the keys are rotated, and it takes days until the entry is put
+// back. What waits behind it is authenticated by the old key, which has signed the head too.
+func TestALogThatStoppedKeepsItsKeys(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		submitted(t, w)
+		growTree(t, w.Engine)
+		submitted(t, w)
+		number(t, w, "node")
+		stopped := integrated(t, w).Tree.N + 1
+		beside(t, w, `DROP TRIGGER events_unchanged`)
+		beside(t, w, fmt.Sprintf(`UPDATE events SET mac = CAST(x'00' || mac AS BLOB) WHERE position = %d`, stopped))
+		rotate(t, w.Engine, 2)
+		for _, wait := range []time.Duration{0, 11 * time.Second, 0, 25 * time.Hour, 25 * time.Hour} {
+			pass(wait)
+			if _, err := w.Engine.Integrate(t.Context()); err == nil {
+				t.Fatal("the log goes on behind an entry that was changed")
+			}
+			if _, err := w.Engine.KeepKeys(t.Context(), "node"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		beside(t, w, fmt.Sprintf(`UPDATE events SET mac = CAST(substr(mac, 2) AS BLOB) WHERE position = %d`, stopped))
+		keepKeys(t, w.Engine)
+		if n := countEvents(t, w, access.EventLogKeyChanged); n != 1 {
+			t.Errorf("%d entries hand the key over", n)
+		}
+		if r := verify(t, w); len(r.Problems) > 0 || r.Entries != r.InTree+int64(r.Unnumbered) || r.InTree < stopped {
+			t.Errorf("%+v", r)
+		}
+		keepKeys(t, w.Engine)
+		pass(25 * time.Hour)
+		keepKeys(t, w.Engine) // which destroys the key
+		keepKeys(t, w.Engine) // which forgets it
+		if left := w.Sealer().Generations(); len(left) != 1 {
+			t.Errorf("the generations are %v", left)
 		}
 	})
 }

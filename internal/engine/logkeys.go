@@ -39,13 +39,16 @@ func LogKeys(s *secret.Sealer, origin string) (keys []string, err error) {
 	return keys, nil
 }
 
-// EntryMAC says of an entry that Curfew wrote it. It counts until the tree has the entry, which a checkpoint proves from
-// then on: who can write to the store alone can neither change what waits for that nor add to it.
-func EntryMAC(s *secret.Sealer, id access.EventID, leaf []byte) []byte {
-	return s.MAC(entryPurpose, string(id), string(leaf))
+// entryMAC says of an entry that Curfew wrote it, under the newest generation of the keys. It counts until the tree has the
+// entry, which a checkpoint proves from then on: who can write to the store alone can neither change what waits for that nor
+// add to it.
+func entryMAC(s *secret.Sealer, id access.EventID, leaf []byte) (mac []byte, generation int, err error) {
+	generation = s.Generation()
+	mac, err = s.MACUnder(generation, entryPurpose, string(id), string(leaf))
+	return mac, generation, err
 }
 
-// IsEntryMAC reports whether EntryMAC made it, under any generation of the keys in hand.
+// IsEntryMAC reports whether Curfew made it for the entry, under any generation of the keys in hand.
 func IsEntryMAC(s *secret.Sealer, mac []byte, id access.EventID, leaf []byte) bool {
 	return s.VerifyMAC(mac, entryPurpose, string(id), string(leaf)) > 0
 }
@@ -111,29 +114,43 @@ func (e *Engine) openWithKeysInHand(signed []byte) (c audit.Checkpoint, key stri
 	return audit.Checkpoint{}, "", err
 }
 
+// logSigner is a key that signs checkpoints, and the generation of the keys that it is of.
+type logSigner struct {
+	generation int
+	private    ed25519.PrivateKey
+	public     string
+}
+
 // logSigner is the key that signs the next checkpoint, behind a head and with entries that the checkpoint will have. It is
 // that of the newest generation, once the tree has an entry in which the key before says so; until then it is that key, and
 // handover is the detail of the entry to make.
-func (e *Engine) logSigner(ctx context.Context, head store.LogHead, entries []store.EventRow) (key ed25519.PrivateKey, handover map[string]string, err error) {
-	s := e.cfg.Sealer
-	newest, err := LogKey(s, s.Generation())
-	if err != nil {
-		return nil, nil, err
-	}
+func (e *Engine) logSigner(ctx context.Context, head store.LogHead, entries []store.EventRow) (signer logSigner, handover map[string]string, err error) {
 	signedBy, err := e.LogKeyOf(ctx, head.Checkpoint)
 	if err != nil {
-		return nil, nil, err
+		return logSigner{}, nil, err
 	}
-	keys, err := LogKeys(s, e.LogOrigin())
-	if err != nil || keys[0] == signedBy || announced(entries, signedBy, keys[0]) {
-		return newest, nil, err
+	var signers []logSigner
+	for _, generation := range e.cfg.Sealer.Generations() {
+		key, err := LogKey(e.cfg.Sealer, generation)
+		if err != nil {
+			return logSigner{}, nil, err
+		}
+		public, err := audit.VerifierKey(e.LogOrigin(), key.Public().(ed25519.PublicKey))
+		if err != nil {
+			return logSigner{}, nil, err
+		}
+		signers = append(signers, logSigner{generation, key, public})
 	}
-	previous, err := LogKey(s, s.Generations()[slices.Index(keys, signedBy)])
-	if err != nil {
-		return nil, nil, err
+	newest := signers[0]
+	if newest.public == signedBy || announced(entries, signedBy, newest.public) {
+		return newest, nil, nil
 	}
-	handover, err = audit.NewKeyChange(e.LogOrigin(), previous, newest)
-	return previous, handover, err
+	at := slices.IndexFunc(signers, func(s logSigner) bool { return s.public == signedBy })
+	if at < 0 {
+		return logSigner{}, nil, access.Errorf(access.KindUnavailable, "The keys of the audit log were changed at this moment; try again.")
+	}
+	handover, err = audit.NewKeyChange(e.LogOrigin(), signers[at].private, newest.private)
+	return signers[at], handover, err
 }
 
 // announced reports whether one of the entries leads from the one key to the other.

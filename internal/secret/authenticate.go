@@ -12,13 +12,7 @@ import (
 // macBytes is the length of a MAC.
 const macBytes = 16
 
-// MAC authenticates parts under the newest key for one purpose; 16 bytes of HMAC-SHA256.
-func (s *Sealer) MAC(purpose string, parts ...string) []byte {
-	ring := s.ring.Load()
-	return ring.keys[ring.newest].authenticate(s.owner, purpose, parts)
-}
-
-// MACUnder is MAC under the key of a generation. The error wraps ErrUnknownGeneration when Refresh may help.
+// MACUnder authenticates parts under the key of a generation, for one purpose; 16 bytes of HMAC-SHA256. The error wraps ErrUnknownGeneration when Refresh may help.
 func (s *Sealer) MACUnder(generation int, purpose string, parts ...string) ([]byte, error) {
 	keys, err := s.generation(generation)
 	if err != nil {

@@ -160,14 +160,14 @@ func TestSealedBytesOpenNowhereElse(t *testing.T) {
 func TestRotation(t *testing.T) {
 	v := newVault(t, wrapper(t), "a")
 	s, late := v.open(), v.open()
-	old, oldMAC := seal(t, s, place, "old"), s.MAC("mark", "gr_1")
+	old, oldMAC := seal(t, s, place, "old"), mac(t, s, "mark", "gr_1")
 	oldKey, err := s.SigningKey(1, "log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	v.rotate()
 	v.refresh(s)
-	fresh, freshMAC := seal(t, s, place, "fresh"), s.MAC("mark", "gr_1")
+	fresh, freshMAC := seal(t, s, place, "fresh"), mac(t, s, "mark", "gr_1")
 	if g := s.Generation(); g != 2 || !slices.Equal(s.Generations(), []int{2, 1}) {
 		t.Errorf("generation %d of %v", g, s.Generations())
 	}
@@ -281,7 +281,7 @@ func TestRewrap(t *testing.T) {
 	v.rotate()
 	v.kept[0].Sealing = nil
 	s := v.open()
-	sealed, mac := seal(t, s, place, "kept"), s.MAC("mark")
+	sealed, made := seal(t, s, place, "kept"), mac(t, s, "mark")
 	oldMAC, err := s.MACUnder(1, "mark")
 	if err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestRewrap(t *testing.T) {
 	if got, err := again.Open(place, sealed); err != nil || string(got) != "kept" {
 		t.Errorf("it opens as %q, %v", got, err)
 	}
-	if again.VerifyMAC(mac, "mark") != 2 || again.VerifyMAC(oldMAC, "mark") != 1 {
+	if again.VerifyMAC(made, "mark") != 2 || again.VerifyMAC(oldMAC, "mark") != 1 {
 		t.Error("the MACs are others'")
 	}
 }
@@ -309,12 +309,12 @@ func TestRewrap(t *testing.T) {
 func TestMACDependsOnEveryPart(t *testing.T) {
 	w := wrapper(t)
 	s := newVault(t, w, "a").open()
-	base := s.MAC("mark", "x", "yz")
+	base := mac(t, s, "mark", "x", "yz")
 	for name, m := range map[string][]byte{
-		"purpose": s.MAC("other", "x", "yz"),
-		"split":   s.MAC("mark", "xy", "z"),
-		"count":   s.MAC("mark", "x", "yz", ""),
-		"tenant":  newVault(t, w, "b").open().MAC("mark", "x", "yz"),
+		"purpose": mac(t, s, "other", "x", "yz"),
+		"split":   mac(t, s, "mark", "xy", "z"),
+		"count":   mac(t, s, "mark", "x", "yz", ""),
+		"tenant":  mac(t, newVault(t, w, "b").open(), "mark", "x", "yz"),
 	} {
 		if bytes.Equal(base, m) || s.VerifyMAC(m, "mark", "x", "yz") != 0 {
 			t.Errorf("%s: same MAC", name)
@@ -325,7 +325,7 @@ func TestMACDependsOnEveryPart(t *testing.T) {
 			t.Errorf("a MAC of %d bytes verifies", len(m))
 		}
 	}
-	if !bytes.Equal(base, s.MAC("mark", "x", "yz")) || s.VerifyMAC(base, "mark", "x", "yz") != 1 {
+	if !bytes.Equal(base, mac(t, s, "mark", "x", "yz")) || s.VerifyMAC(base, "mark", "x", "yz") != 1 {
 		t.Error("MAC is not a function of its parts")
 	}
 }
@@ -355,4 +355,14 @@ func TestKeyFileName(t *testing.T) {
 	if a.Name() == b.Name() || !strings.HasPrefix(a.Name(), "file ") || len(a.Name()) != len("file ")+8 {
 		t.Errorf("the files are called %q and %q", a.Name(), b.Name())
 	}
+}
+
+// mac authenticates under the newest generation.
+func mac(t testing.TB, s *secret.Sealer, purpose string, parts ...string) []byte {
+	t.Helper()
+	mac, err := s.MACUnder(s.Generation(), purpose, parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mac
 }

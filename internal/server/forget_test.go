@@ -127,4 +127,3 @@ func (in *installation) awaitEnd(id string) {
 		}
 	}
 }
-

@@ -26,6 +26,9 @@ type KeyUses struct {
 	Rights int
 	// Restores were noted under it.
 	Restores int
+	// Log counts entries that the tree of the log does not have and that it has authenticated, and the head of the log if it
+	// has signed that. What nobody has noted the generation of counts for each.
+	Log int
 }
 
 // None reports whether nothing needs it.

@@ -27,7 +27,9 @@ type LogHead struct {
 	Size int64
 	// Checkpoint is the signed checkpoint of that size.
 	Checkpoint []byte
-	At         time.Time
+	// KeyGeneration is the generation of the tenant's keys of which one has signed it; 0 where nobody has noted it.
+	KeyGeneration int
+	At            time.Time
 }
 
 // Log is the Merkle tree over each tenant's numbered events. It keeps what it is given: package audit knows what the

@@ -299,6 +299,8 @@ type EventRow struct {
 	Personal []PersonalValue
 	// MAC says, until the tree has the leaf, that Curfew wrote it; see package engine.
 	MAC []byte
+	// MACGeneration is the generation of the tenant's keys that MAC was made under; 0 where nobody has noted it.
+	MACGeneration int
 }
 
 // EventFilter selects events; zero fields select everything.
@@ -312,7 +314,8 @@ type EventFilter struct {
 // transactions wait for each other anyway, in the same commit. An event never changes but for being given its position,
 // once.
 type Events interface {
-	// Append keeps the event; whatever Position it has is ignored. A second one with its ID is access.KindConflict.
+	// Append keeps the event; whatever Position it has is ignored. A second one with its ID is access.KindConflict. One whose
+	// MACGeneration is noted and not kept is access.KindUnavailable: nobody could tell who wrote it.
 	Append(EventRow) error
 	// Sequence numbers up to limit events of the tenant that are committed and have no position, in the order of their
 	// IDs, from where the last Sequence ended, and returns how many. Numbers become visible in their order, so a reader

@@ -22,6 +22,10 @@ func (e events) Append(event store.EventRow) error {
 	if slices.ContainsFunc(b.events.rows[event.Tenant], has) || slices.ContainsFunc(waiting, has) {
 		return access.Errorf(access.KindConflict, "There is an event %.128q already.", event.ID)
 	}
+	gone := !slices.ContainsFunc(b.keys.rows[event.Tenant], func(k store.Key) bool { return k.Generation == event.MACGeneration })
+	if event.MACGeneration > 0 && gone {
+		return access.Errorf(access.KindUnavailable, "Generation %d of the keys is gone; authenticate the event anew.", event.MACGeneration)
+	}
 	event.Position, event.At = 0, whole(event.At)
 	event.MAC = bytes.Clone(event.MAC)
 	event.Leaf, event.Personal = bytes.Clone(event.Leaf), slices.Clone(event.Personal)

@@ -86,10 +86,27 @@ func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUs
 			u.Restores++
 		}
 	}
-	for _, count := range []*int{&u.Plans, &u.Grants, &u.Rights, &u.Restores} {
+	u.Log = k.logUnder(tenant, generation)
+	for _, count := range []*int{&u.Plans, &u.Grants, &u.Rights, &u.Restores, &u.Log} {
 		*count = min(*count, max(limit, 1))
 	}
 	return u, k.tx.mayRead()
+}
+
+// logUnder counts what is behind the tree of the log, with a position and without, and its head.
+func (k keys) logUnder(tenant access.TenantID, generation int) (n int) {
+	under := func(noted int) bool { return noted == 0 || noted == generation }
+	b := &k.tx.books
+	head, numbered := b.logHeads.rows[tenant], b.events.rows[tenant]
+	for _, r := range slices.Concat(numbered[min(int(head.Size), len(numbered)):], b.unsequenced.rows[tenant]) {
+		if r.MAC != nil && under(r.MACGeneration) {
+			n++
+		}
+	}
+	if head.Size > 0 && under(head.KeyGeneration) {
+		n++
+	}
+	return n
 }
 
 // held are the rights that a grant holds.

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"database/sql"
+	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/store"
@@ -15,11 +16,16 @@ func (e events) Append(event store.EventRow) error {
 	if err != nil {
 		return err
 	}
-	err = e.tx.insert(alreadyThere("event", string(event.ID)), `
-		INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf, mac)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+	n, err := e.tx.exec(`
+		INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf, mac, mac_generation)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE CAST($11 AS BIGINT) = 0 OR EXISTS
+			(SELECT 1 FROM tenant_keys WHERE tenant = $1 AND generation = $11)
+		ON CONFLICT DO NOTHING`,
 		event.Tenant, event.ID, position, micros(event.At), event.Kind, textOrNull(event.Request), textOrNull(event.Grant),
-		event.Person, event.Leaf, bytesOrNull(event.MAC))
+		event.Person, event.Leaf, bytesOrNull(event.MAC), event.MACGeneration)
+	if err == nil && n == 0 {
+		err = e.notAppended(event)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,6 +39,18 @@ func (e events) Append(event store.EventRow) error {
 		}
 	}
 	return nil
+}
+
+// notAppended says why an event was not: it is there already, or nobody could tell by its MAC who wrote it.
+func (e events) notAppended(event store.EventRow) error {
+	kept, err := keys(e).List(event.Tenant)
+	if err != nil {
+		return err
+	}
+	if event.MACGeneration > 0 && !slices.ContainsFunc(kept, func(k store.Key) bool { return k.Generation == event.MACGeneration }) {
+		return access.Errorf(access.KindUnavailable, "Generation %d of the keys is gone; authenticate the event anew.", event.MACGeneration)
+	}
+	return alreadyThere("event", string(event.ID))
 }
 
 func (e events) Sequence(tenant access.TenantID, limit int) (int, error) {
@@ -81,7 +99,7 @@ func scanLeaf(r row) (e store.EventRow, err error) {
 }
 
 const newestEventOfTenant = `
-	SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, mac, NULL, '', NULL
+	SELECT tenant, position, id, at, kind, coalesce(request_id, ''), coalesce(grant_id, ''), person, leaf, mac, mac_generation, NULL, '', NULL
 	FROM events WHERE tenant = $1 AND position IS NOT NULL ORDER BY position DESC LIMIT 1`
 
 func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow, error) {
@@ -95,7 +113,7 @@ func (e events) Unsequenced(tenant access.TenantID, limit int) ([]store.EventRow
 func (e events) list(w *where, order string, limit int) ([]store.EventRow, error) {
 	lines, err := queryAll(e.tx, scanEventLine, `
 		SELECT e.tenant, coalesce(e.position, 0), e.id, e.at, e.kind, coalesce(e.request_id, ''),
-			coalesce(e.grant_id, ''), e.person, e.leaf, e.mac, p.field, coalesce(p.value, ''), p.salt
+			coalesce(e.grant_id, ''), e.person, e.leaf, e.mac, e.mac_generation, p.field, coalesce(p.value, ''), p.salt
 		FROM (SELECT * FROM events`+w.String()+` ORDER BY `+order+w.limit(clampLimit(limit))+`) AS e
 		LEFT JOIN event_personal AS p ON p.tenant = e.tenant AND p.event_id = e.id
 		ORDER BY e.`+order+`, p.ordinal`, w.args...)
@@ -131,6 +149,6 @@ func foldEvents(lines []eventLine) []store.EventRow {
 func scanEventLine(r row) (l eventLine, err error) {
 	e, p := &l.event, &l.personal
 	err = r.Scan(&e.Tenant, &e.Position, &e.ID, timeColumn{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Person, &e.Leaf, &e.MAC,
-		&l.field, &p.Value, &p.Salt)
+		countColumn{&e.MACGeneration}, &l.field, &p.Value, &p.Salt)
 	return l, err
 }

@@ -50,18 +50,24 @@ const (
 		SELECT 1 FROM grant_atoms AS h WHERE h.tenant = a.tenant AND h.connector = a.connector AND h.target = a.target
 			AND h.account = a.account AND h.native_right = a.native_right AND h.dropped_at IS NULL)`
 	restoresUnder = ` FROM restores WHERE tenant = $1 AND key_generation = $2`
+	// Of the log what is behind its tree, with a position and without, and its head.
+	numberedUnder = ` FROM events WHERE tenant = $1 AND position IS NOT NULL AND
+		position > (SELECT coalesce(max(h.size), 0) FROM log_heads AS h WHERE h.tenant = $1) AND mac IS NOT NULL AND mac_generation IN (0, $2)`
+	unnumberedUnder = ` FROM events WHERE tenant = $1 AND position IS NULL AND mac IS NOT NULL AND mac_generation IN (0, $2)`
+	headsUnder      = ` FROM log_heads WHERE tenant = $1 AND key_generation IN (0, $2)`
 )
 
 func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUses, err error) {
 	for what, count := range map[string]*int{
 		plansUnder: &u.Plans, grantsUnder: &u.Grants, rightsUnder: &u.Rights, restoresUnder: &u.Restores,
+		numberedUnder: &u.Log, unnumberedUnder: &u.Log, headsUnder: &u.Log,
 	} {
 		n, err := queryOne(k.tx, scanOne[int64], nil, `SELECT count(*) FROM (SELECT 1`+what+limitTo("$3")+`) AS counted`,
 			tenant, generation, max(limit, 1))
 		if err != nil {
 			return store.KeyUses{}, err
 		}
-		*count = int(n)
+		*count = min(*count+int(n), max(limit, 1))
 	}
 	return u, nil
 }
@@ -76,7 +82,8 @@ func (k keys) Destroy(tenant access.TenantID, generation int) error {
 	return k.change(tenant, generation, `
 		DELETE FROM tenant_keys WHERE tenant = $1 AND generation = $2 AND `+older+`
 			AND NOT EXISTS (SELECT 1`+plansUnder+`) AND NOT EXISTS (SELECT 1`+grantsUnder+`)
-			AND NOT EXISTS (SELECT 1`+rightsUnder+`) AND NOT EXISTS (SELECT 1`+restoresUnder+`)`)
+			AND NOT EXISTS (SELECT 1`+rightsUnder+`) AND NOT EXISTS (SELECT 1`+restoresUnder+`)
+			AND NOT EXISTS (SELECT 1`+numberedUnder+`) AND NOT EXISTS (SELECT 1`+unnumberedUnder+`) AND NOT EXISTS (SELECT 1`+headsUnder+`)`)
 }
 
 // change runs a statement that changes one generation, or none when it is not what it should be.

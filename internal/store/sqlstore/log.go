@@ -11,18 +11,18 @@ import (
 type merkleLog struct{ tx *tx }
 
 func (l merkleLog) Head(tenant access.TenantID) (store.LogHead, error) {
-	return queryOne(l.tx, scanLogHead, nil, `SELECT size, checkpoint, at FROM log_heads WHERE tenant = $1`, tenant)
+	return queryOne(l.tx, scanLogHead, nil, `SELECT size, checkpoint, key_generation, at FROM log_heads WHERE tenant = $1`, tenant)
 }
 
 func (l merkleLog) Advance(tenant access.TenantID, from int64, to store.LogHead, tiles []store.Tile) error {
 	if to.Size <= from {
 		return access.Errorf(access.KindInvalid, "A log of %d events does not grow to %d.", from, to.Size)
 	}
-	text := `UPDATE log_heads SET size = $3, checkpoint = $4, at = $5 WHERE tenant = $1 AND size = $2`
+	text := `UPDATE log_heads SET size = $3, checkpoint = $4, at = $5, key_generation = $6 WHERE tenant = $1 AND size = $2`
 	if from == 0 {
-		text = `INSERT INTO log_heads (tenant, size, checkpoint, at) SELECT $1, $3, $4, $5 WHERE $2 = 0 ON CONFLICT DO NOTHING`
+		text = `INSERT INTO log_heads (tenant, size, checkpoint, at, key_generation) SELECT $1, $3, $4, $5, $6 WHERE $2 = 0 ON CONFLICT DO NOTHING`
 	}
-	n, err := l.tx.exec(text, tenant, from, to.Size, to.Checkpoint, micros(to.At))
+	n, err := l.tx.exec(text, tenant, from, to.Size, to.Checkpoint, micros(to.At), to.KeyGeneration)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,6 @@ func (l merkleLog) Tiles(tenant access.TenantID, at ...store.TileAt) ([]store.Ti
 }
 
 func scanLogHead(r row) (h store.LogHead, err error) {
-	err = r.Scan(&h.Size, &h.Checkpoint, timeColumn{&h.At})
+	err = r.Scan(&h.Size, &h.Checkpoint, countColumn{&h.KeyGeneration}, timeColumn{&h.At})
 	return h, err
 }

@@ -228,9 +228,56 @@ func testKeyUses(t *testing.T, s store.Store) {
 	refused(t, s, "the generation of the mark on a right that another grant holds", destroy)
 	update(t, s, func(tx store.Tx) error { return tx.Atoms().Drop(acme, l.grant.ID) })
 	uses(store.KeyUses{})
+	testLogNeedsKeys(t, s, uses)
 	update(t, s, func(tx store.Tx) error { return tx.Restores().Insert(newRestore(acme, 1)) })
 	uses(store.KeyUses{Restores: 1})
 	refused(t, s, "the generation of a restore", destroy)
 	refused(t, s, "the newest generation's sealing key", func(tx store.Tx) error { return tx.Keys().DestroySealing(acme, 2) })
 	refused(t, s, "the newest generation", func(tx store.Tx) error { return tx.Keys().Destroy(acme, 2) })
+}
+
+// testLogNeedsKeys has the log need the generation 1: first for an entry, then for the head.
+func testLogNeedsKeys(t *testing.T, s store.Store, uses func(store.KeyUses)) {
+	t.Helper()
+	destroy := func(tx store.Tx) error { return tx.Keys().Destroy(acme, 1) }
+	append := func(id access.EventID, generation int) func(store.Tx) error {
+		return func(tx store.Tx) error {
+			e := newEvent(acme, id)
+			e.MAC, e.MACGeneration = []byte("mac"), generation
+			return tx.Events().Append(e)
+		}
+	}
+	var size int64
+	advance := func(to int64, generation int) {
+		t.Helper()
+		update(t, s, func(tx store.Tx) error {
+			head := store.LogHead{Size: to, Checkpoint: []byte("signed"), KeyGeneration: generation, At: tx.Now()}
+			return tx.Log().Advance(acme, size, head, []store.Tile{tile(0, 0, int(to))})
+		})
+		size = to
+	}
+	wantKind(t, "an entry under a generation that is not kept", s.Update(t.Context(), "late", append("ev_late", 3)), access.KindUnavailable)
+	sequence(t, s, acme, 100) // what was logged before has no MACs
+	update(t, s, append("ev_k1", 1))
+	uses(store.KeyUses{Log: 1})
+	refused(t, s, "the generation of an entry without a position", destroy)
+	sequence(t, s, acme, 100)
+	update(t, s, append("ev_k2", 2))
+	uses(store.KeyUses{Log: 1})
+	refused(t, s, "the generation of an entry that the tree does not have", destroy)
+	sequence(t, s, acme, 100)
+	var newest store.EventRow
+	view(t, s, func(tx store.Tx) (err error) { newest, err = tx.Events().Newest(acme); return err })
+	advance(newest.Position-1, 1)
+	uses(store.KeyUses{Log: 1})
+	refused(t, s, "the generation that has signed the head", destroy)
+	advance(newest.Position, 0)
+	uses(store.KeyUses{Log: 1}) // nobody knows which has
+	refused(t, s, "a generation that may have signed the head", destroy)
+	update(t, s, append("ev_k3", 0))
+	update(t, s, append("ev_k4", 1))
+	uses(store.KeyUses{Log: 3})
+	sequence(t, s, acme, 100)
+	advance(newest.Position+2, 2)
+	uses(store.KeyUses{})
 }

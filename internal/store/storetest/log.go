@@ -34,7 +34,7 @@ func testLog(t *testing.T, s store.Store) {
 	if got := head(acme); got.Size != 0 || got.Checkpoint != nil {
 		t.Errorf("the head of a log that has not begun: %+v", got)
 	}
-	first := store.LogHead{Size: 3, Checkpoint: []byte("three\n"), At: time.UnixMicro(1_700_000_000_000_001).UTC()}
+	first := store.LogHead{Size: 3, Checkpoint: []byte("three\n"), KeyGeneration: 2, At: time.UnixMicro(1_700_000_000_000_001).UTC()}
 	second := store.LogHead{Size: 300, Checkpoint: []byte("three hundred\x00\xff"), At: first.At.Add(time.Second)}
 	wantKind(t, "going on from what is not there", advance(3, second), access.KindConflict)
 	if err := advance(0, first, tile(0, 0, 3)); err != nil {
