@@ -246,7 +246,7 @@ func (p *program) sayVerified(r audit.ExportReport) {
 		p.say("erased      %d personal values; the entries commit to them still", r.Erased)
 	}
 	for _, size := range r.Unchecked {
-		p.say("not held    against your checkpoint of %d entries: the export does not reach it", size)
+		p.say("NOT HELD    against your checkpoint of %d entries: %s", size, whyUnchecked(r, size))
 	}
 	for _, problem := range r.Problems {
 		p.say("PROBLEM     %s", problem)
@@ -254,7 +254,23 @@ func (p *program) sayVerified(r audit.ExportReport) {
 	if r.Dropped > 0 {
 		p.say("            and %d more problems", r.Dropped)
 	}
-	if len(r.Problems) == 0 {
-		p.say("The export is what was logged.")
+	if len(r.Problems) > 0 {
+		return
 	}
+	if r.Selected {
+		p.say("The entries in the export are what was logged. It is a selection: what else was logged, it does not say.")
+	} else {
+		p.say("The export is what was logged at positions %d to %d. What came before or after, it does not say.", r.From, r.To)
+	}
+}
+
+// whyUnchecked says why an export was not held against a checkpoint of that size.
+func whyUnchecked(r audit.ExportReport, size int64) string {
+	switch {
+	case size > sizeOf(r):
+		return fmt.Sprintf("the log had more entries when you kept it than this export knows of, which ends at %d", r.To)
+	case r.Selected:
+		return "a selection has proofs against its own checkpoint alone"
+	}
+	return fmt.Sprintf("the export is of positions %d to %d", r.From, r.To)
 }

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/curfewhq/curfew/internal/api/client"
+	"github.com/curfewhq/curfew/internal/audit"
 	"github.com/curfewhq/curfew/internal/evidence"
 	"github.com/curfewhq/curfew/internal/evidence/pack"
 )
@@ -124,8 +127,12 @@ is missing at its end is proven by a checkpoint of after the period alone.`,
 				return fmt.Errorf("these files are not what follows from the log: %s", strings.Join(wrong, ", "))
 			}
 			p.say("%d entries of the log are proven, the last of %s, and every file follows from them.", made.Entries, made.Last.UTC().Format(time.RFC3339))
+			p.say("They are on %s to %s.", made.Order.From.UTC().Format(time.RFC3339), made.Order.To.UTC().Format(time.RFC3339))
 			if len(kept) == 0 {
 				p.say("What was entered after that, this pack does not say. Give a checkpoint of after the period with --checkpoint.")
+			} else {
+				newest := slices.MaxFunc(kept, func(a, b audit.Checkpoint) int { return cmp.Compare(a.Tree.N, b.Tree.N) })
+				p.say("Nothing is missing that was entered before your checkpoint of %d entries was signed. Where that was before the period ended, what came later may be.", newest.Tree.N)
 			}
 			if len(keys) == 0 {
 				p.say("The key is the pack's own: %s", made.Key)

@@ -191,7 +191,16 @@ func reportTable(r auditor.Report) []byte {
 		line("", "and %d more problems", r.Dropped)
 	}
 	if len(r.Problems) == 0 && len(r.Checkpoints) > 0 {
-		fmt.Fprintf(&b, "\nThe log is what it was.\n")
+		fmt.Fprintf(&b, "\n%s\n", verdict(r))
 	}
 	return b.Bytes()
+}
+
+// verdict is what a log without problems is shown to be. The store's own checkpoint shows nothing as long as nobody knows
+// who has signed it: whoever changes the log can make one.
+func verdict(r auditor.Report) string {
+	if len(r.Checkpoints) == 1 && r.InTree > 0 && r.Checkpoints[0].Signed != "yes" {
+		return "The log fits the checkpoint beside it, which anybody can make who writes to the store. Give --key, or a --checkpoint that was kept elsewhere."
+	}
+	return "The log is what it was."
 }
