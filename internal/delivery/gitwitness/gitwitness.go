@@ -121,15 +121,21 @@ func (r *Repository) keyFile() string { return filepath.Join(r.options.Folder, "
 func (r *Repository) ssh() string {
 	words := []string{"ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "StrictHostKeyChecking=yes"}
 	if r.options.KnownHosts != "" {
-		words = append(words, "-o", "GlobalKnownHostsFile=/dev/null", "-o", `UserKnownHostsFile="`+r.options.KnownHosts+`"`)
+		words = append(words, "-o", "GlobalKnownHostsFile=/dev/null", "-o", "UserKnownHostsFile="+quoted(r.options.KnownHosts))
 	}
 	if r.options.SSHKey != "" {
-		words = append(words, "-o", "IdentitiesOnly=yes", "-i", r.keyFile())
+		words = append(words, "-o", "IdentitiesOnly=yes", "-o", "IdentityFile="+quoted(r.keyFile()))
 	}
 	for i, word := range words {
 		words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	return strings.Join(words, " ")
+}
+
+// quoted is a path as ssh takes it for an option: it splits what has spaces, and puts something else in the place of what
+// begins with a percent sign.
+func quoted(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`).Replace(path) + `"`
 }
 
 // environment is all that git is given of the process's: no configuration but its own, no prompt, and few transports.
