@@ -245,6 +245,9 @@ func (p *program) sayVerified(r audit.ExportReport) {
 	if r.Erased > 0 {
 		p.say("erased      %d personal values; the entries commit to them still", r.Erased)
 	}
+	if r.Unexplained > 0 {
+		p.say("TAKEN OUT   %d of them are in no entry about somebody who was forgotten: an erasure was under way, or somebody left them out", r.Unexplained)
+	}
 	for _, size := range r.Unchecked {
 		p.say("NOT HELD    against your checkpoint of %d entries: %s", size, whyUnchecked(r, size))
 	}

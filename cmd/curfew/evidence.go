@@ -127,6 +127,9 @@ is missing at its end is proven by a checkpoint of after the period alone.`,
 				return fmt.Errorf("these files are not what follows from the log: %s", strings.Join(wrong, ", "))
 			}
 			p.say("%d entries of the log are proven, the last of %s, and every file follows from them.", made.Entries, made.Last.UTC().Format(time.RFC3339))
+			if made.Unexplained > 0 {
+				p.say("%d names or words are missing of which no entry says that somebody was forgotten: an erasure was under way, or somebody left them out.", made.Unexplained)
+			}
 			p.say("They are on %s to %s.", made.Order.From.UTC().Format(time.RFC3339), made.Order.To.UTC().Format(time.RFC3339))
 			if len(kept) == 0 {
 				p.say("What was entered after that, this pack does not say. Give a checkpoint of after the period with --checkpoint.")

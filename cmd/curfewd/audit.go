@@ -173,6 +173,9 @@ func reportTable(r auditor.Report) []byte {
 	if r.Erased > 0 {
 		line("erased", "%d personal values; the entries commit to them still", r.Erased)
 	}
+	if r.Unexplained > 0 {
+		line("TAKEN OUT", "%d of them are in no entry about somebody who was forgotten: an erasure is under way, or somebody deleted them", r.Unexplained)
+	}
 	line("root", "%s", r.Root)
 	for i, c := range r.Checkpoints {
 		if i == shownCheckpoints {

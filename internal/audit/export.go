@@ -69,8 +69,10 @@ const maxExportLine = 4 * MaxLeaf
 type ExportReport struct {
 	ExportHeader
 	Entries int64 `json:"entries"`
-	// Erased is how many personal values are not there any more.
-	Erased int `json:"erased"`
+	// Erased is how many personal values are not there any more, and Unexplained how many of them no entry accounts for. Only
+	// an export of the whole log can tell.
+	Erased      int `json:"erased"`
+	Unexplained int `json:"unexplained,omitempty"`
 	// KeyFromExport says that no key was given, so that the export's own was believed.
 	KeyFromExport bool `json:"key_from_export,omitempty"`
 	// Unchecked are the sizes of checkpoints that this export says nothing about.
@@ -119,6 +121,8 @@ type exportCheck struct {
 	kept            []Checkpoint
 	differs         []int64
 	last            int64
+	// explained is how many values the entries say were erased.
+	explained int
 }
 
 // next reads a line into v.
@@ -274,6 +278,7 @@ func (x *exportCheck) entry(e ExportEntry) (r Record, readable bool) {
 	x.report.Erased += len(erased)
 	if err == nil {
 		r, readable = Record{Position: e.Position, Event: ev, Erased: erased}, true
+		x.explained += ErasedBy(ev)
 		err = x.keys.Follow(ev)
 	}
 	if err != nil {
@@ -313,6 +318,9 @@ func (x *exportCheck) end() {
 	h := x.report.ExportHeader
 	if h.Selected {
 		return
+	}
+	if h.From == 1 && h.To == x.tree.N {
+		x.report.Unexplained = max(0, x.report.Erased-x.explained)
 	}
 	if x.last != h.To {
 		x.problem(x.last+1, h.To, "these entries are missing")

@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -30,6 +31,19 @@ func RecordOf(position int64, leafBytes []byte, personal []Personal) (Record, er
 func (r Record) WithoutPersonal() Record {
 	r.Actor, r.Subject, r.Personal = access.PrincipalID{}, access.PrincipalID{}, nil
 	return r
+}
+
+// ErasedBy is how many personal values went with whom the entry says was forgotten; 0 of any other entry. Values that are not
+// there and that no entry accounts for are being erased at this moment, or were taken out by somebody.
+func ErasedBy(ev access.Event) int {
+	if ev.Kind != access.EventPersonForgotten {
+		return 0
+	}
+	n, err := strconv.Atoi(ev.Detail["values"])
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // recordText fixes the names of a record's members: those of GET /v1/events.

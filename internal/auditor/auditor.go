@@ -46,8 +46,10 @@ type Report struct {
 	TailChecked bool  `json:"tail_checked"`
 	// Unnumbered entries are committed and wait for their position.
 	Unnumbered int `json:"unnumbered"`
-	// Erased is how many personal values are not there any more. The entries commit to them still.
-	Erased int `json:"erased"`
+	// Erased is how many personal values are not there any more. The entries commit to them still. Unexplained is how many of
+	// them no entry accounts for.
+	Erased      int `json:"erased"`
+	Unexplained int `json:"unexplained,omitempty"`
 	// Root is the hash of the tree over all entries, as base64.
 	Root string `json:"root"`
 	// Checkpoints says what each one was found to be.
@@ -100,6 +102,8 @@ type verification struct {
 	unsigned []unsigned
 	// gone is the position of the first entry that is not there.
 	gone int64
+	// explained is how many values the entries say were erased.
+	explained int
 }
 
 // unsigned is a checkpoint that none of the keys at hand at the beginning has signed.
@@ -234,6 +238,7 @@ func (v *verification) lookAt(row store.EventRow) {
 		return
 	}
 	v.report.Erased += len(erased)
+	v.explained += audit.ErasedBy(ev)
 	if err := v.keys.Follow(ev); err != nil {
 		problem(err.Error())
 	}
@@ -285,6 +290,7 @@ func (v *verification) end() {
 		}
 	}
 	v.report.Root = v.tree.Tree().Hash.String()
+	v.report.Unexplained = max(0, v.report.Erased-v.explained)
 	v.report.TailChecked = v.options.Authentic != nil
 	v.report.Problems, v.report.Dropped = v.log.Done()
 	if v.report.Problems == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -200,8 +201,21 @@ func TestForgottenLogStillVerifies(t *testing.T) {
 		report, err := auditor.Verify(t.Context(), w.Store, auditor.Options{
 			Tenant: access.DefaultTenant, Keys: []string{key}, Checkpoints: []audit.Kept{{Name: "from before", Text: kept.Checkpoint}},
 		})
-		if err != nil || len(report.Problems) > 0 || report.Erased == 0 || report.Erased != v.Counts["values"] {
+		if err != nil || len(report.Problems) > 0 || report.Erased == 0 || report.Erased != v.Counts["values"] || report.Unexplained != 0 {
 			t.Errorf("%d values are erased, and the log is found to be %+v, %v", v.Counts["values"], report, err)
+		}
+		if r := verified(t, w, export(t, w, engine.ExportQuery{})); r.Erased != report.Erased || r.Unexplained != 0 {
+			t.Errorf("an export has %d erased values, of which %d are unexplained", r.Erased, r.Unexplained)
+		}
+		// Who leaves out more than was erased is seen, by who reads the whole log.
+		left := bytes.ReplaceAll(export(t, w, engine.ExportQuery{}), []byte(`"field":"comment"`), []byte(`"field":"COMMENT"`))
+		left = regexp.MustCompile(`,?\{"field":"COMMENT"[^}]*\}`).ReplaceAll(left, nil)
+		if r := verified(t, w, bytes.ReplaceAll(left, []byte(`"personal":[,`), []byte(`"personal":[`))); r.Unexplained == 0 {
+			t.Errorf("comments were left out: %+v", r)
+		}
+		beside(t, w, `DELETE FROM event_personal WHERE field = 'comment'`)
+		if r := verify(t, w); r.Unexplained == 0 {
+			t.Errorf("comments were deleted: %+v", r)
 		}
 		requests, _, err := w.Engine.Requests(t.Context(), w.Who(Olga), engine.All, store.Page{Limit: 10})
 		if err != nil {

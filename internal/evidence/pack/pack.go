@@ -54,15 +54,17 @@ type Pack struct {
 	Origin  string `json:"log"`
 	Key     string `json:"key"`
 	// Entries is how many entries the export has, all proven by one checkpoint, and Last when the last was made.
-	Entries    int64              `json:"entries"`
-	Last       time.Time          `json:"last,omitzero"`
-	Checkpoint string             `json:"checkpoint"`
-	Erased     int                `json:"erased_values,omitempty"`
-	Requests   []Request          `json:"requests"`
-	Grants     []Grant            `json:"grants"`
-	Notes      []Note             `json:"other_entries"`
-	Exceptions []Exception        `json:"exceptions"`
-	Controls   []evidence.Control `json:"controls"`
+	Entries    int64     `json:"entries"`
+	Last       time.Time `json:"last,omitzero"`
+	Checkpoint string    `json:"checkpoint"`
+	Erased     int       `json:"erased_values,omitempty"`
+	// Unexplained is how many of them no entry accounts for: an erasure was under way, or somebody left them out.
+	Unexplained int                `json:"unexplained_erased_values,omitempty"`
+	Requests    []Request          `json:"requests"`
+	Grants      []Grant            `json:"grants"`
+	Notes       []Note             `json:"other_entries"`
+	Exceptions  []Exception        `json:"exceptions"`
+	Controls    []evidence.Control `json:"controls"`
 }
 
 // Read makes a pack of an export of the whole log, which it verifies on the way. keys are the public keys to believe; none
@@ -85,7 +87,7 @@ func Read(export io.Reader, keys []string, kept []audit.Checkpoint, o Order) (Pa
 	}
 	p := Pack{
 		Version: 1, Order: o, Origin: report.Origin, Key: report.Key, Checkpoint: report.Checkpoint, Entries: report.Entries,
-		Last: s.last, Erased: report.Erased, Requests: []Request{}, Grants: []Grant{}, Notes: []Note{}, Exceptions: []Exception{},
+		Last: s.last, Erased: report.Erased, Unexplained: report.Unexplained, Requests: []Request{}, Grants: []Grant{}, Notes: []Note{}, Exceptions: []Exception{},
 	}
 	p.pick(s)
 	p.except()
