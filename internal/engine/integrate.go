@@ -28,9 +28,9 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
-	authentic, tampered := e.authentic(ctx, rows, head.Size)
+	authentic, end := e.authentic(ctx, rows, head.Size)
 	if len(authentic) == 0 {
-		return false, tampered
+		return false, end
 	}
 	growth, err := audit.Grow(tree, authentic, e.tiles(ctx))
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Engine) Integrate(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	e.log.known.learn(growth.Tree)
-	return len(rows) == integrateBatch && tampered == nil, tampered
+	return len(rows) == integrateBatch && end == nil, end
 }
 
 // logHead reads the head of the log, and holds it against its signature and against what this node knows of the log.
@@ -68,6 +68,9 @@ func (e *Engine) logHead(ctx context.Context) (head store.LogHead, tree tlog.Tre
 	if err == nil && (checkpoint.Origin != e.LogOrigin() || checkpoint.Tree.N != head.Size) {
 		err = fmt.Errorf("it is of %d entries of %.200q", checkpoint.Tree.N, checkpoint.Origin)
 	}
+	if is(err, access.KindUnavailable) {
+		return head, tree, err
+	}
 	if err != nil {
 		return head, tree, access.Wrap(access.KindInternal, err, "The newest checkpoint of the audit log is not the one that was signed.")
 	}
@@ -86,10 +89,14 @@ func (e *Engine) leavesBehind(ctx context.Context, position int64, limit int) (r
 	return rows, err
 }
 
-// authentic hashes the entries up to the first that Curfew did not write, and says which that is.
-func (e *Engine) authentic(ctx context.Context, rows []store.EventRow, size int64) (leaves []tlog.Hash, tampered error) {
+// authentic hashes the entries up to the first that Curfew did not write, and says which that is, or that it cannot tell.
+func (e *Engine) authentic(ctx context.Context, rows []store.EventRow, size int64) (leaves []tlog.Hash, end error) {
 	for i, row := range rows {
-		if row.Position != size+int64(i)+1 || !e.wrote(ctx, row) {
+		ours, err := e.wrote(ctx, row)
+		if err != nil {
+			return leaves, err
+		}
+		if row.Position != size+int64(i)+1 || !ours {
 			return leaves, access.Errorf(access.KindInternal,
 				"The entry at position %d of the audit log is not what Curfew wrote there: it was changed, put there or removed in the store, behind Curfew's back. No checkpoint is signed beyond position %d. See docs/audit.md, \"The log stops\".",
 				size+int64(i)+1, size+int64(i))

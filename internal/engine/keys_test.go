@@ -446,3 +446,32 @@ func TestLogBeginsWithTheFirstKey(t *testing.T) {
 		}
 	})
 }
+
+// TestKeysThatCannotBeRead: a node that cannot look for the keys of another's entries and checkpoint does not know whether they
+// are Curfew's, and says so; that somebody changed the log it does not say.
+func TestKeysThatCannotBeRead(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		active(t, w)
+		growTree(t, w.Engine)
+		early, late := w.Node(), w.Node()
+		rotate(t, w.Engine, 2)
+		active(t, w)
+		number(t, w, "node")
+		w.LoseKeys(true)
+		if _, err := early.Integrate(t.Context()); access.KindOf(err) != access.KindUnavailable {
+			t.Errorf("entries under keys that it has not seen: %v", err)
+		}
+		growTree(t, w.Engine)
+		if _, err := late.Integrate(t.Context()); access.KindOf(err) != access.KindUnavailable {
+			t.Errorf("a checkpoint under a key that it has not seen: %v", err)
+		}
+		w.LoseKeys(false)
+		active(t, w)
+		number(t, w, "node")
+		for _, e := range []*engine.Engine{early, late} {
+			if _, err := e.Integrate(t.Context()); err != nil {
+				t.Errorf("when the keys are there again: %v", err)
+			}
+		}
+	})
+}

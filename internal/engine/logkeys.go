@@ -54,14 +54,23 @@ func IsEntryMAC(s *secret.Sealer, mac []byte, id access.EventID, leaf []byte) bo
 }
 
 // wrote reports whether Curfew wrote an entry: this node, or one that has newer keys.
-func (e *Engine) wrote(ctx context.Context, row store.EventRow) bool {
+func (e *Engine) wrote(ctx context.Context, row store.EventRow) (bool, error) {
 	if IsEntryMAC(e.cfg.Sealer, row.MAC, row.ID, row.Leaf) {
-		return true
+		return true, nil
 	}
+	if err := e.refreshKeys(ctx); err != nil {
+		return false, err
+	}
+	return IsEntryMAC(e.cfg.Sealer, row.MAC, row.ID, row.Leaf), nil
+}
+
+// refreshKeys looks for keys that another node has made. That it cannot says nothing about what was to be verified with them,
+// so its error is always access.KindUnavailable.
+func (e *Engine) refreshKeys(ctx context.Context) error {
 	if err := e.cfg.Sealer.Refresh(ctx); err != nil {
-		return false
+		return access.Wrap(access.KindUnavailable, err, "The keys cannot be read at this moment.")
 	}
-	return IsEntryMAC(e.cfg.Sealer, row.MAC, row.ID, row.Leaf)
+	return nil
 }
 
 // LogOrigin is the name of the audit log.
@@ -95,7 +104,7 @@ func (e *Engine) openCheckpoint(ctx context.Context, signed []byte) (c audit.Che
 	if c, key, err = e.openWithKeysInHand(signed); err == nil {
 		return c, key, nil
 	}
-	if err := e.cfg.Sealer.Refresh(ctx); err != nil {
+	if err := e.refreshKeys(ctx); err != nil {
 		return audit.Checkpoint{}, "", err
 	}
 	return e.openWithKeysInHand(signed)

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -25,7 +26,12 @@ func (w *World) sealer(st store.Store, installation string) *secret.Sealer {
 	}))
 	w.openSealer = func() *secret.Sealer {
 		w.Helper()
-		sealer, err := secret.OpenSealer(ctx, wrapper, owner, func(ctx context.Context) ([]secret.WrappedKeys, error) { return keysIn(ctx, st) })
+		sealer, err := secret.OpenSealer(ctx, wrapper, owner, func(ctx context.Context) ([]secret.WrappedKeys, error) {
+			if w.keysAway.Load() {
+				return nil, errors.New("the keys cannot be read")
+			}
+			return keysIn(ctx, st)
+		})
 		w.must(err)
 		return sealer
 	}
@@ -34,6 +40,9 @@ func (w *World) sealer(st store.Store, installation string) *secret.Sealer {
 
 // Sealer is that of the company's first engine.
 func (w *World) Sealer() *secret.Sealer { return w.config.Sealer }
+
+// LoseKeys has nobody read the keys any more, or again. What is in hand stays.
+func (w *World) LoseKeys(lost bool) { w.keysAway.Store(lost) }
 
 // NewKeyFile makes another key-encryption key.
 func (w *World) NewKeyFile() secret.KeyWrapper {

@@ -76,6 +76,7 @@ type World struct {
 	// begins and commits have what to do, by transaction, before it begins and while it is being committed.
 	begins, commits sync.Map
 	views           atomic.Int64
+	keysAway        atomic.Bool
 }
 
 // New makes a company that is torn down with the test.
