@@ -28,6 +28,7 @@ func promises() []promise {
 		{"the deadline moves as was promised, and not else", deadlineStays},
 		{"the target ends access no later than its deadline", nativeExpiry},
 		{"the credential is gone with the access", credentialGone},
+		{"what is sealed opens", sealedOpens},
 		{"what is live stays", liveStays},
 		{"ended is gone, read back, and final", endedIsGone},
 		{"an attested end has two other persons' word, and no more", attestedByTwo},

@@ -21,9 +21,9 @@ type habits struct {
 	storeFails, answerLost, lateCommit int
 	// crash, weather and clocks are weights of a node's death, of something being down for all, and of clocks jumping.
 	crash, weather, clocks int
-	// leaves is the weight of somebody leaving the directory, or coming back; reloads that of a configuration read again, and
-	// freezes that of an administrator's panic.
-	leaves, reloads, freezes int
+	// leaves is the weight of somebody leaving the directory, or coming back; reloads that of a configuration read again,
+	// freezes that of an administrator's panic, and rotates that of new keys.
+	leaves, reloads, freezes, rotates int
 	// owner is the weight of the target's owner giving or taking something there, and strays of something of ours being
 	// there that should not.
 	owner, strays int
@@ -39,7 +39,7 @@ func drawHabits(c *choices) habits {
 		held:  level(0, 10, 30, 60), slow: level(0, 20, 60), detached: level(0, 10, 30, 70), duplicated: level(0, 20), silent: level(0, 10, 40),
 		hasty: level(0, 0, 20), targetFails: level(0, 0, 0, 3, 10, 50), invalid: level(0, 1), storeFails: level(0, 0, 1, 4),
 		answerLost: level(0, 0, 2, 6), lateCommit: level(0, 0, 0, 3), crash: level(0, 0, 2, 5), weather: level(0, 0, 3, 8), clocks: level(0, 0, 3), leaves: level(0, 1),
-		reloads: level(0, 0, 1), freezes: level(0, 0, 0, 1, 3),
+		reloads: level(0, 0, 1), freezes: level(0, 0, 0, 1, 3), rotates: level(0, 0, 1),
 		owner: level(0, 0, 2, 6), strays: level(0, 0, 1, 3),
 	}
 }

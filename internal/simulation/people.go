@@ -44,6 +44,15 @@ func (p *people) who(name string) access.Principal {
 	return principal
 }
 
+// personOf is whose account it is. A pseudonym is a person of its own.
+func (p *people) personOf(id access.PrincipalID) access.PersonID {
+	principal, err := p.Directory.Principal(context.Background(), id)
+	if err != nil {
+		return access.PersonID(id.Subject)
+	}
+	return principal.Person
+}
+
 // requesters, reviewers and leavers are who does what in a run. Alice has a second account among the leads, and an agent.
 func requesters() []string {
 	return []string{enginetest.Alice, enginetest.AliceAgent, enginetest.Mallory}

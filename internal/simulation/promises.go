@@ -58,7 +58,7 @@ func decidedFirst(_ *World, _, now *state) string {
 func reviewedByOthers(w *World, _, now *state) string {
 	for _, id := range sortedKeys(now.requests) {
 		for _, rv := range now.reviews[id] {
-			if r := now.requests[id]; w.people.who(rv.Reviewer.Subject).Person == w.people.who(r.Principal.Subject).Person {
+			if r := now.requests[id]; w.people.personOf(rv.Reviewer) == w.people.personOf(r.Principal) {
 				return fmt.Sprintf("%s of %s was reviewed by %s of the same person", id, r.Principal, rv.Reviewer)
 			}
 		}

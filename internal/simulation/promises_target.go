@@ -49,7 +49,7 @@ func takenStays(w *World, _, now *state) string {
 		if _, there := now.accounts[g.ID]; there && w.owner.final[g.ID] && w.strays[g.ID] == nil {
 			return fmt.Sprintf("the access of %s was removed at the target, and is there again", g.ID)
 		}
-		taken := w.owner.robbed[g.ID] || slices.ContainsFunc(w.rightsOf(g), func(r right) bool { return w.owner.taken[r] })
+		taken := isForgotten(g) || w.owner.robbed[g.ID] || slices.ContainsFunc(w.rightsOf(g), func(r right) bool { return w.owner.taken[r] })
 		return wrongf(g.EndReason == access.EndRemovedAtTarget && !taken, "%s is %s because of a removal at the target, and nobody removed anything", g.ID, g.State)
 	})
 }
@@ -97,7 +97,10 @@ func ownAccountOnly(w *World, _, now *state) string {
 		return ""
 	}
 	return each(now, func(g access.Grant) string {
-		if g.Principal.Subject != enginetest.Alice {
+		switch {
+		case isForgotten(g):
+			return wrongf(g.Account != "", "%s of somebody who is forgotten is for the account %q", g.ID, g.Account)
+		case g.Principal.Subject != enginetest.Alice:
 			return fmt.Sprintf("%s is for %s, who has no account", g.ID, g.Principal)
 		}
 		return wrongf(!g.ActivatedAt.IsZero() && g.Account != g.Principal.Subject, "%s of %s is for the account %q", g.ID, g.Principal, g.Account)

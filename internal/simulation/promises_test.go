@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/memstore"
 )
@@ -28,21 +30,23 @@ func kept(w *World) (before, now state) {
 	}
 	g := access.Grant{
 		ID: theGrant, Request: r.ID, Principal: r.Principal, Person: r.Person, Entitlement: r.Entitlements[0], Duration: time.Hour, State: access.GrantActive,
-		ActivatedAt: begin, Deadline: begin.Add(time.Hour),
+		ActivatedAt: begin, Deadline: begin.Add(time.Hour), MarkGeneration: 1,
 	}
 	review := access.Review{Reviewer: id(enginetest.Bob), Person: enginetest.Bob, Verdict: access.Approve}
 	now = state{
-		requests:  map[access.RequestID]access.Request{r.ID: r},
-		grants:    map[access.GrantID]access.Grant{g.ID: g},
-		reviews:   map[access.RequestID][]access.Review{r.ID: {review}},
-		decisions: map[access.RequestID]int{r.ID: 2},
-		planned:   map[access.GrantID]bool{g.ID: true},
-		sealed:    map[access.GrantID]bool{g.ID: true},
-		entries:   []entry{{access.EventGrantActive, r.ID, g.ID, string(access.GrantActivating), string(access.GrantActive)}},
-		accounts:  map[access.GrantID]memory.Account{g.ID: {Expiry: g.Deadline}},
-		others:    map[string]memory.Account{"guest": {Name: "guest"}},
-		members:   map[right]access.Mark{},
-		findings:  map[access.FindingID]access.Finding{},
+		requests:    map[access.RequestID]access.Request{r.ID: r},
+		grants:      map[access.GrantID]access.Grant{g.ID: g},
+		reviews:     map[access.RequestID][]access.Review{r.ID: {review}},
+		decisions:   map[access.RequestID]int{r.ID: 2},
+		planned:     map[access.GrantID]bool{g.ID: true},
+		sealedUnder: map[access.GrantID]int{g.ID: 1},
+		keys:        []store.Key{{WrappedKeys: secret.WrappedKeys{Generation: 1, Sealing: []byte{1}}}},
+		sealed:      map[access.GrantID]bool{g.ID: true},
+		entries:     []entry{{access.EventGrantActive, r.ID, g.ID, string(access.GrantActivating), string(access.GrantActive)}},
+		accounts:    map[access.GrantID]memory.Account{g.ID: {Expiry: g.Deadline}},
+		others:      map[string]memory.Account{"guest": {Name: "guest"}},
+		members:     map[right]access.Mark{},
+		findings:    map[access.FindingID]access.Finding{},
 	}
 	w.owner.accounts["guest"] = now.others["guest"]
 	g.State = access.GrantActivating
@@ -192,6 +196,11 @@ func breaches() map[string][]func(w *World, before, now *state) {
 			func(_ *World, _, now *state) { now.entries = append(now.entries, now.entries[0]) },
 			func(_ *World, _, now *state) { now.entries[0].From = string(access.GrantScheduled) },
 			finds(access.FindingForeign),
+			func(_ *World, _, now *state) {
+				now.keys = append(now.keys, store.Key{WrappedKeys: secret.WrappedKeys{Generation: 2}})
+			},
+			func(_ *World, _, now *state) { now.keys = nil },
+			func(_ *World, before, now *state) { before.keys, now.keys[0].Sealing = slices.Clone(now.keys), nil },
 		},
 		"the deadline moves as was promised, and not else": {
 			grant(func(g *access.Grant) { g.Deadline = g.Deadline.Add(-time.Second) }),
@@ -261,6 +270,12 @@ func breaches() map[string][]func(w *World, before, now *state) {
 		},
 		"the credential is gone with the access": {
 			grant(func(g *access.Grant) { g.State = access.GrantRevoking }),
+		},
+		"what is sealed opens": {
+			func(_ *World, _, now *state) { now.sealedUnder[theGrant] = 2 },
+			func(_ *World, _, now *state) { now.keys = nil },
+			func(_ *World, _, now *state) { now.sealedUnder[theGrant], now.keys[0].Sealing = 1, nil },
+			grant(func(g *access.Grant) { g.MarkGeneration = 2 }),
 		},
 		"what is live stays": {
 			func(_ *World, _, now *state) { clear(now.accounts) },

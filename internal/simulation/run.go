@@ -92,6 +92,8 @@ func (w *World) turn() {
 		{8 * flag(len(w.seen.freezes) > 0), func() { w.unfreeze(n) }},
 		{12 * flag(slices.ContainsFunc(w.seen.freezes, isUnswept)), func() { w.sweep(n) }},
 		{flag(count(w.seen.grants, w.isOverdue) > 0), func() { w.attest(n) }},
+		{w.habits.rotates, func() { w.rotate(n) }},
+		{4 * flag(len(w.seen.keys) > 1), func() { w.keepKeys(n) }},
 		{w.habits.reloads, func() { w.reload(n) }},
 		{1, func() { w.reconsider(n) }},
 		{1, func() { w.lapse(n) }},

@@ -30,8 +30,6 @@ const (
 type Setup struct {
 	policies  *policy.Set
 	directory *directory.Directory
-	wrapped   secret.WrappedKeys
-	sealer    *secret.Sealer
 	keys      []*secret.RecipientKey
 	account   *policy.AccountRule
 	// groups are what each permission stands for where there are groups; groupNames lists them.
@@ -41,7 +39,6 @@ type Setup struct {
 
 // NewSetup compiles the policies and makes the keys.
 func NewSetup() (*Setup, error) {
-	ctx := context.Background()
 	set, err := policy.Compile(enginetest.Policies())
 	if err != nil {
 		return nil, err
@@ -52,19 +49,11 @@ func NewSetup() (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := secret.WrappedKeys{Generation: 1, Wrapper: "the same", Sealing: []byte{1}, Authentication: []byte{1}}
-	owner := secret.Owner{Installation: installation, Tenant: access.DefaultTenant}
-	sealer, err := secret.OpenSealer(ctx, sameKey{}, owner, func(context.Context) ([]secret.WrappedKeys, error) {
-		return []secret.WrappedKeys{keys}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
 	rule, err := policy.CompileAccountRule(accountRule)
 	if err != nil {
 		return nil, err
 	}
-	s := &Setup{policies: set, directory: dir, wrapped: keys, sealer: sealer, account: rule, groups: groups(), groupNames: groupNames()}
+	s := &Setup{policies: set, directory: dir, account: rule, groups: groups(), groupNames: groupNames()}
 	for i := range 2 {
 		// A scalar that is the same every time, so that fingerprints of the key are as well.
 		seed := sha256.Sum256(fmt.Appendf(nil, "recipient %d", i))
@@ -75,20 +64,6 @@ func NewSetup() (*Setup, error) {
 		s.keys = append(s.keys, key)
 	}
 	return s, nil
-}
-
-// sameKey implements secret.KeyWrapper with a key that is no secret, so that marks are the same in every run.
-type sameKey struct{}
-
-// Name implements secret.KeyWrapper.
-func (sameKey) Name() string { return "the same" }
-
-// Wrap implements secret.KeyWrapper.
-func (sameKey) Wrap(context.Context, secret.KeyID, []byte) ([]byte, error) { return []byte{1}, nil }
-
-// Unwrap implements secret.KeyWrapper.
-func (sameKey) Unwrap(context.Context, secret.KeyID, []byte) ([]byte, error) {
-	return make([]byte, 32), nil
 }
 
 // counter implements access.IDs: identifiers that are short to read in a trace, and sort by the time of their making.
@@ -144,20 +119,9 @@ func (w *World) rulesOver(way connector.Driver, clock access.Clock) engine.Rules
 // engineOn makes an engine of this installation on some books.
 func (w *World) engineOn(books store.Store, rules engine.Rules) *engine.Engine {
 	return engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: installation, Store: books, Sealer: w.setup.sealer,
+		Tenant: access.DefaultTenant, Installation: installation, Store: books, Sealer: w.sealer(books),
 		Rules: rules, IDs: w.ids, Random: w.random, Log: slog.New(slog.DiscardHandler),
 	})
-}
-
-// keyed gives new books the keys of this installation.
-func (w *World) keyed(books store.Store) store.Store {
-	err := books.Update(context.Background(), "first-key", func(tx store.Tx) error {
-		return tx.Keys().Insert(store.Key{Tenant: access.DefaultTenant, WrappedKeys: w.setup.wrapped, MadeAt: tx.Now()})
-	})
-	if err != nil {
-		w.breaks("the store answers", "%v", err)
-	}
-	return books
 }
 
 // salts is a source of bytes for what must be drawn and is in no trace.

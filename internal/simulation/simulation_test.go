@@ -125,6 +125,9 @@ func places() []string {
 			list = append(list, "commit "+string(name))
 		}
 	}
+	for _, name := range []string{"keys-rotated", "reseal", "keys-retired", "forget", "erase"} {
+		list = append(list, "commit "+name)
+	}
 	return list
 }
 

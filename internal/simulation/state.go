@@ -7,6 +7,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector/memory"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -19,6 +20,9 @@ type state struct {
 	decisions map[access.RequestID]int
 	// planned and sealed are the grants that have a plan, and a credential, in the store.
 	planned, sealed map[access.GrantID]bool
+	// sealedUnder are the generations of the keys that the plans are sealed under, and keys those that are kept, the oldest first.
+	sealedUnder map[access.GrantID]int
+	keys        []store.Key
 	// entries are those that are new since the state before, and appended are their IDs.
 	entries  []entry
 	appended []access.EventID
@@ -57,7 +61,7 @@ func (w *World) look() (state, error) {
 	s := state{
 		requests: map[access.RequestID]access.Request{}, grants: map[access.GrantID]access.Grant{},
 		reviews: map[access.RequestID][]access.Review{}, decisions: map[access.RequestID]int{},
-		planned: map[access.GrantID]bool{}, sealed: map[access.GrantID]bool{}, position: w.seen.position,
+		planned: map[access.GrantID]bool{}, sealedUnder: map[access.GrantID]int{}, sealed: map[access.GrantID]bool{}, position: w.seen.position,
 		accounts: map[access.GrantID]memory.Account{}, others: map[string]memory.Account{}, members: map[right]access.Mark{},
 		findings: map[access.FindingID]access.Finding{}, attestations: map[access.GrantID][]access.Attestation{},
 	}
@@ -125,6 +129,9 @@ func (s *state) readGrants(tx store.Tx) error {
 	if err != nil {
 		return err
 	}
+	if s.keys, err = tx.Keys().List(access.DefaultTenant); err != nil {
+		return err
+	}
 	if s.freezes, _, err = tx.Freezes().List(access.DefaultTenant, store.Page{Limit: maxRows}); err != nil {
 		return err
 	}
@@ -133,7 +140,12 @@ func (s *state) readGrants(tx store.Tx) error {
 		if s.attestations[g.ID], err = tx.Attestations().List(g.Tenant, g.ID); err != nil {
 			return err
 		}
-		_, err := tx.Plans().Get(g.Tenant, g.ID)
+		plan, err := tx.Plans().Get(g.Tenant, g.ID)
+		if err == nil {
+			if s.sealedUnder[g.ID], err = secret.GenerationOf(plan); err != nil {
+				return err
+			}
+		}
 		if s.planned[g.ID], err = there(err); err != nil {
 			return err
 		}

@@ -38,7 +38,9 @@ type World struct {
 	strays map[access.GrantID]*stray
 	owner  owner
 
-	nodes    []*node
+	nodes []*node
+	// firstKey is the public key of the log at its beginning.
+	firstKey string
 	people   *people
 	accepted []access.RequestID
 	opened   []session
@@ -88,6 +90,11 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 		w.nodes = append(w.nodes, n)
 		w.boot(n)
 	}
+	key, err := w.nodes[0].engine.LogKey()
+	if err != nil {
+		w.breaks("the keys open", "%v", err)
+	}
+	w.firstKey = key
 	return w
 }
 
