@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // lessonsFile lists what has gone wrong elsewhere, with the tests that keep it from going wrong here.
@@ -82,15 +80,15 @@ func (l *lesson) add(bullet string) bool {
 
 // lessonsPhase counts each lesson that is held as passed.
 func lessonsPhase() phase {
-	return phase{name: "lessons", run: func(ctx context.Context, out io.Writer) (counts, error) {
-		held, err := lessons(ctx, out)
+	return phase{name: "lessons", run: func(_ context.Context, out io.Writer) (counts, error) {
+		held, err := lessons(out)
 		return counts{passed: held}, err
 	}}
 }
 
 // lessons prints each lesson with what holds it. A lesson that is held by nothing and is not marked as not built yet
 // fails, and so does a test that is not there. It returns how many are held.
-func lessons(ctx context.Context, out io.Writer) (held int, err error) {
+func lessons(out io.Writer) (held int, err error) {
 	f, err := os.Open(lessonsFile)
 	if err != nil {
 		return 0, err
@@ -108,7 +106,7 @@ func lessons(ctx context.Context, out io.Writer) (held int, err error) {
 		}
 		for _, test := range l.tests {
 			fmt.Fprintf(out, "      %s\n", test)
-			errs = append(errs, find(ctx, there, test))
+			errs = append(errs, find(there, test))
 		}
 		for _, milestone := range l.notBuilt {
 			fmt.Fprintf(out, "      not built yet: %s\n", milestone)
@@ -119,9 +117,9 @@ func lessons(ctx context.Context, out io.Writer) (held int, err error) {
 }
 
 // find looks for a test among those of its package, which are listed once.
-func find(ctx context.Context, there map[string][]string, test testRef) error {
+func find(there map[string][]string, test testRef) error {
 	if _, listed := there[test.pkg]; !listed {
-		names, err := listTests(ctx, "./"+test.pkg, ".")
+		names, err := testsOf("./" + test.pkg)
 		if err != nil {
 			return err
 		}
@@ -131,13 +129,4 @@ func find(ctx context.Context, there map[string][]string, test testRef) error {
 		return fmt.Errorf("the test %s is not there", test)
 	}
 	return nil
-}
-
-// listTests lists the test functions of a package that match the pattern.
-func listTests(ctx context.Context, pkg, pattern string) ([]string, error) {
-	out, err := exec.CommandContext(ctx, "go", "test", "-vet=off", "-list", pattern, pkg).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("list the tests of %s: %w\n%s", pkg, err, out)
-	}
-	return strings.Fields(string(out)), nil
 }

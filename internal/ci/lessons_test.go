@@ -26,7 +26,7 @@ func lessonsIn(t *testing.T, list string) (out string, held int, err error) {
 	}
 	t.Chdir(module)
 	var b strings.Builder
-	held, err = lessons(t.Context(), &b)
+	held, err = lessons(&b)
 	return b.String(), held, err
 }
 

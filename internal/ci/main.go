@@ -101,7 +101,7 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 			tests("planted bugs", []string{"./" + simulation}, "-tags=plantedbugs", "-run=^(TestPlantedBugs|TestShrink)$"),
 			lessonsPhase()), nil
 	case "nightly":
-		phases, err := fuzzing(ctx, all)
+		phases, err := fuzzing(all)
 		return append(phases, simulate("a long simulation", 100_000, 1_000)), err
 	case "lessons":
 		return []phase{lessonsPhase()}, nil
@@ -158,10 +158,10 @@ func say(what string, list []string) phase {
 const fuzzRuns = "100000x"
 
 // fuzzing is a phase per fuzz target.
-func fuzzing(ctx context.Context, all []string) ([]phase, error) {
+func fuzzing(all []string) ([]phase, error) {
 	var phases []phase
 	for _, p := range all {
-		names, err := listTests(ctx, p, "^Fuzz")
+		names, err := testsOf(p)
 		if err != nil {
 			return nil, err
 		}
