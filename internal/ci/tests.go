@@ -2,11 +2,16 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/curfewhq/curfew/internal/syncbuf"
@@ -38,15 +43,46 @@ type event struct {
 // tests is a phase that runs the tests of packages and counts them.
 func tests(name string, packages []string, flags ...string) phase {
 	return phase{name: name, run: func(ctx context.Context, out io.Writer) (counts, error) {
-		argv := append([]string{"test", "-json", "-count=1", "-timeout=20m"}, flags...)
+		argv := append([]string{"test", "-json", "-count=1", "-timeout=20m", fmt.Sprint("-p=", atOnce())}, flags...)
 		fmt.Fprintln(out, "go "+strings.Join(argv, " "))
-		return goTest(ctx, out, append(argv, packages...))
+		return goTest(ctx, out, append(argv, longestFirst(packages)...))
 	}}
 }
 
+// atOnce is how many packages are tested side by side: most wait for servers and for deadlines half of their time.
+func atOnce() int { return runtime.NumCPU() + 2 }
+
+// longest are the packages whose tests take minutes, those that take the most first.
+var longest = []string{
+	"internal/store/sqlstore", "internal/engine", "internal/connector/mongodb", "internal/connector/postgres", "internal/connector/kubernetes",
+	"internal/server", "internal/connector/ldap", "internal/connector/mysql", "internal/localpeer", "internal/connector/mongodbatlas", "/model",
+	"internal/crash", "internal/faults", "internal/dev", "internal/canary", simulation,
+}
+
+// longestFirst puts the longest first: go test begins packages in the order in which they are named, and one that begins
+// last runs alone in the end.
+func longestFirst(packages []string) []string {
+	rank := func(p string) int {
+		i := slices.IndexFunc(longest, func(suffix string) bool { return strings.HasSuffix(p, suffix) })
+		if i < 0 {
+			return len(longest)
+		}
+		return i
+	}
+	return slices.SortedStableFunc(slices.Values(packages), func(a, b string) int { return rank(a) - rank(b) })
+}
+
 // goTest runs go test, prints a line a package and the whole output of what failed, and counts.
-func goTest(ctx context.Context, out io.Writer, argv []string) (counts, error) {
+func goTest(ctx context.Context, out io.Writer, argv []string) (_ counts, err error) {
+	folder, err := temporary()
+	if err != nil {
+		return counts{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	cmd := exec.CommandContext(ctx, "go", argv...)
+	if folder != "" {
+		cmd.Env = append(os.Environ(), "TMPDIR="+folder, "GOTMPDIR="+cmp.Or(os.Getenv("GOTMPDIR"), os.TempDir()))
+	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return counts{}, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,6 +47,51 @@ func TestCountsAreTrue(t *testing.T) {
 		if !strings.Contains(out.String(), want.says) {
 			t.Errorf("%s does not say %q:\n%s", pkg, want.says, out.String())
 		}
+	}
+}
+
+// What tests leave in the folder for temporary files goes with it.
+func TestTemporaryFilesAreRemoved(t *testing.T) {
+	module := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod": "module example.com/m\n\ngo 1.26\n",
+		"a_test.go": "package m\n\nimport (\n\"os\"\n\"testing\"\n)\n\n" +
+			"func TestLeaves(t *testing.T) { t.Error(os.WriteFile(os.TempDir()+\"/left\", nil, 0o600), \"folder:\", os.TempDir(), \":\") }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(module, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(module)
+	t.Setenv("TMPDIR", t.TempDir())
+	var out strings.Builder
+	if _, err := goTest(t.Context(), &out, []string{"test", "-json", "."}); err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(out.String(), "<nil> folder: ")
+	folder, _, found := strings.Cut(after, " :")
+	if !found {
+		t.Fatalf("the test did not write its file:\n%s", out.String())
+	}
+	if _, err := os.Stat(folder); folder != os.TempDir() && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder %s is left: %v", folder, err)
+	}
+}
+
+func TestTheLongestBeginFirst(t *testing.T) {
+	t.Chdir("../..")
+	all, err := packages(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sorted := longestFirst(all)
+	for i, suffix := range longest {
+		if !strings.HasSuffix(sorted[i], suffix) {
+			t.Errorf("number %d to begin is %s, want %s", i, sorted[i], suffix)
+		}
+	}
+	if rest := sorted[len(longest):]; len(sorted) != len(all) || !slices.IsSorted(rest) {
+		t.Errorf("of %d packages %d begin, at last %q", len(all), len(sorted), rest)
 	}
 }
 
