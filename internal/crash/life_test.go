@@ -119,7 +119,7 @@ func (l *life) step(name string, do func() error) {
 			}
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond): // fourteen lives ask side by side
 		case <-l.ctx.Done():
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,6 +23,16 @@ import (
 	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/syncbuf"
 )
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Demos and tours wait for servers and for deadlines, and hardly compute.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	os.Exit(m.Run())
+}
 
 // running is a demo that was started as `curfewd dev -o json`.
 type running struct {

@@ -55,14 +55,10 @@ func (in *installation) giveBack(grant string) {
 	if status, body := in.call("alice-1", "POST", "/v1/grants/"+grant+"/return", ""); status != http.StatusOK {
 		in.Fatalf("%d %s", status, body)
 	}
-	for {
-		if _, body := in.call("alice-1", "GET", "/v1/grants/"+grant, ""); strings.Contains(body, `"state":"ended"`) {
-			return
-		}
-		if in.Context().Err() != nil {
-			in.Fatal("the grant does not end")
-		}
-	}
+	in.until("the grant ends", func() bool {
+		_, body := in.call("alice-1", "GET", "/v1/grants/"+grant, "")
+		return strings.Contains(body, `"state":"ended"`)
+	})
 }
 
 func TestKeys(t *testing.T) {
@@ -220,11 +216,7 @@ func testBackupWith(t *testing.T, in *installation, key string) {
 	in.write("carol", "carol-2")
 	in.write("alice", "alice-2")
 	in.start()
-	for in.roles(live) != 0 {
-		if in.Context().Err() != nil {
-			t.Fatal("what was live when the backup was taken is not taken back")
-		}
-	}
+	in.until("what was live when the backup was taken is taken back", func() bool { return in.roles(live) == 0 })
 	if list := in.keys(); len(list) != 2 || list[1].Uses.Restores != 1 {
 		t.Errorf("the keys are %+v", list)
 	}

@@ -242,6 +242,18 @@ func (in *installation) roles(r api.Request) (n int) {
 	return n
 }
 
+// until asks until it is so, at a pace that leaves the machine to who is waited for.
+func (in *installation) until(what string, so func() bool) {
+	in.Helper()
+	for !so() {
+		select {
+		case <-in.Context().Done():
+			in.Fatalf("%s: not before the end of the test", what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // TestRestore loses the store under what is live, and restores it from a backup that was taken beside the server.
 func TestRestore(t *testing.T) {
 	for _, version := range []int{15, 18} {
@@ -285,20 +297,28 @@ func testRestore(t *testing.T, in *installation) {
 	if text := in.log.String(); !strings.Contains(text, "the store was restored from a backup") || !strings.Contains(text, "tokens=1") {
 		t.Errorf("the log does not tell of it:\n%s", text)
 	}
-	for in.roles(live) > 0 {
+	in.until("what was live is taken back", func() bool {
+		if in.roles(live) == 0 {
+			return true
+		}
 		if _, body := in.call("carol-2", "GET", "/v1/grants/"+live.Grants[0].ID, ""); !strings.Contains(body, `"revoking"`) {
 			t.Fatalf("the role is there, and the grant is not being taken back: %s", body)
 		}
-	}
+		return false
+	})
 	// What was made after the backup is not in the books, and found at the target by its mark.
 	if status, _ := in.call("carol-2", "GET", "/v1/requests/"+later.ID, ""); status != 404 {
 		t.Errorf("a request from after the backup: %d", status)
 	}
-	for in.roles(later) > 0 {
+	in.until("what was made after the backup is taken back", func() bool {
+		if in.roles(later) == 0 {
+			return true
+		}
 		if status, body := in.call("carol-2", "GET", "/readyz", ""); status != 200 {
 			t.Fatalf("%d %s", status, body)
 		}
-	}
+		return false
+	})
 	if _, body := in.call("carol-2", "GET", "/v1/findings?all=true", ""); !strings.Contains(body, later.Grants[0].ID) {
 		t.Errorf("what was found there is not among the findings: %s", body)
 	}
