@@ -68,8 +68,9 @@ func (l *law) plans(n int) []granted {
 
 func (l *law) grantAll(gs []granted, workers int) {
 	l.Helper()
-	ctx := l.ctx()
 	l.inParallel(len(gs), workers, "Grant", func(i int) error {
+		ctx, cancel := l.limited()
+		defer cancel()
 		out, err := l.d.Grant(ctx, gs[i].order, gs[i].plan)
 		if err != nil {
 			return err
@@ -81,8 +82,9 @@ func (l *law) grantAll(gs []granted, workers int) {
 
 func (l *law) revokeAll(gs []granted, workers int) {
 	l.Helper()
-	ctx := l.ctx()
 	l.inParallel(len(gs), workers, "Revoke and Observe", func(i int) error {
+		ctx, cancel := l.limited()
+		defer cancel()
 		o := bare(l.again(gs[i].order))
 		if _, err := l.d.Revoke(ctx, o, gs[i].plan); err != nil {
 			return err

@@ -52,9 +52,14 @@ func (l *law) open() connector.Driver {
 
 // ctx is the context of one call. It outlives the case's own, because Cleanups call drivers too.
 func (l *law) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.Context()), callLimit)
+	ctx, cancel := l.limited()
 	l.Cleanup(cancel)
 	return ctx
+}
+
+// limited is ctx for calls that are made side by side, each with a limit of its own.
+func (l *law) limited() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(l.Context()), callLimit)
 }
 
 func (l *law) now() time.Time {
