@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -43,14 +41,11 @@ type event struct {
 // tests is a phase that runs the tests of packages and counts them.
 func tests(name string, packages []string, flags ...string) phase {
 	return phase{name: name, run: func(ctx context.Context, out io.Writer) (counts, error) {
-		argv := append([]string{"test", "-json", "-count=1", "-timeout=20m", fmt.Sprint("-p=", atOnce())}, flags...)
+		argv := append([]string{"test", "-json", "-count=1", "-timeout=20m"}, flags...)
 		fmt.Fprintln(out, "go "+strings.Join(argv, " "))
 		return goTest(ctx, out, append(argv, longestFirst(packages)...))
 	}}
 }
-
-// atOnce is how many packages are tested side by side: most wait for servers and for deadlines half of their time.
-func atOnce() int { return runtime.NumCPU() + 2 }
 
 // longest are the packages whose tests take minutes, those that take the most first.
 var longest = []string{
@@ -81,7 +76,7 @@ func goTest(ctx context.Context, out io.Writer, argv []string) (_ counts, err er
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	cmd := exec.CommandContext(ctx, "go", argv...)
 	if folder != "" {
-		cmd.Env = append(os.Environ(), "TMPDIR="+folder, "GOTMPDIR="+cmp.Or(os.Getenv("GOTMPDIR"), os.TempDir()))
+		cmd.Env = append(os.Environ(), "TMPDIR="+folder)
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
