@@ -141,20 +141,25 @@ func (d *destination) look(ctx context.Context) (head store.LogHead, cursor stor
 }
 
 // claim takes the lease, unless this node has it for long enough, and reads the cursor under it.
-func (d *destination) claim(ctx context.Context) (cursor store.Cursor, ours bool, err error) {
+func (d *destination) claim(ctx context.Context) (store.Cursor, bool, error) {
 	began := time.Now()
-	err = d.cfg.Store.Update(ctx, Transaction, func(tx store.Tx) error {
-		ours, err = tx.Leases().Acquire(d.lease(), d.cfg.Holder, tx.Now().Add(d.leaseFor()))
-		if err != nil || !ours {
+	// The transaction may go on when the wait for it has ended: what it writes is read after its success alone.
+	var cursor store.Cursor
+	var ours bool
+	err := d.cfg.Store.Update(ctx, Transaction, func(tx store.Tx) (err error) {
+		if ours, err = tx.Leases().Acquire(d.lease(), d.cfg.Holder, tx.Now().Add(d.leaseFor())); err != nil || !ours {
 			return err
 		}
 		cursor, err = tx.Cursors().Get(d.cfg.Tenant, d.name)
 		return err
 	})
-	if err == nil && ours {
+	if err != nil {
+		return store.Cursor{}, false, err
+	}
+	if ours {
 		d.leased = began.Add(d.leaseFor())
 	}
-	return cursor, ours, err
+	return cursor, ours, nil
 }
 
 // advance moves the cursor under the lease, which it renews. A cursor that another node has moved meanwhile is a conflict:
