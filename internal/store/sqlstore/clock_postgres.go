@@ -24,9 +24,9 @@ func newServerClock(floor time.Time) *serverClock { return &serverClock{now: flo
 
 // follow takes a reading in microseconds, which came just now by this machine's clock, and returns what the clock shows.
 //
-// What leaps away from the time that passed here has been set, or comes from before it was set on a slower connection:
-// it counts as far as it is later than what the clock shows, and is not added to it. Otherwise one answer that is late
-// when the server's clock is set back would add all of that.
+// What leaps ahead of the time that passed here has been set, or comes from before it was set on a slower connection: it
+// counts as far as it is later than what the clock shows, and is not added to it. Otherwise answers that are late when the
+// server's clock is set back would add all of that, each time that one comes between others.
 func (c *serverClock) follow(us int64, here time.Time) time.Time {
 	reading := access.FromMicros(us)
 	c.mu.Lock()
@@ -35,11 +35,11 @@ func (c *serverClock) follow(us int64, here time.Time) time.Time {
 	switch {
 	case c.reading.IsZero():
 		c.reading, c.here = reading, here
-	case elapsed < -overtaking || elapsed > passed+overtaking:
+	case elapsed < -overtaking:
 		c.now = c.now.Add(passed)
 		c.reading, c.here = reading, here
 	case elapsed > 0:
-		c.now = c.now.Add(elapsed)
+		c.now = c.now.Add(min(elapsed, passed))
 		c.reading, c.here = reading, here
 	}
 	if reading.After(c.now) {
