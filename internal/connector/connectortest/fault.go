@@ -167,21 +167,34 @@ func (l *law) retry(when string, f func() error) {
 }
 
 // comesBack takes the grant back after a disturbance and fails the case unless everything is as it was. An order that was
-// held on its way may arrive after Revoke, until its ActBy.
+// held on its way may arrive after Revoke, until its ActBy, and a server takes its time over it: so what is read as gone is
+// looked at once more, and taken back again if need be, as the engine does.
 func (l *law) comesBack(g granted, before, when string) {
 	l.Helper()
-	for range comebackTries {
+	for try, gone := 0, 0; try < lateTries && gone < 2; try++ {
 		l.retry("Revoke after "+when, func() error {
 			_, err := l.d.Revoke(l.ctx(), bare(l.again(g.order)), g.plan)
 			return err
 		})
-		if l.h.Traits.Settle > 0 || l.observe(g).State() != connector.Present {
-			break
+		gone++
+		if l.h.Traits.Settle == 0 && l.observe(g).State() == connector.Present {
+			gone = 0
+		} else if l.tidy(g); l.h.Snapshot(l.TB) != before {
+			gone = 0
 		}
+		l.pause(lateLook)
 	}
 	l.wantGone(g, "after "+when+", and Revoke")
 	l.tidy(g)
 	l.wantUnchanged(before, "after "+when+", and Revoke")
+}
+
+// pause waits, or until the test ends.
+func (l *law) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-l.Context().Done():
+	}
 }
 
 // targetDies cuts the call off at each point, once to go on as if nothing had happened and once to take back at once

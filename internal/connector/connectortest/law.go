@@ -27,6 +27,9 @@ const (
 	callLimit = time.Minute
 	// comebackTries is how many calls a driver may fail after its target came back, because its connections are stale.
 	comebackTries = 5
+	// lateTries bounds how often what has arrived late is taken back, with a pause of lateLook in between.
+	lateTries = 50
+	lateLook  = 20 * time.Millisecond
 )
 
 // law is one case under way: its driver, and the steps that cases are told in. Steps fail the case by themselves.
