@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -97,10 +96,8 @@ func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 			say("left out, for they need peers", left)), nil
 	case "test":
 		racy, plain := split(all, withoutRace)
-		// Most of these wait for servers and deadlines half of their time. The others fill the cores with processes of their own.
-		sideBySide := fmt.Sprint("-p=", runtime.NumCPU()+2)
 		return append(append([]phase{compiler(), builtPeers()}, static...),
-			tests("tests with the race detector", racy, append([]string{sideBySide}, underRace...)...), tests("tests without it", plain),
+			tests("tests with the race detector", racy, underRace...), tests("tests without it", plain),
 			tests("planted bugs", []string{"./" + simulation}, "-tags=plantedbugs", "-run=^(TestPlantedBugs|TestShrink)$"),
 			lessonsPhase()), nil
 	case "nightly":
