@@ -3,11 +3,14 @@ package outbound
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 )
 
@@ -43,19 +46,64 @@ func CheckURL(raw string) error {
 // NewHTTP makes a client of the URL, which CheckURL has nothing against. It uses no proxy: a proxy would resolve names itself,
 // and reach what must not be reached.
 func NewHTTP(raw string) *HTTP {
+	return &HTTP{url: raw, client: &http.Client{Timeout: callLimit, Transport: transport(raw, 1), CheckRedirect: stay}}
+}
+
+// maxConns is how many connections NewClient makes to one host.
+const maxConns = 8
+
+// NewClient makes a client of what is at the URL, and of what that says of itself, within the same bounds: it dials what is
+// within reach, follows no redirect, and reads no more of an answer than maxBody.
+func NewClient(raw string) *http.Client {
+	return &http.Client{Timeout: callLimit, Transport: bounded{transport(raw, maxConns)}, CheckRedirect: stay}
+}
+
+// NewTrustingClient is NewClient of a server whose certificate is checked against those of a PEM file; an empty name means the
+// system's.
+func NewTrustingClient(raw, caFile string) (*http.Client, error) {
+	if caFile == "" {
+		return NewClient(raw), nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("there is no certificate in %s: want PEM", caFile)
+	}
+	t := transport(raw, maxConns)
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{Timeout: callLimit, Transport: bounded{t}, CheckRedirect: stay}, nil
+}
+
+// stay takes the answer that redirects as the answer, which is no success.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func transport(raw string, conns int) *http.Transport {
 	reach := Anywhere
 	if u, err := url.Parse(raw); err != nil || u.Scheme != "https" {
 		reach = Loopback
 	}
-	return &HTTP{url: raw, client: &http.Client{
-		Timeout: callLimit,
-		Transport: &http.Transport{
-			DialContext: Dialer(reach).DialContext, TLSHandshakeTimeout: dialLimit, ForceAttemptHTTP2: true,
-			MaxResponseHeaderBytes: maxHeader, MaxConnsPerHost: 1, IdleConnTimeout: time.Minute,
-		},
-		// The answer that redirects is the answer, and no success.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	return &http.Transport{
+		DialContext: Dialer(reach).DialContext, TLSHandshakeTimeout: dialLimit, ForceAttemptHTTP2: true,
+		MaxResponseHeaderBytes: maxHeader, MaxConnsPerHost: conns, IdleConnTimeout: time.Minute,
+	}
+}
+
+// maxBody bounds what NewClient reads of an answer.
+const maxBody = 4 << 20
+
+// bounded cuts off answers that are too long.
+type bounded struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := b.next.RoundTrip(r)
+	if err == nil {
+		answer.Body = http.MaxBytesReader(nil, answer.Body, maxBody)
+	}
+	return answer, err
 }
 
 // Post sends a body. An answer that is none of success is an error; what it says is not repeated, since nobody knows whose

@@ -2,18 +2,17 @@ package ldap
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	protocol "github.com/go-ldap/ldap/v3"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/ldapdial"
 	"github.com/curfewhq/curfew/internal/secret"
 )
 
@@ -90,21 +89,11 @@ func (c *Config) Validate() error {
 
 // validateURL refuses to send a password in clear text to another machine.
 func (c *Config) validateURL() error {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
-		return connector.NewFieldError("want ldaps://HOST or ldap://HOST, with :PORT if it is another than 636 or 389", "url")
-	}
-	switch u.Scheme {
-	case "ldaps":
-		if c.StartTLS {
-			return connector.NewFieldError("goes with ldap://; ldaps:// is TLS from the start", "start_tls")
-		}
-	case "ldap":
-		if ip := net.ParseIP(u.Hostname()); !c.StartTLS && (ip == nil || !ip.IsLoopback()) {
-			return connector.NewFieldError("a password would cross the network in clear text; write ldaps:// or start_tls: true", "url")
-		}
-	default:
-		return connector.NewFieldError("want ldaps://HOST or ldap://HOST", "url")
+	switch err := ldapdial.CheckURL(c.URL, c.StartTLS); {
+	case errors.Is(err, ldapdial.ErrStartTLS):
+		return connector.NewFieldError(err.Error(), "start_tls")
+	case err != nil:
+		return connector.NewFieldError(err.Error(), "url")
 	}
 	return nil
 }

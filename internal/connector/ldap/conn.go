@@ -2,22 +2,15 @@ package ldap
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net"
-	"net/url"
-	"os"
 	"sync"
-	"time"
 
 	protocol "github.com/go-ldap/ldap/v3"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/curfewhq/curfew/internal/connector"
+	"github.com/curfewhq/curfew/internal/ldapdial"
 )
-
-const connectTimeout = 5 * time.Second
 
 // errClosed is the error of calls after Close.
 var errClosed = errors.New("the connector is closed")
@@ -25,13 +18,11 @@ var errClosed = errors.New("the connector is closed")
 // pool lends connections that are logged in as Curfew's own account. A connection is lent to one call at a time, so that
 // the end of a call's context can cut it.
 type pool struct {
-	config   Config
-	password string
-	tls      *tls.Config
-	slots    *semaphore.Weighted
-	idle     chan *protocol.Conn
-	closed   chan struct{}
-	close    func()
+	server ldapdial.Server
+	slots  *semaphore.Weighted
+	idle   chan *protocol.Conn
+	closed chan struct{}
+	close  func()
 }
 
 // openPool resolves the password and the certificates, and connects to nothing.
@@ -40,24 +31,14 @@ func openPool(c Config) (*pool, error) {
 	if err != nil {
 		return nil, connector.NewFieldError(err.Error(), "password")
 	}
-	u, err := url.Parse(c.URL)
+	trust, err := ldapdial.Trust(c.URL, c.CAFile)
 	if err != nil {
-		return nil, connector.NewFieldError(err.Error(), "url")
-	}
-	config := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, connector.NewFieldError(err.Error(), "ca_file")
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, connector.NewFieldError("there is no certificate in it; want PEM", "ca_file")
-		}
+		return nil, connector.NewFieldError(err.Error(), "ca_file")
 	}
 	p := &pool{
-		config: c, password: password, tls: config, slots: semaphore.NewWeighted(int64(c.MaxConnections)),
-		idle: make(chan *protocol.Conn, c.MaxConnections), closed: make(chan struct{}),
+		server: ldapdial.Server{URL: c.URL, StartTLS: c.StartTLS, BindDN: c.BindDN, Password: password, TLS: trust},
+		slots:  semaphore.NewWeighted(int64(c.MaxConnections)),
+		idle:   make(chan *protocol.Conn, c.MaxConnections), closed: make(chan struct{}),
 	}
 	p.close = sync.OnceFunc(p.letGo)
 	return p, nil
@@ -83,7 +64,7 @@ func (p *pool) with(ctx context.Context, f func(*protocol.Conn) error) error {
 		}
 	default:
 	}
-	conn, err := p.connect(ctx)
+	conn, err := p.server.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,29 +90,6 @@ func (p *pool) lend(ctx context.Context, conn *protocol.Conn, f func(*protocol.C
 func broken(err error) bool {
 	var result *protocol.Error
 	return errors.As(err, &result) && result.ResultCode >= protocol.ErrorNetwork
-}
-
-// connect connects, begins TLS, and logs in.
-func (p *pool) connect(ctx context.Context) (*protocol.Conn, error) {
-	dialer := &net.Dialer{Timeout: connectTimeout}
-	if deadline, ok := ctx.Deadline(); ok {
-		dialer.Deadline = deadline
-	}
-	conn, err := protocol.DialURL(p.config.URL, protocol.DialWithDialer(dialer), protocol.DialWithTLSConfig(p.tls))
-	if err != nil {
-		return nil, err
-	}
-	cut := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer cut()
-	if p.config.StartTLS {
-		if err := conn.StartTLS(p.tls); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-	}
-	if err := conn.Bind(p.config.BindDN, p.password); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
 }
 
 // letGo closes idle connections; those that are lent are closed when they come back.

@@ -8,10 +8,8 @@ import (
 	protocol "github.com/go-ldap/ldap/v3"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/ldapdial"
 )
-
-// activeDirectory is the capability by which Active Directory names itself (MS-ADTS 3.1.1.3.4.3.1).
-const activeDirectory = "1.2.840.113556.1.4.800"
 
 // dialect is what differs from one kind of directory to another.
 type dialect struct {
@@ -80,16 +78,13 @@ type session struct {
 
 // newSession reads what the directory is. Base must be there and be seen.
 func newSession(conn *protocol.Conn, c *Config) (*session, error) {
-	root, err := conn.Search(protocol.NewSearchRequest("", protocol.ScopeBaseObject, protocol.NeverDerefAliases, 1, 0, false,
-		"(objectClass=*)", []string{"supportedCapabilities"}, nil))
+	active, err := ldapdial.IsActiveDirectory(conn)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Conn: conn, config: c, dialect: dialect{id: "entryUUID"}}
-	for _, e := range root.Entries {
-		if slices.Contains(e.GetAttributeValues("supportedCapabilities"), activeDirectory) {
-			s.dialect = dialect{active: true, id: "objectGUID"}
-		}
+	s := &session{Conn: conn, config: c, dialect: dialect{active: active, id: ldapdial.EntryUUID}}
+	if active {
+		s.id = ldapdial.ObjectGUID
 	}
 	base, err := s.read(c.Base)
 	if err != nil {

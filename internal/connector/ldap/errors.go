@@ -2,14 +2,13 @@ package ldap
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"strings"
 
 	protocol "github.com/go-ldap/ldap/v3"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/ldapdial"
 )
 
 // fail gives an error of the server, or of the way to it, its kind. The cause keeps the server's result code and message.
@@ -27,7 +26,7 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 	if errors.Is(err, errBlind) {
 		return say(access.KindMisconfigured, "its account may not see who is a member. An operator must grant that; the connector's page has the rules.")
 	}
-	if untrusted(err) {
+	if ldapdial.Untrusted(err) {
 		return say(access.KindMisconfigured, "nobody vouches for the server's certificate. An operator must name the authority's in ca_file, or correct the url.")
 	}
 	var result *protocol.Error
@@ -55,10 +54,4 @@ func (d *driver) fail(ctx context.Context, err error, doing string) error {
 		return say(access.KindUnavailable, "the server is going down, starting up or broken.")
 	}
 	return say(access.KindInternal, "the server refused it.")
-}
-
-// untrusted reports whether the server's certificate was refused. Of what StartTLS says the library keeps the text alone.
-func untrusted(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok || strings.Contains(err.Error(), "failed to verify certificate")
 }
