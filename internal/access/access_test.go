@@ -110,13 +110,15 @@ func TestHashRequestBindsEverythingAsked(t *testing.T) {
 		"entitlement": func(r *access.Request) {
 			r.Entitlements = []access.Entitlement{{Connector: "c", Resource: "r", Permission: "q"}}
 		},
-		"duration":    func(r *access.Request) { r.Duration++ },
-		"start":       func(r *access.Request) { r.Start = time.Unix(1, 0) },
-		"reason":      func(r *access.Request) { r.Reason = "y" },
-		"ticket":      func(r *access.Request) { r.Ticket = "y" },
-		"params":      func(r *access.Request) { r.Params = map[string]string{"k": "v"} },
-		"break-glass": func(r *access.Request) { r.BreakGlass = true },
-		"recipient":   func(r *access.Request) { r.Recipient = []byte("k") },
+		"duration":      func(r *access.Request) { r.Duration++ },
+		"start":         func(r *access.Request) { r.Start = time.Unix(1, 0) },
+		"reason":        func(r *access.Request) { r.Reason = "y" },
+		"ticket":        func(r *access.Request) { r.Ticket = "y" },
+		"params":        func(r *access.Request) { r.Params = map[string]string{"k": "v"} },
+		"break-glass":   func(r *access.Request) { r.BreakGlass = true },
+		"asker":         func(r *access.Request) { r.AskedBy.Subject = "bob" },
+		"asking person": func(r *access.Request) { r.AskedByPerson = "bob" },
+		"recipient":     func(r *access.Request) { r.Recipient = []byte("k") },
 	}
 	seen := map[string]string{string(access.HashRequest(base)): "nothing"}
 	for name, f := range change {

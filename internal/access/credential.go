@@ -2,10 +2,12 @@ package access
 
 import (
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Credential is a secret made for one grant. It exists in clear text only in the driver's hands and in the
@@ -42,10 +44,53 @@ func isCredentialVariable(name string) bool {
 	switch name {
 	case "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", // libpq
 		"MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT", "MYSQL_DATABASE", "MYSQL_USER", "MYSQL_PWD",
-		"MONGODB_URI", "REDIS_URL", "REDIS_USERNAME", "REDISCLI_AUTH", "KUBECONFIG":
+		"MONGODB_URI", "REDIS_URL", "REDIS_USERNAME", "REDISCLI_AUTH", kubeconfigVariable:
 		return true
 	}
 	return ownVariable.MatchString(name)
+}
+
+// secretWord is the shortest word of a file that is taken for a secret where the file has no password that is known.
+const secretWord = 16
+
+// Secrets are the texts of a credential that let in who has them, for one who keeps them out of what others read. Where a
+// server is, and who logs in, is none.
+func (c Credential) Secrets() []string {
+	var found []string
+	if c.Password != "" {
+		found = append(found, c.Password)
+	}
+	if u, err := url.Parse(c.URI); err != nil || u.User != nil {
+		found = append(found, c.URI)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+		if value := c.Env[name]; value != "" && value != c.Username && !isPublicVariable(name) {
+			found = append(found, value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
+		content := c.Files[name]
+		found = append(found, content)
+		if c.Password != "" && strings.Contains(content, c.Password) {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(content, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"',`, r) }) {
+			if len(word) >= secretWord {
+				found = append(found, word)
+			}
+		}
+	}
+	return found
+}
+
+// isPublicVariable reports whether a variable says where or as whom to log in, and not by what.
+func isPublicVariable(name string) bool {
+	switch name {
+	case "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGSSLMODE",
+		"MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_UNIX_PORT", "MYSQL_DATABASE", "MYSQL_USER", "REDIS_USERNAME":
+		return true
+	}
+	return false
 }
 
 // CheckVariables refuses a credential with a variable that no credential may set, or with a value that no environment can hold.
@@ -54,6 +99,10 @@ func (c Credential) CheckVariables() error {
 		if strings.ContainsRune(c.Env[name], 0) {
 			return Errorf(KindInvalid, "the credential has a NUL in the variable %q; it is not used, and an administrator should look at its connector", name)
 		}
+	}
+	_, elsewhere := c.Env[kubeconfigVariable]
+	if config, there := c.Files[kubeconfigVariable]; elsewhere || there && !plainKubeconfig(config) {
+		return Errorf(KindInvalid, "the credential has a configuration of kubectl that does more than log in with a token, and could run programs; it is not used, and an administrator should look at its connector")
 	}
 	for _, variables := range []map[string]string{c.Env, c.Files} {
 		for _, name := range slices.Sorted(maps.Keys(variables)) {

@@ -29,6 +29,8 @@ const (
 	KindUnavailable
 	// KindTimeout means that the time given ran out.
 	KindTimeout
+	// KindUnconfirmed means that the asker may, once they have confirmed it with a passkey.
+	KindUnconfirmed
 	// KindMisconfigured means that an operator must change something before it can work.
 	KindMisconfigured
 )
@@ -48,6 +50,7 @@ var kinds = [...]struct {
 	KindExhausted:       {"exhausted", 429, 1},
 	KindUnavailable:     {"unavailable", 503, 1},
 	KindTimeout:         {"timeout", 504, 5},
+	KindUnconfirmed:     {"unconfirmed", 428, 3},
 	KindMisconfigured:   {"misconfigured", 500, 1},
 }
 

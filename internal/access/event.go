@@ -16,6 +16,8 @@ const (
 	EventRequestDenied    EventKind = "request.denied"
 	EventRequestWithdrawn EventKind = "request.withdrawn"
 	EventRequestLapsed    EventKind = "request.lapsed"
+	// EventRequestConfirmed says that a human has confirmed a request with a passkey.
+	EventRequestConfirmed EventKind = "request.confirmed"
 
 	EventGrantScheduled  EventKind = "grant.scheduled"
 	EventGrantActivating EventKind = "grant.activating"
@@ -40,6 +42,16 @@ const (
 	EventFreezeBegun  EventKind = "freeze.begun"
 	EventFreezeLifted EventKind = "freeze.lifted"
 
+	EventDelegationBegun EventKind = "delegation.begun"
+	EventDelegationEnded EventKind = "delegation.ended"
+
+	// EventConfigProposed says that a version of the configuration waits, EventConfigApproved that an administrator agrees to it,
+	// EventConfigRejected that it waits no more, and EventConfigApplied that it came into force.
+	EventConfigProposed EventKind = "config.proposed"
+	EventConfigApproved EventKind = "config.approved"
+	EventConfigRejected EventKind = "config.rejected"
+	EventConfigApplied  EventKind = "config.applied"
+
 	EventStoreRestored EventKind = "store.restored"
 
 	// EventKeyRotated says that there is a new generation of a tenant's keys, EventKeyRewrapped that another key-encryption
@@ -55,6 +67,39 @@ const (
 	EventLogKeyChanged EventKind = "log.key_changed"
 
 	EventPersonForgotten EventKind = "person.forgotten"
+
+	// EventPrincipalAdded says that a source of identities has told of an account for the first time, EventPrincipalChanged that
+	// something of it changed, EventPrincipalGone that it is there no more, and EventPrincipalReturned that it is there again.
+	EventPrincipalAdded    EventKind = "principal.added"
+	EventPrincipalChanged  EventKind = "principal.changed"
+	EventPrincipalGone     EventKind = "principal.gone"
+	EventPrincipalReturned EventKind = "principal.returned"
+
+	// EventPersonLinked says that a principal is another person's now, EventPersonUnlinked that it is a person of its own.
+	EventPersonLinked   EventKind = "person.linked"
+	EventPersonUnlinked EventKind = "person.unlinked"
+
+	// What an identity provider writes of its users and groups.
+	EventUserCreated  EventKind = "directory.user_created"
+	EventUserChanged  EventKind = "directory.user_changed"
+	EventUserDeleted  EventKind = "directory.user_deleted"
+	EventGroupCreated EventKind = "directory.group_created"
+	EventGroupChanged EventKind = "directory.group_changed"
+	EventGroupDeleted EventKind = "directory.group_deleted"
+
+	EventSessionBegun EventKind = "session.begun"
+	EventSessionEnded EventKind = "session.ended"
+
+	EventPasskeyAdded   EventKind = "passkey.added"
+	EventPasskeyRemoved EventKind = "passkey.removed"
+	// EventPasskeyRefused says that a signature counter did not go up: there may be a copy of the authenticator.
+	EventPasskeyRefused EventKind = "passkey.refused"
+	// EventPasskeyInvited says that an administrator has let somebody register a first passkey.
+	EventPasskeyInvited EventKind = "passkey.invited"
+	// EventRecoveryCodesMade says that there are new recovery codes, and the old ones void; EventRecoveryCodeUsed that one
+	// was used, and is so no more.
+	EventRecoveryCodesMade EventKind = "recovery_codes.made"
+	EventRecoveryCodeUsed  EventKind = "recovery_code.used"
 )
 
 // Matches reports whether the kind is one that a selection names: that kind itself, or each that begins so where it ends with
@@ -73,6 +118,8 @@ type Event struct {
 	Actor PrincipalID
 	// Subject is whose access it is about.
 	Subject PrincipalID
+	// ActsFor is the human for whom the subject acts, if that is an agent.
+	ActsFor PrincipalID
 	// Person is the subject's person, by which personal data is found again and erased.
 	Person      PersonID
 	Request     RequestID

@@ -4,11 +4,13 @@ import "time"
 
 // Grant is one entitlement for one principal until a deadline.
 type Grant struct {
-	ID          GrantID
-	Tenant      TenantID
-	Request     RequestID
-	Principal   PrincipalID
-	Person      PersonID
+	ID        GrantID
+	Tenant    TenantID
+	Request   RequestID
+	Principal PrincipalID
+	Person    PersonID
+	// ActsFor is the human for whom an agent has it; zero for everybody else.
+	ActsFor     PrincipalID
 	Entitlement Entitlement
 	// Account is who the principal is at the target, for targets with users of their own.
 	Account string

@@ -18,6 +18,8 @@ type (
 	FindingID string
 	// FreezeID has the prefix "fz_".
 	FreezeID string
+	// DelegationID has the prefix "dl_".
+	DelegationID string
 	// ErasureID has the prefix "er_".
 	ErasureID string
 	// ConnectorName is the configured name of a connector: [a-z0-9-]{1,63}.
@@ -41,6 +43,10 @@ const (
 	ErasurePrefix = "er_"
 	ProfilePrefix = "pr_"
 	SessionPrefix = "se_"
+
+	ProvisionedUserPrefix  = "us_"
+	ProvisionedGroupPrefix = "gp_"
+	DelegationPrefix       = "dl_"
 )
 
 // IDs mints identifiers: the prefix, then characters that sort by time of minting and end in at least 30 random bits.

@@ -2,6 +2,8 @@ package access
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +88,9 @@ type Principal struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 	// ActsFor is the human for whom an agent acts. An agent is never wider than that human and never reviews.
 	ActsFor PrincipalID `json:"acts_for,omitzero"`
+	// Manager is the human to whom the principal reports, an agent's like that of its human; zero means that the directory
+	// names none.
+	Manager PrincipalID `json:"manager,omitzero"`
 }
 
 // InGroup reports whether the principal is a member of the group SOURCE/NAME.
@@ -96,6 +101,20 @@ func (p Principal) InGroup(group string) bool {
 		}
 	}
 	return false
+}
+
+// Equal reports whether both are the same principal, of whom the same is known.
+func (p Principal) Equal(other Principal) bool {
+	return p.ID == other.ID && p.Kind == other.Kind && p.Person == other.Person && p.Name == other.Name && p.ActsFor == other.ActsFor && p.Manager == other.Manager &&
+		slices.Equal(p.Groups, other.Groups) && maps.Equal(p.Attributes, other.Attributes)
+}
+
+// WhoActs is how people read who acts: a principal, and of an agent the human for whom it acts.
+func WhoActs(principal, actsFor string) string {
+	if actsFor == "" {
+		return principal
+	}
+	return "agent " + principal + " for " + actsFor
 }
 
 // Role is what a principal may do to Curfew itself, as opposed to what it may reach through Curfew.

@@ -27,6 +27,11 @@ type Request struct {
 	Tenant    TenantID
 	Principal PrincipalID
 	Person    PersonID
+	// ActsFor is the human for whom an agent asked; zero for everybody else.
+	ActsFor PrincipalID
+	// AskedBy asked for it in the principal's name, and AskedByPerson is the person who did; zero where the principal asked.
+	AskedBy       PrincipalID
+	AskedByPerson PersonID
 	// Bundle is the bundle asked for by name, or empty; Entitlements holds it expanded.
 	Bundle       string
 	Entitlements []Entitlement
@@ -80,6 +85,9 @@ type Review struct {
 	Reviewer PrincipalID
 	Person   PersonID
 	Verdict  Verdict
+	// Delegation is that under which the reviewer stood in the stead of InSteadOf; empty where they stood for themselves alone.
+	Delegation DelegationID
+	InSteadOf  PrincipalID
 	// Cap shortens the grant; zero means no cap.
 	Cap     time.Duration
 	Comment string
@@ -106,9 +114,12 @@ func HashRequest(r Request) []byte {
 		Params       map[string]string
 		BreakGlass   bool
 		Recipient    []byte
+		// Nothing where the principal asked: such requests hash as they did before others could.
+		AskedBy       PrincipalID `json:",omitzero"`
+		AskedByPerson PersonID    `json:",omitempty"`
 	}{
 		r.ID, r.Tenant, r.Principal, r.Person, r.Bundle, r.Entitlements, r.Duration, Micros(r.Start), r.Reason, r.Ticket,
-		r.Params, r.BreakGlass, r.Recipient,
+		r.Params, r.BreakGlass, r.Recipient, r.AskedBy, r.AskedByPerson,
 	})
 	if err != nil {
 		panic("access: a request of plain values always marshals: " + err.Error())

@@ -22,18 +22,29 @@ const MaxWait = 60 * time.Second
 // Authenticator finds out who calls. Its error is access.KindUnauthenticated for a token that nobody has.
 // Implementations are safe for concurrent use.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string) (access.Principal, error)
+	Authenticate(ctx context.Context, token string) (access.Caller, error)
 }
 
-// Config is what the API stands on. Every field but Metrics is required.
+// Config is what the API stands on. Every field but Now, Pages and Metrics is required.
 type Config struct {
 	Engine        Engine
 	Authenticator Authenticator
+	Sessions      Sessions
+	Passkeys      Passkeys
+	// URL is where people reach Curfew with a browser, without a trailing slash.
+	URL     string
+	Persons Persons
+	// Configuration is which version of it is in force, and which waits.
+	Configuration Configuration
 	// Tenant is whose world this is; a client needs it to open a credential.
 	Tenant access.TenantID
 	// Ready reports why the server cannot serve now, or nil.
 	Ready func(context.Context) error
 	Log   *slog.Logger
+	// Now is by which calls are limited; nil is the machine's clock.
+	Now func() time.Time
+	// Pages are served beside the API, by pattern: what people see in a browser.
+	Pages map[string]http.Handler
 	// Metrics, when set, serves /metrics to whom the engine lets read them.
 	Metrics http.Handler
 }
@@ -52,7 +63,10 @@ type Handler struct {
 // server should set is ReadHeaderTimeout (10 s), IdleTimeout (2 min) and MaxHeaderBytes (64 KiB), which also bounds
 // the query.
 func New(c Config) *Handler {
-	s := &surface{Config: c, streams: streams{open: map[access.PrincipalID]int{}}}
+	s := &surface{Config: c, streams: streams{open: map[access.PrincipalID]int{}}, limits: newLimits()}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
 	v1 := http.NewServeMux()
 	description := s.register(v1)
 
@@ -64,6 +78,9 @@ func New(c Config) *Handler {
 	root.HandleFunc("GET /openapi.yaml", serve("application/openapi+yaml", description.yaml))
 	if s.Metrics != nil {
 		root.Handle("GET /metrics", s.authenticate(s.metrics()))
+	}
+	for pattern, page := range s.Pages {
+		root.Handle(pattern, page)
 	}
 	h := &Handler{root: root, v1: v1}
 	h.handler = s.recovering(harden(s.orProblem(root)), h.Route)
@@ -89,6 +106,7 @@ const v1Pattern = "/v1/"
 type surface struct {
 	Config
 	streams streams
+	limits  limits
 }
 
 // register puts the routes on the mux and returns their description.

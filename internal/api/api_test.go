@@ -25,20 +25,29 @@ type server struct {
 	url     string
 	log     *syncbuf.Buffer
 	ready   error
+	// versions are those of the configuration; there is none.
+	versions *enginetest.Versions
 }
 
 func serve(t testing.TB, options ...enginetest.Option) *server {
 	t.Helper()
 	s := &server{World: enginetest.New(t, options...), t: t, log: &syncbuf.Buffer{}}
 	s.Run()
+	s.versions = s.Versions()
+	s.listen(nil)
+	return s
+}
+
+// listen serves with these passkeys; nil has none.
+func (s *server) listen(passkeys api.Passkeys) {
+	s.t.Helper()
 	s.handler = api.New(api.Config{
-		Engine: s.Engine, Authenticator: s.Directory, Tenant: access.DefaultTenant,
+		Engine: s.Engine, Authenticator: s.Directory, Sessions: s.Registrar, Persons: s.Registrar, Passkeys: passkeys, Configuration: s.versions, Tenant: access.DefaultTenant,
 		Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 	listener := httptest.NewServer(s.handler)
-	t.Cleanup(listener.Close)
+	s.t.Cleanup(listener.Close)
 	s.url = listener.URL
-	return s
 }
 
 // answer is what a call came to.

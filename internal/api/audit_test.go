@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -13,10 +14,15 @@ import (
 	"github.com/curfewhq/curfew/internal/enginetest"
 )
 
-// checkpoint reads the newest checkpoint as anybody may, and opens it with the key beside it.
-func (s *server) checkpoint(who string) (audit.Checkpoint, string) {
+// checkpoint reads the newest checkpoint as anybody may, and opens it with the key beside it. What is entered waits a moment for
+// one, so it waits for one of more than so many entries.
+func (s *server) checkpoint(who string, more int64) (audit.Checkpoint, string) {
 	s.Helper()
 	got := ok[api.Checkpoint](s, who, "GET", "/v1/audit/checkpoint", "")
+	for got.Size <= more {
+		runtime.Gosched()
+		got = ok[api.Checkpoint](s, who, "GET", "/v1/audit/checkpoint", "")
+	}
 	c, err := audit.OpenCheckpoint([]byte(got.Checkpoint), got.Key)
 	if err != nil || c.Tree.N != got.Size || got.At.IsZero() {
 		s.Fatalf("%+v: %v", got, err)
@@ -30,9 +36,9 @@ func TestCheckpointAndProofs(t *testing.T) {
 		t.Errorf("of an empty log: %+v", empty)
 	}
 	active(s)
-	early, _ := s.checkpoint(enginetest.Mallory)
+	early, _ := s.checkpoint(enginetest.Mallory, 0)
 	active(s)
-	late, _ := s.checkpoint(enginetest.Olga)
+	late, _ := s.checkpoint(enginetest.Olga, early.Tree.N)
 	if early.Tree.N == 0 || late.Tree.N <= early.Tree.N {
 		t.Fatalf("checkpoints of %d and %d entries", early.Tree.N, late.Tree.N)
 	}
@@ -71,7 +77,7 @@ func TestExport(t *testing.T) {
 	s := serve(t)
 	refused(t, s.call(enginetest.Olga, "GET", "/v1/audit/export", ""), 404)
 	g := active(s)
-	checkpoint, key := s.checkpoint(enginetest.Olga)
+	checkpoint, key := s.checkpoint(enginetest.Olga, 0)
 	for query, selected := range map[string]bool{"": false, "?grant=" + g.ID: true, "?kind=grant.active&since=2000-01-01T00:00:00Z": true, "?from=2&to=3": false} {
 		answer := s.call(enginetest.Olga, "GET", "/v1/audit/export"+query, "")
 		if answer.status != http.StatusOK || answer.header.Get("Content-Type") != "application/jsonl" {

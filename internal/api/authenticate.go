@@ -11,27 +11,30 @@ import (
 // maxToken bounds a bearer token, in bytes.
 const maxToken = 4096
 
-type actorKey struct{}
+type callerKey struct{}
 
-// actorOf is who makes the call.
-func actorOf(ctx context.Context) access.Principal {
-	p, ok := ctx.Value(actorKey{}).(access.Principal)
+// callerOf is who makes the call, and by which session.
+func callerOf(ctx context.Context) access.Caller {
+	c, ok := ctx.Value(callerKey{}).(access.Caller)
 	if !ok {
 		panic("api: a route is served outside of authenticate")
 	}
-	return p
+	return c
 }
+
+// actorOf is who makes the call.
+func actorOf(ctx context.Context) access.Principal { return callerOf(ctx).Principal }
 
 // authenticate lets only known principals through. The token comes in the Authorization header and nowhere else: no
 // cookie and no query, so that no other site's page can make a browser call, and no log of addresses holds a token.
 func (s *surface) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		actor, err := s.identify(r)
+		caller, err := s.identify(r)
 		if err == nil {
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, actor)))
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, caller)))
 			return
 		}
-		p := s.problem(r.Context(), err)
+		p := s.problem(r.Context(), s.stranger(w, r, err))
 		if p.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="curfew"`)
 		}
@@ -40,10 +43,10 @@ func (s *surface) authenticate(next http.Handler) http.Handler {
 }
 
 // identify finds out who calls, as the directory knows them now.
-func (s *surface) identify(r *http.Request) (access.Principal, error) {
+func (s *surface) identify(r *http.Request) (access.Caller, error) {
 	token, err := bearer(r.Header.Values("Authorization"))
 	if err != nil {
-		return access.Principal{}, err
+		return access.Caller{}, err
 	}
 	return s.Authenticator.Authenticate(r.Context(), token)
 }

@@ -32,7 +32,9 @@ func limitBody(next http.Handler) http.Handler {
 		// A connection that knows no deadlines, such as a test's, is not worth refusing the call.
 		_ = deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		_ = deadline.SetReadDeadline(time.Time{})
+		if err == nil { // else what is left of it would have all the time there is
+			_ = deadline.SetReadDeadline(time.Time{})
+		}
 		if p := refuseBody(r, body, err); p != nil {
 			writeProblem(w, p)
 			return

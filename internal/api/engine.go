@@ -19,6 +19,7 @@ type Engine interface {
 	Grants
 	Findings
 	Freezes
+	Delegations
 	Events
 	Log
 	Erasures
@@ -27,6 +28,8 @@ type Engine interface {
 
 // Entitlements is what can be asked for.
 type Entitlements interface {
+	// Explain says what Submit would decide, and keeps nothing.
+	Explain(ctx context.Context, actor access.Principal, s engine.Submission) (engine.Explanation, error)
 	Entitlements(ctx context.Context, actor access.Principal, words []string, denied bool) ([]engine.Offer, error)
 }
 
@@ -64,6 +67,13 @@ type Freezes interface {
 	Freeze(ctx context.Context, actor access.Principal, o engine.FreezeOrder, reason string) (access.Freeze, error)
 	Freezes(ctx context.Context, actor access.Principal, page store.Page) ([]access.Freeze, string, error)
 	Unfreeze(ctx context.Context, actor access.Principal, id access.FreezeID, reason string) error
+}
+
+// Delegations have one human review in the stead of another.
+type Delegations interface {
+	Delegate(ctx context.Context, actor access.Principal, o engine.DelegationOrder) (access.Delegation, error)
+	Delegations(ctx context.Context, actor access.Principal, scope engine.DelegationScope, page store.Page) ([]access.Delegation, string, error)
+	EndDelegation(ctx context.Context, actor access.Principal, id access.DelegationID) (access.Delegation, error)
 }
 
 // Events are read in the order of the audit log.

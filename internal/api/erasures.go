@@ -34,9 +34,9 @@ type erasureOutput struct{ Body Erasure }
 func (s *surface) erase(ctx context.Context, in *eraseInput) (*erasureOutput, error) {
 	order := engine.ForgetOrder{Person: access.PersonID(in.Body.Person)}
 	for _, text := range in.Body.Principals {
-		id, err := access.ParsePrincipalID(text)
+		id, err := parsePrincipal("principals", text)
 		if err != nil {
-			return nil, access.Wrap(access.KindInvalid, err, "A principal is written ISSUER/SUBJECT, or as a bare name of the static source.")
+			return nil, err
 		}
 		order.Principals = append(order.Principals, id)
 	}

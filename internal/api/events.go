@@ -16,6 +16,7 @@ type Event struct {
 	Kind        string            `json:"kind" example:"grant.active"`
 	Actor       string            `json:"actor,omitempty" doc:"Who caused it; absent when Curfew acted by itself"`
 	Subject     string            `json:"subject,omitempty" doc:"Whose access it is about"`
+	ActsFor     string            `json:"acts_for,omitempty" doc:"The human for whom the subject acts, which is an agent"`
 	Request     string            `json:"request,omitempty"`
 	Grant       string            `json:"grant,omitempty"`
 	Entitlement string            `json:"entitlement,omitempty"`
@@ -23,7 +24,7 @@ type Event struct {
 	To          string            `json:"to,omitempty" doc:"The state after"`
 	Detail      map[string]string `json:"detail,omitempty"`
 	Personal    map[string]string `json:"personal,omitempty" doc:"Words of or about people: a reason, a comment; absent once erased"`
-	Erased      []string          `json:"erased,omitempty" doc:"What the entry had and was erased since: actor, subject, and names of personal"`
+	Erased      []string          `json:"erased,omitempty" doc:"What the entry had and was erased since: actor, subject, acts_for, and names of personal"`
 }
 
 // EventList is a piece of the audit log.
@@ -116,7 +117,7 @@ func (s *surface) begin(ctx context.Context, q EventQuery) (int64, error) {
 func newEvent(ev engine.LoggedEvent) Event {
 	return Event{
 		Position: ev.Position, ID: string(ev.ID), At: utc(ev.At), Kind: string(ev.Kind), Actor: principalText(ev.Actor),
-		Subject: principalText(ev.Subject), Request: string(ev.Request), Grant: string(ev.Grant), Entitlement: ev.Entitlement,
+		Subject: principalText(ev.Subject), ActsFor: principalText(ev.ActsFor), Request: string(ev.Request), Grant: string(ev.Grant), Entitlement: ev.Entitlement,
 		From: ev.From, To: ev.To, Detail: ev.Detail, Personal: ev.Personal, Erased: ev.Erased,
 	}
 }

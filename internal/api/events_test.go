@@ -219,11 +219,11 @@ type changing struct {
 	gone bool
 }
 
-func (c *changing) Authenticate(ctx context.Context, token string) (access.Principal, error) {
+func (c *changing) Authenticate(ctx context.Context, token string) (access.Caller, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
-		return access.Principal{}, access.Errorf(access.KindUnauthenticated, "The token is not known here any more.")
+		return access.Caller{}, access.Errorf(access.KindUnauthenticated, "The token is not known here any more.")
 	}
 	return c.Authenticator.Authenticate(ctx, token)
 }

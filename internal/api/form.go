@@ -55,6 +55,15 @@ func principalText(p access.PrincipalID) string {
 	return strings.TrimPrefix(p.String(), access.StaticIssuer+"/")
 }
 
+// parsePrincipal reads what principalText writes.
+func parsePrincipal(field, text string) (access.PrincipalID, error) {
+	id, err := access.ParsePrincipalID(text)
+	if err != nil {
+		return id, access.Wrap(access.KindInvalid, err, "In "+field+", a principal is written ISSUER/SUBJECT, or as a bare name of the static source.")
+	}
+	return id, nil
+}
+
 // groupText is how people write the group SOURCE/NAME.
 func groupText(group string) string { return strings.TrimPrefix(group, access.StaticIssuer+"/") }
 

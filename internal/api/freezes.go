@@ -42,9 +42,9 @@ type freezeOutput struct{ Body Freeze }
 func (s *surface) freeze(ctx context.Context, in *freezeInput) (*freezeOutput, error) {
 	order := engine.FreezeOrder{Connector: access.ConnectorName(in.Body.Connector), Everything: in.Body.Everything}
 	if in.Body.Principal != "" {
-		id, err := access.ParsePrincipalID(in.Body.Principal)
+		id, err := parsePrincipal("principal", in.Body.Principal)
 		if err != nil {
-			return nil, access.Wrap(access.KindInvalid, err, "The principal is written ISSUER/SUBJECT, or as a bare name of the static source.")
+			return nil, err
 		}
 		order.Principal = id
 	}

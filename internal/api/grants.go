@@ -12,6 +12,7 @@ type Grant struct {
 	ID          string    `json:"id"`
 	Request     string    `json:"request"`
 	Principal   string    `json:"principal"`
+	ActsFor     string    `json:"acts_for,omitempty" doc:"The human for whom the principal acts, which is an agent"`
 	Entitlement string    `json:"entitlement"`
 	Account     string    `json:"account,omitempty" doc:"Who the principal is at the target, where it has accounts of its own"`
 	State       string    `json:"state" enum:"scheduled,activating,active,revoking,ended"`
@@ -156,7 +157,7 @@ func shown(g access.Grant, err error) (*grantOutput, error) {
 
 func newGrant(g access.Grant) Grant {
 	return Grant{
-		ID: string(g.ID), Request: string(g.Request), Principal: principalText(g.Principal),
+		ID: string(g.ID), Request: string(g.Request), Principal: principalText(g.Principal), ActsFor: principalText(g.ActsFor),
 		Entitlement: g.Entitlement.String(), Account: g.Account, State: string(g.State), Duration: g.Duration.String(), CreatedAt: utc(g.CreatedAt),
 		StartAt: utc(g.StartAt), ActivatedAt: utc(g.ActivatedAt), Deadline: utc(g.Deadline), ExtendTo: utc(g.ExtendTo), EndReason: string(g.EndReason), EndedAt: utc(g.EndedAt),
 		VerifiedAt: utc(g.VerifiedAt), VerifiedBy: g.VerifiedBy, KeptBy: g.KeptBy, ResidualUntil: utc(g.ResidualUntil),

@@ -189,8 +189,8 @@ func (b broken) Entitlements(context.Context, access.Principal, []string, bool) 
 
 type anybody struct{}
 
-func (anybody) Authenticate(context.Context, string) (access.Principal, error) {
-	return access.Principal{}, nil
+func (anybody) Authenticate(context.Context, string) (access.Caller, error) {
+	return access.Caller{}, nil
 }
 
 func TestDetailOfFailuresGoesToTheLogAlone(t *testing.T) {

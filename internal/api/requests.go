@@ -14,6 +14,9 @@ type Request struct {
 	ID           string            `json:"id"`
 	State        string            `json:"state" enum:"pending,approved,denied,withdrawn,lapsed"`
 	Principal    string            `json:"principal"`
+	Name         string            `json:"name,omitempty" doc:"What the directory calls the principal now"`
+	ActsFor      string            `json:"acts_for,omitempty" doc:"The human for whom the principal acts, which is an agent"`
+	AskedBy      string            `json:"asked_by,omitempty" doc:"Who asked for it in the principal's name"`
 	Bundle       string            `json:"bundle,omitempty"`
 	Entitlements []string          `json:"entitlements" nullable:"false"`
 	Duration     string            `json:"duration,omitempty" doc:"What was asked, or what the policies give where nothing was, as in 1h30m0s"`
@@ -29,6 +32,7 @@ type Request struct {
 	Why       string    `json:"why" doc:"The decision in a sentence"`
 	Implies   []Implied `json:"implies,omitempty" doc:"What the entitlements give beyond themselves, as read at their targets when the request was decided; those that are known to give nothing more, or whose target does not tell, are left out"`
 	Stages    []Stage   `json:"stages" nullable:"false" doc:"The stages that wait for a review now"`
+	Missing   []string  `json:"missing,omitempty" doc:"What else it waits for: mfa, the confirmation with a passkey of who asks"`
 	Reviews   []Review  `json:"reviews" nullable:"false"`
 	Grants    []Grant   `json:"grants" nullable:"false"`
 }
@@ -45,15 +49,25 @@ type Stage struct {
 	Policy string   `json:"policy"`
 	From   []string `json:"from" nullable:"false"`
 	Count  int      `json:"count"`
+	MFA    bool     `json:"mfa,omitempty" doc:"A review must be confirmed with a passkey"`
+	// Fallback is nil when there is none, and when it has begun: those people stand in From then.
+	Fallback *Fallback `json:"fallback,omitempty" doc:"Who may review besides, if nobody else has answered by then"`
+}
+
+// Fallback is who may review a stage besides, from a moment on that is still to come.
+type Fallback struct {
+	From []string  `json:"from" nullable:"false"`
+	At   time.Time `json:"at"`
 }
 
 // Review is one person's verdict.
 type Review struct {
-	Reviewer string    `json:"reviewer"`
-	Verdict  string    `json:"verdict" enum:"approve,deny"`
-	Cap      string    `json:"cap,omitempty" doc:"Shortens the grant to this duration"`
-	Comment  string    `json:"comment,omitempty"`
-	At       time.Time `json:"at"`
+	Reviewer  string    `json:"reviewer"`
+	InSteadOf string    `json:"in_stead_of,omitempty" doc:"Who is absent, and had the reviewer review in their stead"`
+	Verdict   string    `json:"verdict" enum:"approve,deny"`
+	Cap       string    `json:"cap,omitempty" doc:"Shortens the grant to this duration"`
+	Comment   string    `json:"comment,omitempty"`
+	At        time.Time `json:"at"`
 }
 
 // RequestList is a page of requests.
@@ -106,7 +120,7 @@ func (s *surface) waitRequest(ctx context.Context, id access.RequestID, wait tim
 }
 
 type listRequestsInput struct {
-	Scope string `query:"scope" enum:"mine,to-review,all" default:"mine" doc:"Mine, those that I can review now, or everybody's (administrators and auditors)"`
+	Scope string `query:"scope" enum:"mine,for-others,to-review,all" default:"mine" doc:"Mine, those that I asked for in another's name, those that I can review now, or everybody's (administrators and auditors)"`
 	PageQuery
 }
 
@@ -126,6 +140,8 @@ func (s *surface) listRequests(ctx context.Context, in *listRequestsInput) (*lis
 
 func scopeOf(text string) engine.Scope {
 	switch text {
+	case "for-others":
+		return engine.ForOthers
 	case "to-review":
 		return engine.ToReview
 	case "all":
@@ -148,15 +164,15 @@ func (s *surface) done(ctx context.Context, r access.Request, wait time.Duration
 func newRequest(v engine.RequestView) Request {
 	r := v.Request
 	out := Request{
-		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Bundle: r.Bundle,
+		ID: string(r.ID), State: string(r.State), Principal: principalText(r.Principal), Name: v.Name, ActsFor: principalText(r.ActsFor), AskedBy: principalText(r.AskedBy), Bundle: r.Bundle,
 		Entitlements: entitlementTexts(r.Entitlements), Duration: durationText(v.Duration()), Start: utc(r.Start), Reason: r.Reason, Ticket: r.Ticket,
 		Params: r.Params, Recipient: r.Recipient, CreatedAt: utc(r.CreatedAt), LapsesAt: utc(r.LapsesAt),
-		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Implies: newImplied(v.Decision.Targets), Stages: newStages(v.Open),
+		SettledAt: utc(r.SettledAt), Why: v.Decision.Why, Implies: newImplied(v.Decision.Targets), Stages: newStages(v.Open), Missing: v.Missing,
 		Reviews: make([]Review, len(v.Reviews)), Grants: make([]Grant, len(v.Grants)),
 	}
 	for i, rv := range v.Reviews {
 		out.Reviews[i] = Review{
-			Reviewer: principalText(rv.Reviewer), Verdict: string(rv.Verdict), Cap: durationText(rv.Cap), Comment: rv.Comment,
+			Reviewer: principalText(rv.Reviewer), InSteadOf: principalText(rv.InSteadOf), Verdict: string(rv.Verdict), Cap: durationText(rv.Cap), Comment: rv.Comment,
 			At: utc(rv.At),
 		}
 	}
@@ -178,7 +194,10 @@ func newImplied(targets []policy.TargetDecision) (out []Implied) {
 func newStages(open []policy.OpenStage) []Stage {
 	out := make([]Stage, len(open))
 	for i, st := range open {
-		out[i] = Stage{Policy: st.Policy, From: selectorTexts(st.From), Count: st.Count}
+		out[i] = Stage{Policy: st.Policy, From: selectorTexts(st.From), Count: st.Count, MFA: st.MFA}
+		if st.Fallback != nil && !st.FallbackAt.IsZero() {
+			out[i].Fallback = &Fallback{From: selectorTexts(st.Fallback.From), At: utc(st.FallbackAt)}
+		}
 	}
 	return out
 }

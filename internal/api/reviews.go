@@ -14,6 +14,11 @@ type ReviewBody struct {
 	Comment string `json:"comment,omitempty" doc:"4096 bytes at most"`
 }
 
+func (b ReviewBody) opinion() (engine.Opinion, error) {
+	limit, err := parseDuration("cap", b.Cap)
+	return engine.Opinion{Verdict: access.Verdict(b.Verdict), Cap: limit, Comment: b.Comment}, err
+}
+
 type reviewRequestInput struct {
 	ID   string `path:"id"`
 	Body ReviewBody
@@ -24,11 +29,10 @@ func (s *surface) reviewRequest(ctx context.Context, in *reviewRequestInput) (*r
 	if err != nil {
 		return nil, err
 	}
-	limit, err := parseDuration("cap", in.Body.Cap)
+	opinion, err := in.Body.opinion()
 	if err != nil {
 		return nil, err
 	}
-	opinion := engine.Opinion{Verdict: access.Verdict(in.Body.Verdict), Cap: limit, Comment: in.Body.Comment}
 	r, err := s.Engine.Review(ctx, actorOf(ctx), id, opinion)
 	if err != nil {
 		return nil, err

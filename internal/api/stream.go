@@ -125,13 +125,13 @@ func (s *surface) follow(w http.ResponseWriter, r *http.Request) error {
 
 // nextPage waits for more, or for the next heartbeat. Who is not known any more, or may see less, notices it here.
 func (s *surface) nextPage(r *http.Request, after int64) (engine.EventPage, error) {
-	actor, err := s.identify(r)
+	caller, err := s.identify(r)
 	if err != nil {
 		return engine.EventPage{}, err
 	}
 	waiting, cancel := context.WithTimeout(r.Context(), heartbeat)
 	defer cancel()
-	return s.Engine.WaitEvents(waiting, actor, engine.LogQuery{After: after, Limit: streamPage})
+	return s.Engine.WaitEvents(waiting, caller.Principal, engine.LogQuery{After: after, Limit: streamPage})
 }
 
 // resume is where the reader wants to begin: behind the last event that it has seen, if it was here before.

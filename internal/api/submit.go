@@ -17,6 +17,7 @@ type RequestBody struct {
 	Reason       string            `json:"reason,omitempty" doc:"4096 bytes at most"`
 	Ticket       string            `json:"ticket,omitempty" doc:"128 bytes at most"`
 	Params       map[string]string `json:"params,omitempty" doc:"32 at most"`
+	OnBehalfOf   string            `json:"on_behalf_of,omitempty" doc:"In whose name it is asked, where a policy allows that: ISSUER/SUBJECT, or the bare id of one whom the configuration lists. It is decided as theirs, only they may open the credential, and no recipient may come with it" example:"alice"`
 	Recipient    []byte            `json:"recipient,omitempty" doc:"An HPKE public key (RFC 9180, DHKEM P-256) to seal credentials to; it may also come with the first fetch"`
 }
 
@@ -50,6 +51,11 @@ func (b RequestBody) submission() (engine.Submission, error) {
 		return engine.Submission{}, err
 	}
 	out := engine.Submission{Duration: d, Start: b.Start, Reason: b.Reason, Ticket: b.Ticket, Params: b.Params, Recipient: b.Recipient}
+	if b.OnBehalfOf != "" {
+		if out.OnBehalfOf, err = parsePrincipal("on_behalf_of", b.OnBehalfOf); err != nil {
+			return engine.Submission{}, err
+		}
+	}
 	if len(b.Entitlements) == 1 {
 		if name, ok := strings.CutPrefix(b.Entitlements[0], bundlePrefix); ok {
 			if name == "" {

@@ -18,7 +18,7 @@ func NewCSV(w io.Writer) (*CSV, error) {
 	c := &CSV{csv.NewWriter(w)}
 	c.writer.UseCRLF = true
 	return c, c.writer.Write([]string{
-		"position", "id", "at", "kind", "actor", "subject", "request", "grant", "entitlement", "from", "to", "detail", "personal",
+		"position", "id", "at", "kind", "actor", "subject", "request", "grant", "entitlement", "from", "to", "detail", "personal", "acts_for",
 	})
 }
 
@@ -34,7 +34,7 @@ func (c *CSV) Write(r Record) error {
 	}
 	cells := []string{
 		strconv.FormatInt(r.Position, 10), string(r.ID), r.At.UTC().Format(time.RFC3339Nano), string(r.Kind), r.Actor.String(), r.Subject.String(),
-		string(r.Request), string(r.Grant), r.Entitlement, r.From, r.To, detail, personal,
+		string(r.Request), string(r.Grant), r.Entitlement, r.From, r.To, detail, personal, r.ActsFor.String(),
 	}
 	for i, cell := range cells {
 		cells[i] = harmless(cell)

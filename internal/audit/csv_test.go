@@ -31,8 +31,8 @@ func table(t *testing.T, records ...audit.Record) string {
 }
 
 func TestCSV(t *testing.T) {
-	want := "position,id,at,kind,actor,subject,request,grant,entitlement,from,to,detail,personal\r\n" +
-		`17,ev_1,2023-11-14T22:13:20.000001Z,request.submitted,static/alice,static/alice,req_1,,orders-db/orders:read,,pending,"{""a"":""é"",""b"":""\u003c\u0026\u003e\u2028"",""duration"":""2m0s""}","{""reason"":""look at order 17""}"` + "\r\n"
+	want := "position,id,at,kind,actor,subject,request,grant,entitlement,from,to,detail,personal,acts_for\r\n" +
+		`17,ev_1,2023-11-14T22:13:20.000001Z,request.submitted,static/alice,static/alice,req_1,,orders-db/orders:read,,pending,"{""a"":""é"",""b"":""\u003c\u0026\u003e\u2028"",""duration"":""2m0s""}","{""reason"":""look at order 17""}",` + "\r\n"
 	if diff := cmp.Diff(want, table(t, audit.Record{Position: 17, Event: example()})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

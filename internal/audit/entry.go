@@ -25,7 +25,13 @@ const saltBytes = 32
 const (
 	FieldActor   = "actor"
 	FieldSubject = "subject"
+	FieldActsFor = "acts_for"
 )
+
+// IsName reports whether a field is one of an event's own that name a person, and not one of its Personal.
+func IsName(field string) bool {
+	return field == FieldActor || field == FieldSubject || field == FieldActsFor
+}
 
 // Personal is one value that a leaf commits to.
 type Personal struct {
@@ -77,11 +83,12 @@ func NewEntry(e access.Event, random io.Reader) (Entry, error) {
 		personal = append(personal, Personal{Field: field, Value: value, Salt: salt})
 		return nil
 	}
-	if err := errors.Join(add(FieldActor, e.Actor.String()), add(FieldSubject, e.Subject.String())); err != nil {
+	err := errors.Join(add(FieldActor, e.Actor.String()), add(FieldSubject, e.Subject.String()), add(FieldActsFor, e.ActsFor.String()))
+	if err != nil {
 		return Entry{}, err
 	}
 	for _, field := range slices.Sorted(maps.Keys(e.Personal)) {
-		if field == FieldActor || field == FieldSubject {
+		if IsName(field) {
 			return Entry{}, fmt.Errorf("the personal field %q of an event has a reserved name", field)
 		}
 		if err := add(field, e.Personal[field]); err != nil {
@@ -146,6 +153,8 @@ func place(e *access.Event, p Personal) (err error) {
 		e.Actor, err = access.ParsePrincipalID(p.Value)
 	case FieldSubject:
 		e.Subject, err = access.ParsePrincipalID(p.Value)
+	case FieldActsFor:
+		e.ActsFor, err = access.ParsePrincipalID(p.Value)
 	default:
 		if e.Personal == nil {
 			e.Personal = map[string]string{}

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"bytes"
 	"crypto/rand"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,32 @@ func TestLeafBytes(t *testing.T) {
 		`"kind":"request.submitted","request":"req_1","tenant":"default","to":"pending","v":1}`
 	if diff := cmp.Diff(want, string(got.Leaf)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An agent's entries name the human for whom it acts, as a commitment like the agent's own name; others' bytes stay what they were.
+func TestEntryOfAnAgentCommitsToItsHuman(t *testing.T) {
+	ev := example()
+	ev.ActsFor = access.PrincipalID{Issuer: "static", Subject: "the-human"}
+	e, err := audit.NewEntry(ev, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(e.Leaf), "the-human") || !strings.Contains(string(e.Leaf), `"acts_for":"`) {
+		t.Errorf("the leaf is %s", e.Leaf)
+	}
+	opened, err := audit.Open(e.Leaf, e.Personal)
+	if err != nil || opened.ActsFor != ev.ActsFor || len(opened.Personal) != len(ev.Personal) {
+		t.Errorf("opened as %+v, %v", opened, err)
+	}
+	without := slices.DeleteFunc(slices.Clone(e.Personal), func(p audit.Personal) bool { return p.Field == audit.FieldActsFor })
+	opened, erased, err := audit.OpenWithErased(e.Leaf, without)
+	if err != nil || !opened.ActsFor.IsZero() || !slices.Equal(erased, []string{audit.FieldActsFor}) {
+		t.Errorf("erased it opens as %+v, with %v erased, %v", opened, erased, err)
+	}
+	ev.Personal[audit.FieldActsFor] = "x"
+	if _, err := audit.NewEntry(ev, rand.Reader); err == nil {
+		t.Error("the name of the field is not reserved")
 	}
 }
 

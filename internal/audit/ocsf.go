@@ -72,11 +72,17 @@ type ocsfActor struct {
 	AppName string    `json:"app_name,omitempty"`
 }
 
+// ocsfOther is OCSF's number for what it has none for.
+const ocsfOther = 99
+
 type ocsfUser struct {
 	Name string `json:"name"`
 	UID  string `json:"uid,omitempty"`
 	// Domain is who says who the user is.
 	Domain string `json:"domain,omitempty"`
+	// TypeID and Type mark an agent, for which OCSF has no number of its own.
+	TypeID int    `json:"type_id,omitempty"`
+	Type   string `json:"type,omitempty"`
 }
 
 type ocsfResource struct {
@@ -99,7 +105,7 @@ type ocsfActivity struct {
 // OCSF writes a record as an event of OCSF.
 //
 // That access begins, and that it was read back as gone, are User Access Management. Everything else is Entity Management, the
-// entity being the request, the grant, the credential, the finding or the freeze. It is not API Activity, which requires the
+// entity being the request, the grant, the credential, the finding, the freeze or the delegation. It is not API Activity, which requires the
 // network endpoint of a caller: the log does not have one, and much in it nobody called for.
 func OCSF(r Record) ([]byte, error) {
 	e := ocsfEvent{
@@ -112,14 +118,14 @@ func OCSF(r Record) ([]byte, error) {
 		},
 	}
 	if r.Actor != (access.PrincipalID{}) {
-		e.Actor = ocsfActor{User: ocsfUserOf(r.Actor)}
+		e.Actor = ocsfActor{User: ocsfUserOf(r, r.Actor)}
 	}
 	activity := activityOf(r)
 	e.ClassUID, e.ActivityID, e.TypeUID = activity.class, activity.id, activity.class*100+activity.id
 	if activity.class == ocsfUserAccess {
 		e.ClassName, e.ActivityName = "User Access Management", []string{"", "Assign Privileges", "Revoke Privileges"}[activity.id]
 		resource, permission := splitEntitlement(r.Entitlement)
-		e.User, e.Privileges, e.Resources = ocsfUserOf(r.Subject), []string{permission}, []ocsfResource{{Name: resource, UID: resource}}
+		e.User, e.Privileges, e.Resources = ocsfUserOf(r, r.Subject), []string{permission}, []ocsfResource{{Name: resource, UID: resource}}
 	} else {
 		e.ClassName, e.ActivityName = "Entity Management", []string{"", "Create", "Read", "Update", "Delete"}[activity.id]
 		e.Entity, e.Comment = entityOf(r), r.Personal["reason"]
@@ -150,11 +156,12 @@ func activityOf(r Record) ocsfActivity {
 			return ocsfActivity{ocsfUserAccess, revoke}
 		}
 		return ocsfActivity{ocsfEntityManagement, update} // it never began
-	case access.EventRequestSubmitted, access.EventGrantScheduled, access.EventCredentialIssued, access.EventFindingOpened, access.EventFreezeBegun:
+	case access.EventRequestSubmitted, access.EventGrantScheduled, access.EventCredentialIssued, access.EventFindingOpened, access.EventFreezeBegun,
+		access.EventDelegationBegun, access.EventConfigProposed:
 		return ocsfActivity{ocsfEntityManagement, create}
 	case access.EventCredentialFetched:
 		return ocsfActivity{ocsfEntityManagement, read}
-	case access.EventFindingRemoved, access.EventFreezeLifted:
+	case access.EventFindingRemoved, access.EventFreezeLifted, access.EventDelegationEnded, access.EventConfigRejected:
 		return ocsfActivity{ocsfEntityManagement, remove}
 	default:
 		return ocsfActivity{ocsfEntityManagement, update}
@@ -179,11 +186,16 @@ func entityOf(r Record) *ocsfEntity {
 	return e
 }
 
-func ocsfUserOf(id access.PrincipalID) *ocsfUser {
+// ocsfUserOf is a principal of a record, marked where that is an agent.
+func ocsfUserOf(r Record, id access.PrincipalID) *ocsfUser {
 	if id == (access.PrincipalID{}) {
 		return &ocsfUser{Name: undisclosed}
 	}
-	return &ocsfUser{Name: id.Subject, UID: id.String(), Domain: id.Issuer}
+	u := &ocsfUser{Name: id.Subject, UID: id.String(), Domain: id.Issuer}
+	if !r.ActsFor.IsZero() && id == r.Subject {
+		u.TypeID, u.Type = ocsfOther, access.WhoActs(id.String(), r.ActsFor.String())
+	}
+	return u
 }
 
 // splitEntitlement is the resource and the permission of an entitlement, whatever is written in it.

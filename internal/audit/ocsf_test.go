@@ -40,6 +40,7 @@ func records() (list []audit.Record) {
 		access.EventGrantEnded, access.EventGrantFailed, access.EventGrantExtending, access.EventGrantExtended, access.EventGrantAttested,
 		access.EventGrantRemovedOffline, access.EventCredentialIssued, access.EventCredentialFetched, access.EventFindingOpened,
 		access.EventFindingRemoved, access.EventFindingAccepted, access.EventFreezeBegun, access.EventFreezeLifted, access.EventStoreRestored,
+		access.EventConfigProposed, access.EventConfigApproved, access.EventConfigRejected, access.EventConfigApplied,
 		"something.new", "",
 	}
 	for i, kind := range kinds {
@@ -144,6 +145,25 @@ func TestOCSFOfAGrant(t *testing.T) {
 	}
 }
 
+// An agent is a user of its own type, with the human for whom it acts; who acts on its access is none.
+func TestOCSFOfAnAgent(t *testing.T) {
+	r := audit.Record{Event: example()}
+	r.Kind, r.ActsFor = access.EventGrantActive, access.PrincipalID{Issuer: "static", Subject: "human"}
+	r.Subject = access.PrincipalID{Issuer: "static", Subject: "bot"}
+	event := decoded(t, r)
+	user, _ := event["user"].(map[string]any)
+	if user["type_id"] != 99.0 || user["type"] != "agent static/bot for static/human" {
+		t.Errorf("the user is %v", user)
+	}
+	actor, _ := event["actor"].(map[string]any)
+	if by, _ := actor["user"].(map[string]any); by["name"] != "alice" || by["type"] != nil {
+		t.Errorf("the actor is %v", actor)
+	}
+	if whole, _ := event["unmapped"].(map[string]any); whole["acts_for"] != "static/human" {
+		t.Errorf("the whole entry is %v", whole)
+	}
+}
+
 func TestOCSFWithoutPersonalData(t *testing.T) {
 	for _, r := range records() {
 		text, err := audit.OCSF(r.WithoutPersonal())
@@ -152,6 +172,19 @@ func TestOCSFWithoutPersonalData(t *testing.T) {
 		}
 		if strings.Contains(string(text), "alice") || strings.Contains(string(text), "order 17") {
 			t.Errorf("%s: %s", r.Kind, text)
+		}
+	}
+}
+
+// A version of the configuration is an entity by its digest: it comes, is agreed to and applied, or goes.
+func TestOCSFConfigurations(t *testing.T) {
+	for kind, activity := range map[access.EventKind]string{
+		access.EventConfigProposed: "Create", access.EventConfigApproved: "Update", access.EventConfigRejected: "Delete", access.EventConfigApplied: "Update",
+	} {
+		event := decoded(t, audit.Record{Position: 1, Event: access.Event{ID: "ev_1", Kind: kind, Detail: map[string]string{"config": "5b498ef7"}}})
+		entity, _ := event["entity"].(map[string]any)
+		if event["activity_name"] != activity || entity["type"] != "config" || entity["uid"] != "5b498ef7" {
+			t.Errorf("%s: %v of %v, want %s", kind, event["activity_name"], entity, activity)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func RecordOf(position int64, leafBytes []byte, personal []Personal) (Record, er
 
 // WithoutPersonal is the record without the names and the words of people.
 func (r Record) WithoutPersonal() Record {
-	r.Actor, r.Subject, r.Personal = access.PrincipalID{}, access.PrincipalID{}, nil
+	r.Actor, r.Subject, r.ActsFor, r.Personal = access.PrincipalID{}, access.PrincipalID{}, access.PrincipalID{}, nil
 	return r
 }
 
@@ -54,6 +54,7 @@ type recordText struct {
 	Kind        access.EventKind  `json:"kind"`
 	Actor       string            `json:"actor,omitempty"`
 	Subject     string            `json:"subject,omitempty"`
+	ActsFor     string            `json:"acts_for,omitempty"`
 	Request     access.RequestID  `json:"request,omitempty"`
 	Grant       access.GrantID    `json:"grant,omitempty"`
 	Entitlement string            `json:"entitlement,omitempty"`
@@ -66,7 +67,7 @@ type recordText struct {
 // MarshalJSON writes the record as GET /v1/events does.
 func (r Record) MarshalJSON() ([]byte, error) {
 	return json.Marshal(recordText{
-		Position: r.Position, ID: r.ID, At: r.At.UTC(), Kind: r.Kind, Actor: r.Actor.String(), Subject: r.Subject.String(),
+		Position: r.Position, ID: r.ID, At: r.At.UTC(), Kind: r.Kind, Actor: r.Actor.String(), Subject: r.Subject.String(), ActsFor: r.ActsFor.String(),
 		Request: r.Request, Grant: r.Grant, Entitlement: r.Entitlement, From: r.From, To: r.To, Detail: r.Detail, Personal: r.Personal,
 	})
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/curfewhq/curfew/internal/connector"
@@ -14,11 +16,16 @@ type assembly struct {
 	types   []connector.Type
 	people  people
 	targets targets
+	// sources are the names of the sources of identities besides the configuration itself.
+	sources []string
 }
 
 func (a *assembly) assemble() *Config {
 	cfg := &Config{Store: a.store(), Principals: a.principals()}
 	cfg.Server = a.server(cfg.Store)
+	cfg.OIDC, cfg.LDAP, cfg.SCIM, cfg.Sessions = a.oidc(), a.ldap(), a.scim(), a.sessions()
+	cfg.Accounts = a.accounts(cfg.peopled())
+	cfg.Workloads = a.workloads(cfg.Principals)
 	a.people = newPeople(cfg.Principals, !a.intact("directory"))
 	cfg.Roles = a.roles()
 	cfg.Audit = a.audit(cfg.Store)
@@ -27,6 +34,28 @@ func (a *assembly) assemble() *Config {
 	cfg.Bundles = a.bundles()
 	cfg.Policies, cfg.PolicySet = a.policies()
 	return cfg
+}
+
+// peopled are the sources that tell of people by themselves, each with the attributes that it keeps.
+func (c *Config) peopled() map[string]map[string]string {
+	sources := map[string]map[string]string{}
+	if c.LDAP != nil {
+		sources[c.LDAP.Source] = c.LDAP.Directory.Attributes
+	}
+	if c.SCIM != nil {
+		sources[c.SCIM.Source] = c.SCIM.Attributes
+	}
+	return sources
+}
+
+// Sources are those that tell of people, by their names: an identity provider that signs in another's has none of its own.
+func (c *Config) Sources() []string {
+	names := slices.AppendSeq([]string{}, maps.Keys(c.peopled()))
+	if c.OIDC != nil && c.Accounts == nil {
+		names = append(names, c.OIDC.Source)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // complain notes a mistake at the end of a path, unless something there was reported before: a key that could not be

@@ -12,14 +12,28 @@ import (
 
 // Config is a configuration that has been read and checked. It holds no secret, only references to them.
 type Config struct {
-	// Digest tells the text of the configuration from every other text.
+	// Digest tells what the configuration says from whatever else it could say, but for its sections server and store, which
+	// are each machine's own.
 	Digest string
+	// Text is what it was read from.
+	Text   Text
 	Server Server
 	Store  Store
 	// Principals are those of the static directory, in file order.
 	Principals []Principal
-	Roles      Roles
-	Audit      Audit
+	// OIDC is the provider that signs people in; nil without one.
+	OIDC *OIDC
+	// SCIM is the identity provider that writes who there is; nil without one.
+	SCIM     *SCIM
+	Sessions Sessions
+	// LDAP is the directory that tells of people; nil without one.
+	LDAP *LDAP
+	// Accounts say whose the people are whom OIDC signs in; nil where they are its own.
+	Accounts *Accounts
+	// Workloads are whom the tokens of other platforms are trusted to be.
+	Workloads Workloads
+	Roles     Roles
+	Audit     Audit
 	// Connectors are in file order.
 	Connectors []Connector
 	// Bundles are by name, the entitlements of each in file order.
@@ -76,6 +90,8 @@ type Connector struct {
 	Rate        float64
 	// Reconcile is how often the target is compared with the books; zero leaves it to package connector.
 	Reconcile time.Duration
+	// Owners are those of the resources behind it.
+	Owners connector.Owners
 	// Account says who a principal is at the target; nil where the type asks for no account.
 	Account *policy.AccountRule
 	// Secrets are the references that Config holds.

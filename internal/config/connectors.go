@@ -84,6 +84,9 @@ func (a *assembly) connector(name access.ConnectorName, n *node) Connector {
 		c.Secrets = append(c.Secrets, s.ref)
 	}
 	c.Labels = common.Labels
+	c.Owners = connector.Owners{
+		All: a.owners(keyPath("connectors", string(name), "owners"), common.Owners), Of: a.resourceOwners(name, common.ResourceOwners),
+	}
 	a.limits(&c, common)
 	c.Account = a.accountRule(name, c.Type, common.Account)
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {

@@ -55,6 +55,7 @@ func (a *assembly) principals() []Principal {
 	for i := range principals {
 		a.relate(i, &principals[i], humans)
 	}
+	a.managers(principals)
 	a.checkTokenReferences(principals)
 	return principals
 }

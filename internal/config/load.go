@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -36,34 +34,34 @@ type Options struct {
 // It returns *Errors when the text was read and is wrong, and an *access.Error of KindMisconfigured when there is
 // nothing to read or too much. It touches no target and changes nothing.
 func Load(path string, opts Options) (*Config, error) {
-	files, err := readAll(path)
+	text, err := readAll(path)
 	if err != nil {
 		return nil, access.Wrap(access.KindMisconfigured, err, "the configuration cannot be read")
 	}
-	return load(files, opts)
-}
-
-// file is a file as read.
-type file struct {
-	name, dir, content string
+	return load(text, opts)
 }
 
 // load is Load behind the file system.
-func load(files []file, opts Options) (*Config, error) {
+func load(text Text, opts Options) (*Config, error) {
 	c := &collector{}
-	roots := make([]*node, 0, len(files))
-	for i, f := range files {
-		content := strings.ReplaceAll(f.content, "\r\n", "\n")
-		if root := parse(newSource(f.name, f.dir, i, content), content, c); root != nil {
-			roots = append(roots, root)
-		}
-	}
-	if len(roots) == 0 {
+	root := text.root(c, func(f File) string { return f.path })
+	if root == nil {
 		return nil, c.err()
 	}
-	a := &assembly{decoder: &decoder{c: c}, root: merge(roots, c), types: opts.Types}
+	cfg, err := assemble(root, c, opts)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Text = text
+	return cfg, nil
+}
+
+// assemble makes a configuration of all that is written.
+func assemble(root *node, c *collector, opts Options) (*Config, error) {
+	sum := digest(root)
+	a := &assembly{decoder: &decoder{c: c}, root: root, types: opts.Types}
 	a.decode(a.root, reflect.ValueOf(&a.written).Elem(), "")
-	if len(roots) < len(files) {
+	if root.partial {
 		// What the unreadable file would say is not known, so nothing that seems missing is worth a mistake.
 		return nil, c.err()
 	}
@@ -75,48 +73,38 @@ func load(files []file, opts Options) (*Config, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	cfg.Digest = digest(files)
+	cfg.Digest = sum
 	return cfg, nil
 }
 
-// digest is that of the texts in the order in which they are read. Where they stand makes no difference.
-func digest(files []file) string {
-	all := sha256.New()
-	for _, f := range files {
-		sum := sha256.Sum256([]byte(f.content))
-		all.Write(sum[:])
-	}
-	return hex.EncodeToString(all.Sum(nil))
-}
-
 // readAll reads the file, or the files of the folder.
-func readAll(path string) ([]file, error) {
+func readAll(path string) (Text, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return Text{}, err
 	}
 	if !info.IsDir() {
 		content, err := readBounded(path, maxFileBytes)
-		return []file{{path, filepath.Dir(path), content}}, err
+		return Text{Folder: filepath.Dir(path), Files: []File{{Name: filepath.Base(path), Content: content, path: path}}}, err
 	}
 	names, err := yamlNames(path)
 	if err != nil {
-		return nil, err
+		return Text{}, err
 	}
-	var files []file
+	text := Text{Folder: path}
 	total := 0
 	for _, name := range names {
 		full := filepath.Join(path, name)
 		content, err := readBounded(full, maxFileBytes)
 		if err != nil {
-			return nil, err
+			return Text{}, err
 		}
 		if total += len(content); total > maxTotalBytes {
-			return nil, fmt.Errorf("%s: the files have more than %d bytes together", path, maxTotalBytes)
+			return Text{}, fmt.Errorf("%s: the files have more than %d bytes together", path, maxTotalBytes)
 		}
-		files = append(files, file{full, path, content})
+		text.Files = append(text.Files, File{Name: name, Content: content, path: full})
 	}
-	return files, nil
+	return text, nil
 }
 
 // yamlNames lists the files of a folder that belong to the configuration, in order. Hidden files and folders are left

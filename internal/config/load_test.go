@@ -13,6 +13,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/config"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/policy"
 )
 
@@ -59,7 +60,7 @@ func TestLoadDirectory(t *testing.T) {
 	want := []config.Principal{
 		{Principal: access.Principal{
 			ID: id("alice"), Kind: access.Human, Person: "alice",
-			Groups: []string{"static/engineering", "static/payments"}, Attributes: map[string]string{"db_user": "alice"},
+			Groups: []string{"static/engineering", "static/payments"}, Attributes: map[string]string{"db_user": "alice"}, Manager: id("bob"),
 		}, Token: "env:ALICE_TOKEN"},
 		{Principal: access.Principal{
 			ID: id("bob"), Kind: access.Human, Person: "bob", Groups: []string{"static/engineering", "static/payments-leads"},
@@ -70,7 +71,7 @@ func TestLoadDirectory(t *testing.T) {
 		{Principal: access.Principal{ID: id("dave"), Kind: access.Human, Person: "dave", Groups: []string{"static/audit"}}},
 		{Principal: access.Principal{ID: id("alice-laptop"), Kind: access.Human, Person: "alice", Groups: []string{}}, Token: "env:LAPTOP_TOKEN"},
 		{Principal: access.Principal{ID: id("deployer"), Kind: access.Service, Person: "bob", Groups: []string{"static/ci"}}, Token: "env:DEPLOY_TOKEN"},
-		{Principal: access.Principal{ID: id("helper"), Kind: access.Agent, Person: "alice", Groups: []string{}, ActsFor: id("alice")}, Token: "env:HELPER_TOKEN"},
+		{Principal: access.Principal{ID: id("helper"), Kind: access.Agent, Person: "alice", Groups: []string{}, ActsFor: id("alice"), Manager: id("bob")}, Token: "env:HELPER_TOKEN"},
 	}
 	if diff := cmp.Diff(want, cfg.Principals); diff != "" {
 		t.Errorf("principals (-want +got):\n%s", diff)
@@ -90,6 +91,9 @@ func TestLoadConnectorsAndBundles(t *testing.T) {
 		t.Fatalf("%d connectors, want 1", len(cfg.Connectors))
 	}
 	c := cfg.Connectors[0]
+	if want := (connector.Owners{All: []string{"group:static/payments-leads"}, Of: map[string][]string{"billing": {"person:carol"}}}); !cmp.Equal(c.Owners, want) {
+		t.Errorf("owners %+v, want %+v", c.Owners, want)
+	}
 	if c.Name != "orders-db" || c.Type.Name != "standin" || c.Timeout != 20*time.Second || c.Concurrency != 4 || c.Rate != 10 {
 		t.Errorf("connector %+v", c)
 	}
@@ -133,16 +137,17 @@ func TestLoadPolicies(t *testing.T) {
 			Require: policy.Requirements{Reason: true}, Auto: true,
 		},
 		{
-			Name: "production-with-review", Effect: policy.EffectAllow, Who: []string{"group:engineering", "kind:agent"}, What: []string{"orders-db/**:read"},
+			Name: "production-with-review", Effect: policy.EffectAllow, Who: []string{"group:engineering", "kind:agent"}, OnBehalfOf: []string{"group:payments-leads", "manager-of-requester"}, What: []string{"orders-db/**:read"},
 			When:        "resource.labels[?\"env\"].orValue(\"\") == \"prod\" &&\nprincipal.kind != \"service\"\n",
 			MaxDuration: 8 * time.Hour,
-			Stages:      []policy.Stage{{From: []string{"group:payments-leads"}, Count: 1, Within: 2 * time.Hour}},
+			Stages:      []policy.Stage{{From: []string{"group:payments-leads"}, Count: 1, Within: 2 * time.Hour, Fallback: &policy.Fallback{From: []string{"person:carol"}, Within: 4 * time.Hour}}},
 		},
 		{
 			Name: "two-pairs-of-eyes", Effect: policy.EffectGuard, Who: []string{"anyone"}, What: []string{"orders-db/**:write"},
 			Stages: []policy.Stage{
 				{From: []string{"group:payments-leads", "person:carol"}, Count: 2},
 				{From: []string{"owner-of-resource"}, Count: 1},
+				{From: []string{"manager-of-requester"}, Count: 1, NoDelegates: true},
 			},
 		},
 		{Name: "never-agents", Effect: policy.EffectDeny, Who: []string{"kind:agent"}, What: []string{"*/**:write"}},

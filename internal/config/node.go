@@ -38,6 +38,8 @@ type node struct {
 	bad bool
 	// incomplete says that a key of this mapping was not understood, so a missing key may be that one.
 	incomplete bool
+	// partial says of a root that a file is missing from it, which could not be read.
+	partial bool
 	// public says that the scalar is no secret and may be shown.
 	public bool
 }

@@ -3,7 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"reflect"
+	"slices"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/policy"
 )
@@ -16,14 +20,16 @@ func (a *assembly) policies() ([]policy.Policy, *policy.Set) {
 		p := policy.Policy{
 			Name: w.Name, Effect: w.Effect, Who: w.Who, What: w.What, When: w.When, Until: w.Until,
 			MaxDuration: w.MaxDuration,
-			Require:     policy.Requirements{Reason: w.Require.Reason, Ticket: w.Require.Ticket},
+			Require:     policy.Requirements{Reason: w.Require.Reason, Ticket: w.Require.Ticket, MFA: w.Require.MFA},
 		}
+		p.OnBehalfOf = a.onBehalfOf(i, w.OnBehalfOf)
 		if p.Effect == "" {
 			p.Effect = policy.EffectAllow
 		}
 		p.Auto, p.Stages = a.approval(i, w.Approve)
 		policies = append(policies, p)
 		a.checkReferences(i, p)
+		a.checkPasskeys(i, p)
 	}
 	set, err := policy.Compile(policies)
 	if err == nil {
@@ -84,24 +90,50 @@ func (a *assembly) approval(i int, n *node) (auto bool, stages []policy.Stage) {
 	var written []stageSchema
 	a.decode(n, reflect.ValueOf(&written).Elem(), "policies.approve")
 	for j, w := range written {
-		stage := policy.Stage{From: w.From, Count: 1}
-		if w.Count != nil {
-			stage.Count = *w.Count
-		}
-		if w.Within != nil {
-			stage.Within = *w.Within
-			if stage.Within == 0 {
-				a.complain(keyPath("policies", i, "approve", j, "within"), "within 0s: the request would lapse at once; want %s", wantDuration)
-			}
-		}
-		stages = append(stages, stage)
+		stages = append(stages, a.stage(keyPath("policies", i, "approve", j), w))
 	}
 	return false, stages
+}
+
+// onBehalfOf reads who may ask for others. An empty list would say that somebody may, and mean nobody.
+func (a *assembly) onBehalfOf(i int, written *[]string) []string {
+	if written == nil {
+		return nil
+	}
+	if len(*written) == 0 {
+		a.complain(keyPath("policies", i, "on_behalf_of"), "the list is empty: name who may ask in the name of those in who, or leave it out")
+	}
+	return *written
+}
+
+func (a *assembly) stage(at []string, w stageSchema) policy.Stage {
+	stage := policy.Stage{From: w.From, Count: 1, MFA: w.MFA, Within: a.within(at, w.Within, "the request would lapse at once")}
+	if w.Count != nil {
+		stage.Count = *w.Count
+	}
+	stage.NoDelegates = w.Delegates != nil && !*w.Delegates
+	if w.Fallback != nil {
+		at := append(slices.Clip(at), "fallback")
+		stage.Fallback = &policy.Fallback{From: w.Fallback.From, Within: a.within(at, w.Fallback.Within, "nobody would have time to answer")}
+	}
+	return stage
+}
+
+// within reads how long is waited; nil, which leaves it to package policy, is not the same as no time.
+func (a *assembly) within(at []string, written *time.Duration, so string) time.Duration {
+	if written == nil {
+		return 0
+	}
+	if *written == 0 {
+		a.complain(append(slices.Clip(at), "within"), "within 0s: %s; want %s", so, wantDuration)
+	}
+	return *written
 }
 
 // checkReferences refuses people and targets that are not configured, and stages that cannot be passed.
 func (a *assembly) checkReferences(i int, p policy.Policy) {
 	a.checkSelectors(keyPath("policies", i, "who"), p.Who)
+	a.checkSelectors(keyPath("policies", i, "on_behalf_of"), p.OnBehalfOf)
 	for j, pattern := range p.What {
 		a.checkPattern(keyPath("policies", i, "what", j), pattern)
 	}
@@ -110,16 +142,43 @@ func (a *assembly) checkReferences(i int, p policy.Policy) {
 		if a.checkSelectors(at, stage.From) {
 			a.checkReviewers(at, stage)
 		}
+		if stage.Fallback != nil {
+			a.checkFallback(keyPath("policies", i, "approve", j, "fallback", "from"), *stage.Fallback)
+		}
 	}
 }
 
-// checkReviewers refuses a stage that too few people can fill, ever. Who owns a resource is not known here, so a stage
-// with owners passes.
+// checkPasskeys refuses a second factor where no browser could have one: a passkey belongs to the name of a host, and browsers
+// have them over TLS and on this machine alone.
+func (a *assembly) checkPasskeys(i int, p policy.Policy) {
+	at := keyPath("policies", i, "require", "mfa")
+	if !p.Require.MFA {
+		j := slices.IndexFunc(p.Stages, func(s policy.Stage) bool { return s.MFA })
+		if j < 0 {
+			return
+		}
+		at = keyPath("policies", i, "approve", j, "mfa")
+	}
+	u, err := url.Parse(a.written.Server.URL)
+	if err != nil || u.Hostname() == "" || net.ParseIP(u.Hostname()) != nil || u.Scheme != "https" && u.Hostname() != "localhost" {
+		a.complain(at, "mfa needs server.url with the name of a host, as in url: https://curfew.example.com: browsers have passkeys for nothing else, but for http://localhost")
+	}
+}
+
+// checkFallback refuses a fallback on people of whom nobody can review.
+func (a *assembly) checkFallback(at []string, f policy.Fallback) {
+	if a.checkSelectors(at, f.From) {
+		a.checkReviewers(at, policy.Stage{From: f.From, Count: 1})
+	}
+}
+
+// checkReviewers refuses a stage that too few people can fill, ever. Who owns a resource, and who asks, is not known here,
+// so a stage with owners or managers passes.
 func (a *assembly) checkReviewers(at []string, stage policy.Stage) {
 	selectors := make([]policy.Selector, 0, len(stage.From))
 	for _, written := range stage.From {
 		s, err := policy.ParseSelector(written)
-		if err != nil || s == policy.OwnerOfResource {
+		if err != nil || s == policy.OwnerOfResource || s == policy.ManagerOfRequester {
 			return
 		}
 		selectors = append(selectors, s)

@@ -37,9 +37,13 @@ type keySchema struct {
 }
 
 type directorySchema struct {
-	Static []principalSchema `json:"static"`
-	OIDC   unbuilt           `json:"oidc"`
-	SCIM   unbuilt           `json:"scim"`
+	Static   []principalSchema `json:"static"`
+	OIDC     *oidcSchema       `json:"oidc"`
+	LDAP     *ldapSchema       `json:"ldap"`
+	SCIM     *scimSchema       `json:"scim"`
+	Sessions sessionsSchema    `json:"sessions"`
+	// Workloads are rules of trust, in the order in which they are tried.
+	Workloads []workloadSchema `json:"workloads"`
 }
 
 type principalSchema struct {
@@ -50,7 +54,79 @@ type principalSchema struct {
 	Groups     []string          `json:"groups"`
 	Attributes map[string]string `json:"attributes"`
 	ActsFor    string            `json:"acts_for"`
+	Manager    string            `json:"manager"`
 	Token      secret.Ref        `json:"token"`
+}
+
+type oidcSchema struct {
+	Name         string            `json:"name"`
+	Issuer       string            `json:"issuer"`
+	ClientID     string            `json:"client_id"`
+	ClientSecret secret.Ref        `json:"client_secret"`
+	Scopes       []string          `json:"scopes"`
+	GroupsClaim  string            `json:"groups_claim"`
+	GroupsAbsent string            `json:"groups_absent"`
+	Attributes   map[string]string `json:"attributes"`
+	Accounts     *accountsSchema   `json:"accounts"`
+}
+
+type accountsSchema struct {
+	Of        string `json:"of"`
+	Claim     string `json:"claim"`
+	Attribute string `json:"attribute"`
+}
+
+type ldapSchema struct {
+	Name       string            `json:"name"`
+	URL        string            `json:"url"`
+	StartTLS   bool              `json:"start_tls"`
+	CAFile     string            `json:"ca_file"`
+	BindDN     string            `json:"bind_dn"`
+	Password   secret.Ref        `json:"password"`
+	Base       string            `json:"base"`
+	Filter     string            `json:"filter"`
+	Every      *time.Duration    `json:"every"`
+	MaxLoss    *int              `json:"max_loss"`
+	Attributes map[string]string `json:"attributes"`
+	Groups     ldapGroupsSchema  `json:"groups"`
+}
+
+type ldapGroupsSchema struct {
+	Base   string `json:"base"`
+	Filter string `json:"filter"`
+	Name   string `json:"name"`
+}
+
+type scimSchema struct {
+	Name       string            `json:"name"`
+	Token      secret.Ref        `json:"token"`
+	Attributes map[string]string `json:"attributes"`
+}
+
+type workloadSchema struct {
+	Name     string `json:"name"`
+	Issuer   string `json:"issuer"`
+	Audience string `json:"audience"`
+	// Claims are each a text, or a list of them.
+	Claims map[string]*node   `json:"claims"`
+	MaxAge *time.Duration     `json:"max_age"`
+	Keys   workloadKeysSchema `json:"keys"`
+
+	Principal string         `json:"principal"`
+	Scopes    []string       `json:"scopes"`
+	Lifetime  *time.Duration `json:"lifetime"`
+}
+
+type workloadKeysSchema struct {
+	URL   string     `json:"url"`
+	File  string     `json:"file"`
+	CA    string     `json:"ca"`
+	Token secret.Ref `json:"token"`
+}
+
+type sessionsSchema struct {
+	Idle     *time.Duration `json:"idle"`
+	Lifetime *time.Duration `json:"lifetime"`
 }
 
 type rolesSchema struct {
@@ -93,6 +169,9 @@ type connectorSchema struct {
 	Rate        *float64          `json:"rate"`
 	Reconcile   *time.Duration    `json:"reconcile"`
 	Account     string            `json:"account"`
+	// Owners are selectors of those who own what is behind the connector, ResourceOwners of single resources in their place.
+	Owners         []string            `json:"owners"`
+	ResourceOwners map[string][]string `json:"resource_owners"`
 }
 
 type bundleSchema struct {
@@ -104,6 +183,7 @@ type policySchema struct {
 	Name        string             `json:"name"`
 	Effect      policy.Effect      `json:"effect"`
 	Who         []string           `json:"who"`
+	OnBehalfOf  *[]string          `json:"on_behalf_of"`
 	What        []string           `json:"what"`
 	When        string             `json:"when"`
 	Until       string             `json:"until"`
@@ -115,13 +195,23 @@ type policySchema struct {
 }
 
 type requirementsSchema struct {
-	Reason bool    `json:"reason"`
-	Ticket bool    `json:"ticket"`
-	MFA    unbuilt `json:"mfa"`
+	Reason bool `json:"reason"`
+	Ticket bool `json:"ticket"`
+	MFA    bool `json:"mfa"`
 }
 
 type stageSchema struct {
 	From   []string       `json:"from"`
 	Count  *int           `json:"count"`
+	Within *time.Duration `json:"within"`
+	MFA    bool           `json:"mfa"`
+	// Delegates says whether those who are absent may have others review in their stead; true if not said.
+	Delegates *bool `json:"delegates"`
+	// Fallback says who may review besides, once Within has passed.
+	Fallback *fallbackSchema `json:"fallback"`
+}
+
+type fallbackSchema struct {
+	From   []string       `json:"from"`
 	Within *time.Duration `json:"within"`
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/curfewhq/curfew/internal/policy"
 )
 
-// checkSelectors refuses selectors of somebody who is not in the directory, and reports whether everybody is known. A
+// checkSelectors refuses selectors of somebody who is not in the directory, and reports whether everybody is known: whom
+// other sources tell of is not, and may be. A
 // selector of the wrong form is left to package policy. While the directory itself has mistakes nothing is said: whoever
 // is missing may merely be misspelt there.
 func (a *assembly) checkSelectors(at []string, selectors []string) bool {
@@ -47,10 +48,11 @@ func (a *assembly) explainNobody(at []string, s policy.Selector) bool {
 	default:
 		return true
 	}
-	if source != access.StaticIssuer {
-		a.complain(at, "a directory other than the static one is not built yet: %s cannot be known", quote(string(s)))
-	} else {
+	switch {
+	case source == access.StaticIssuer:
 		a.complain(at, "%s %s%s", what, quote(name), a.nearOr(name, known, "there are"))
+	case !slices.Contains(a.sources, source):
+		a.complain(at, "there is no source %s of people: %s cannot be known%s", quote(source), quote(string(s)), a.nearOr(source, a.sources, "there are"))
 	}
 	return false
 }
@@ -78,7 +80,7 @@ func (a *assembly) role(role access.Role, written []string) []policy.Selector {
 		switch {
 		case err != nil:
 			a.complain(append(at, keyPath(i)...), "%v", err)
-		case s == policy.Anyone || s == policy.OwnerOfResource || strings.HasPrefix(string(s), "kind:"):
+		case s == policy.Anyone || s == policy.OwnerOfResource || s == policy.ManagerOfRequester || strings.HasPrefix(string(s), "kind:"):
 			a.complain(append(at, keyPath(i)...), "%s is too wide for a role: name groups, principals or persons", quote(w))
 		default:
 			selectors = append(selectors, s)

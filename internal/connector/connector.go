@@ -37,6 +37,7 @@ type Options struct {
 	Type Type
 	// Labels are the connector's; those of a resource overlay them.
 	Labels map[string]string
+	Owners Owners
 	// Timeout bounds each call, the waiting for its turn included. Zero means DefaultTimeout.
 	Timeout time.Duration
 	// Concurrency is how many calls run at once, and again as many that take access back or read it back. Zero means

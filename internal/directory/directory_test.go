@@ -17,12 +17,12 @@ func entry(name, token string, kind access.PrincipalKind, groups ...string) dire
 
 func company(t *testing.T) *directory.Directory {
 	t.Helper()
-	d, err := directory.New([]directory.Entry{
+	d, err := directory.New(directory.Config{Entries: []directory.Entry{
 		entry("alice", "token-a", access.Human, "static/engineering"),
 		entry("bob", "token-b", access.Human, "static/platform", "static/engineering"),
 		entry("robot", "token-r", access.Service, "static/platform"),
 		entry("nobody", "", access.Human),
-	}, map[access.Role][]policy.Selector{access.RoleAdmin: {"group:static/platform"}})
+	}, Roles: map[access.Role][]policy.Selector{access.RoleAdmin: {"group:static/platform"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRefused(t *testing.T) {
 		"listed twice": {entry("alice", "a", access.Human), entry("alice", "b", access.Human)},
 		"shared token": {entry("alice", "secret-token", access.Human), entry("bob", "secret-token", access.Human)},
 	} {
-		_, err := directory.New(entries, nil)
+		_, err := directory.New(directory.Config{Entries: entries})
 		if err == nil || strings.Contains(err.Error(), "secret-token") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -94,7 +94,7 @@ func TestRefused(t *testing.T) {
 func TestVoidToken(t *testing.T) {
 	alice := access.Principal{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"}, Kind: access.Human}
 	for token, void := range map[string]bool{"old": true, "new": false} {
-		d, err := directory.New([]directory.Entry{{Principal: alice, Token: token, Void: void}}, nil)
+		d, err := directory.New(directory.Config{Entries: []directory.Entry{{Principal: alice, Token: token, Void: void}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,4 +106,13 @@ func TestVoidToken(t *testing.T) {
 			t.Errorf("the void token: %+v, %v", p, err)
 		}
 	}
+}
+
+func mustSelector(t *testing.T, text string) policy.Selector {
+	t.Helper()
+	s, err := policy.ParseSelector(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -70,7 +70,7 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 		if err := c.hold(activating, t); err != nil {
 			return err
 		}
-		return c.startClock(&activating, v, sealed)
+		return c.startClock(&activating, r, v, sealed)
 	})
 	if err != nil || activating.State != access.GrantActivating {
 		return e.notActivated(ctx, g, err)
@@ -89,7 +89,7 @@ func (e *Engine) notActivated(ctx context.Context, g access.Grant, err error) er
 // mayBegin decides the request again, and holds it against what its reviewers were shown. What is live already is not held
 // against that. why is set when the grant may not begin.
 func (e *Engine) mayBegin(ctx context.Context, r access.Request) (v ruling, why string, err error) {
-	v, why, err = e.stillEligible(ctx, r)
+	v, why, err = e.stillEligible(ctx, r, false)
 	if err != nil || why != "" {
 		return v, why, err
 	}
@@ -97,8 +97,9 @@ func (e *Engine) mayBegin(ctx context.Context, r access.Request) (v ruling, why 
 	return v, why, err
 }
 
-// stillEligible decides the request again. why is set when it would not be given any more.
-func (e *Engine) stillEligible(ctx context.Context, r access.Request) (v ruling, why string, err error) {
+// stillEligible decides the request again. why is set when it would not be given any more. begun says that access under it
+// has begun already.
+func (e *Engine) stillEligible(ctx context.Context, r access.Request, begun bool) (v ruling, why string, err error) {
 	rules := e.rules.Load()
 	v, err = e.decideAgain(ctx, r)
 	if is(err, access.KindNotFound) {
@@ -110,18 +111,22 @@ func (e *Engine) stillEligible(ctx context.Context, r access.Request) (v ruling,
 	if v.d.Verdict == policy.VerdictDenied {
 		return v, v.d.Why, nil
 	}
-	reviewed, err := e.reviewed(ctx, r.ID)
-	if err != nil {
+	if v.reviewed, err = e.reviewed(ctx, r.ID); err != nil {
 		return v, "", err
 	}
-	if !policy.Tally(v.d, v.in.Principal, counting(r.Hash, v.d, reviewed)).Approved {
+	c := v.toTally(r, v.reviewed, v.in.Now)
+	c.Begun = begun
+	if !policy.Tally(c).Approved {
 		return v, "The reviews were given for other policies, or by people who may not review any more.", nil
 	}
 	return v, "", nil
 }
 
 // startClock makes a scheduled grant activating: from here its deadline stands, and no retry moves it.
-func (c *change) startClock(g *access.Grant, v ruling, sealedPlan store.Sealed) error {
+func (c *change) startClock(g *access.Grant, r access.Request, v ruling, sealedPlan store.Sealed) error {
+	if err := c.refuseUnreviewed(r, v); err != nil {
+		return err
+	}
 	target, ok := targetOf(v.d, g.Entitlement)
 	if !ok {
 		return access.Errorf(access.KindInternal, "the decision on request %s leaves out %s", g.Request, g.Entitlement)

@@ -11,6 +11,6 @@ import (
 func Background(name store.TxName) bool {
 	return slices.Contains([]store.TxName{
 		txLapse, txClaimLive, txAnnounce, txFailed, txRemoved, txTidied, txSequence, txIntegrate, txVoided, txOffline, txMissing, txFound, txGone,
-		txSweep, txRules, txReseal, txKeyRetired, txErase,
+		txSweep, txRules, txReseal, txKeyRetired, txErase, txDecided,
 	}, name)
 }

@@ -11,7 +11,7 @@ import (
 // done again later: a failed attempt when its lease has passed, what can be tidied at any time.
 func CanWait(name store.TxName) bool {
 	return slices.Contains([]store.TxName{
-		txSubmit, txReview, txWithdraw, txLapse, txActivate, txFailed, txReissue, txIssued, txFetched, txTidied,
-		txIntegrate, txFound, txAccept, txUnfreeze, txExtend, txKeyRotated, txKeyRewrapped, txReseal, txKeyRetired,
+		txSubmit, txReview, txConfirm, txWithdraw, txLapse, txActivate, txFailed, txReissue, txIssued, txFetched, txTidied,
+		txIntegrate, txFound, txAccept, txUnfreeze, txExtend, txDelegate, txKeyRotated, txKeyRewrapped, txReseal, txKeyRetired, txDecided,
 	}, name)
 }

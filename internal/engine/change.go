@@ -14,44 +14,48 @@ import (
 
 // The engine's transactions, in the order of a grant's life.
 const (
-	txSubmit    store.TxName = "submit"
-	txReview    store.TxName = "review"
-	txWithdraw  store.TxName = "withdraw"
-	txLapse     store.TxName = "lapse"
-	txClaim     store.TxName = "claim"
-	txClaimLive store.TxName = "claim-live"
-	txAnnounce  store.TxName = "announce"
-	txActivate  store.TxName = "activate"
-	txActivated store.TxName = "activated"
-	txFailed    store.TxName = "attempt-failed"
-	txUndone    store.TxName = "undone"
-	txReissue   store.TxName = "reissue"
-	txIssued    store.TxName = "issued"
-	txFetched   store.TxName = "fetched"
-	txRevoke    store.TxName = "revoke"
-	txRemoved   store.TxName = "removed"
-	txTidied    store.TxName = "tidied"
-	txSequence  store.TxName = "sequence"
-	txVoided    store.TxName = "leases-voided"
-	txIntegrate store.TxName = "integrate"
-	txOffline   store.TxName = "removed-offline"
-	txTurn      store.TxName = "turn"
-	txTurnEnd   store.TxName = "turn-end"
-	txWaited    store.TxName = "waited"
-	txMissing   store.TxName = "missing"
-	txFound     store.TxName = "found"
-	txGone      store.TxName = "gone"
-	txAccept    store.TxName = "accept"
-	txFreeze    store.TxName = "freeze"
-	txSweep     store.TxName = "sweep"
-	txUnfreeze  store.TxName = "unfreeze"
-	txExtend    store.TxName = "extend"
-	txExtended  store.TxName = "extended"
-	txAttest    store.TxName = "attest"
-	txRecover   store.TxName = "recover"
-	txRules     store.TxName = "rules-decided"
-	txForget    store.TxName = "forget"
-	txErase     store.TxName = "erase"
+	txSubmit     store.TxName = "submit"
+	txReview     store.TxName = "review"
+	txConfirm    store.TxName = "confirm"
+	txWithdraw   store.TxName = "withdraw"
+	txLapse      store.TxName = "lapse"
+	txClaim      store.TxName = "claim"
+	txClaimLive  store.TxName = "claim-live"
+	txAnnounce   store.TxName = "announce"
+	txActivate   store.TxName = "activate"
+	txActivated  store.TxName = "activated"
+	txFailed     store.TxName = "attempt-failed"
+	txUndone     store.TxName = "undone"
+	txReissue    store.TxName = "reissue"
+	txIssued     store.TxName = "issued"
+	txFetched    store.TxName = "fetched"
+	txRevoke     store.TxName = "revoke"
+	txRemoved    store.TxName = "removed"
+	txTidied     store.TxName = "tidied"
+	txSequence   store.TxName = "sequence"
+	txVoided     store.TxName = "leases-voided"
+	txIntegrate  store.TxName = "integrate"
+	txOffline    store.TxName = "removed-offline"
+	txTurn       store.TxName = "turn"
+	txTurnEnd    store.TxName = "turn-end"
+	txWaited     store.TxName = "waited"
+	txMissing    store.TxName = "missing"
+	txFound      store.TxName = "found"
+	txGone       store.TxName = "gone"
+	txAccept     store.TxName = "accept"
+	txFreeze     store.TxName = "freeze"
+	txSweep      store.TxName = "sweep"
+	txUnfreeze   store.TxName = "unfreeze"
+	txExtend     store.TxName = "extend"
+	txExtended   store.TxName = "extended"
+	txAttest     store.TxName = "attest"
+	txRecover    store.TxName = "recover"
+	txRules      store.TxName = "rules-decided"
+	txForget     store.TxName = "forget"
+	txErase      store.TxName = "erase"
+	txDecided    store.TxName = "person-decided"
+	txDelegate   store.TxName = "delegate"
+	txUndelegate store.TxName = "undelegate"
 
 	txKeyRotated   store.TxName = "keys-rotated"
 	txKeyRewrapped store.TxName = "keys-rewrapped"
@@ -62,7 +66,8 @@ const (
 // Transactions lists every transaction that the engine makes in the life of a grant, so that a test can kill the process
 // around each of them and notice when one was not reached. Some are no part of it: a recovery, which comes once, before
 // anything is served, the note under which rules all grants were decided, without which they are decided again, those
-// of a rotation of the keys, which has a test of its own, and the two that forget a person, which touch nothing that lives.
+// of a rotation of the keys, which has a test of its own, the two that forget a person, the two of delegations, which touch nothing that lives,
+// the one of a confirmation, which takes a browser and does to a request what a review does, and the one that notes that what a person has was decided again, without which it is decided once more.
 func Transactions() []store.TxName {
 	return []store.TxName{
 		txSubmit, txReview, txWithdraw, txLapse, txClaim, txClaimLive, txAnnounce, txActivate, txActivated, txFailed, txUndone, txReissue,
@@ -229,7 +234,7 @@ func (c *change) settleRequest(r *access.Request, to access.RequestState, ev acc
 		return err
 	}
 	r.Version++
-	ev.Kind, ev.Request, ev.Subject, ev.Person = requestEvents[to], r.ID, r.Principal, r.Person
+	ev.Kind, ev.Request, ev.Subject, ev.Person, ev.ActsFor = requestEvents[to], r.ID, r.Principal, r.Person, r.ActsFor
 	ev.From, ev.To = string(from), string(to)
 	return c.record(ev)
 }
@@ -272,7 +277,7 @@ func (c *change) save(g *access.Grant) error {
 }
 
 func (c *change) recordGrant(g access.Grant, ev access.Event) error {
-	ev.Request, ev.Grant, ev.Subject, ev.Person = g.Request, g.ID, g.Principal, g.Person
+	ev.Request, ev.Grant, ev.Subject, ev.Person, ev.ActsFor = g.Request, g.ID, g.Principal, g.Person, g.ActsFor
 	ev.Entitlement = g.Entitlement.String()
 	return c.record(ev)
 }

@@ -65,13 +65,13 @@ func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.Gr
 // mayOpen finds a grant whose credential the actor may have now. Nobody but its principal may, administrators included.
 func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Grant, error) {
 	g, err := c.Grants().Get(c.engine.cfg.Tenant, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return access.Grant{}, err
-	case g.Principal != actor.ID && c.engine.maySeeGrant(actor, g):
-		return access.Grant{}, access.Errorf(access.KindDenied, "Only the principal of a grant can have its credential.")
-	case g.Principal != actor.ID:
-		return access.Grant{}, access.Errorf(access.KindNotFound, "You have no grant %s.", id)
+	}
+	if g.Principal != actor.ID {
+		return access.Grant{}, c.notToOpen(actor, g)
+	}
+	switch {
 	case !c.engine.issues(g.Entitlement.Connector):
 		return access.Grant{}, access.Errorf(access.KindInvalid, "Grant %s needs no credential: use the log-in that you have at %s.", id, g.Entitlement.Connector)
 	case g.State == access.GrantScheduled || g.State == access.GrantActivating:
@@ -80,6 +80,19 @@ func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Gran
 		return access.Grant{}, access.Errorf(access.KindConflict, "Grant %s is over, and its credential with it.", id)
 	}
 	return g, c.refuseFrozen(g.Person, g.Entitlement)
+}
+
+// notToOpen says why somebody else than its principal does not get the credential of a grant.
+func (c *change) notToOpen(actor access.Principal, g access.Grant) error {
+	asked, err := c.engine.askedForGrant(c.Tx, actor, g)
+	switch {
+	case err != nil:
+		return err
+	case asked || c.engine.maySeeGrant(actor, g):
+		return access.Errorf(access.KindDenied, "Only the principal of a grant can have its credential.")
+	default:
+		return access.Errorf(access.KindNotFound, "You have no grant %s.", g.ID)
+	}
 }
 
 // refuseOutstanding is an error while an order of the grant may still be under way.

@@ -14,69 +14,25 @@ import (
 )
 
 // decide gathers what the policies want to know, as it is now, and decides the request.
-func (e *Engine) decide(ctx context.Context, rules *Rules, requester access.Principal, r access.Request) (ruling, error) {
-	in, err := e.input(ctx, rules, requester, r)
+func (e *Engine) decide(ctx context.Context, rules *Rules, parties policy.Parties, r access.Request) (ruling, error) {
+	in, err := e.input(ctx, rules, parties, r)
 	if err != nil {
 		return ruling{}, err
 	}
-	d, err := rules.decide(ctx, in)
-	return ruling{in: in, d: d, rules: rules}, err
+	return ruling{in: in, d: rules.Policies.Decide(in), rules: rules}, nil
 }
 
-// decide decides what was gathered. What an agent gets is never wider than what the human gets for whom it acts.
-func (r *Rules) decide(ctx context.Context, in policy.Input) (policy.Decision, error) {
-	all, err := r.narrowed(ctx, in, func(in policy.Input) []policy.Decision {
-		return []policy.Decision{r.Policies.Decide(in)}
-	})
-	if err != nil {
-		return policy.Decision{}, err
-	}
-	return all[0], nil
-}
-
-// decideEach decides each target by itself, like decide.
-func (r *Rules) decideEach(ctx context.Context, in policy.Input) ([]policy.Decision, error) {
-	return r.narrowed(ctx, in, r.Policies.DecideEach)
-}
-
-// narrowed decides for an agent twice, for itself and for its human, and for everybody else once.
-func (r *Rules) narrowed(ctx context.Context, in policy.Input, decide func(policy.Input) []policy.Decision) ([]policy.Decision, error) {
-	decisions := decide(in)
-	allowed := func(d policy.Decision) bool { return d.Verdict != policy.VerdictDenied }
-	if in.Principal.ActsFor.IsZero() || !slices.ContainsFunc(decisions, allowed) {
-		return decisions, nil
-	}
-	human, err := r.Directory.Principal(ctx, in.Principal.ActsFor)
-	if is(err, access.KindNotFound) {
-		for i := range decisions {
-			decisions[i] = policy.Narrow(decisions[i], policy.Decision{Verdict: policy.VerdictDenied, Why: access.SafeMessage(err)})
-		}
-		return decisions, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	in.Principal, in.Reviewers = human, nil
-	if err := r.answer(ctx, &in); err != nil {
-		return nil, err
-	}
-	for i, d := range decide(in) {
-		decisions[i] = policy.Narrow(decisions[i], d)
-	}
-	return decisions, nil
-}
-
-func (e *Engine) input(ctx context.Context, rules *Rules, requester access.Principal, r access.Request) (policy.Input, error) {
+func (e *Engine) input(ctx context.Context, rules *Rules, parties policy.Parties, r access.Request) (policy.Input, error) {
 	now, err := e.cfg.Store.Now(ctx)
 	if err != nil {
 		return policy.Input{}, err
 	}
 	in := policy.Input{
-		Now: now, Principal: requester, Duration: r.Duration, Start: r.Start, Reason: r.Reason, Ticket: r.Ticket,
-		Params: r.Params, BreakGlass: r.BreakGlass,
+		Now: now, Principal: parties.Requester, AskedBy: parties.AskedBy, Duration: r.Duration, Start: r.Start, Reason: r.Reason,
+		Ticket: r.Ticket, Params: r.Params, BreakGlass: r.BreakGlass,
 	}
 	for _, ent := range r.Entitlements {
-		t, err := rules.target(ctx, requester, ent)
+		t, err := rules.target(ctx, parties.Requester, ent)
 		if err != nil {
 			return policy.Input{}, err
 		}
@@ -84,11 +40,57 @@ func (e *Engine) input(ctx context.Context, rules *Rules, requester access.Princ
 		in.Targets = append(in.Targets, t)
 	}
 	boundImplied(in.Targets)
-	return in, rules.answer(ctx, &in)
+	if err := rules.complete(ctx, &in); err != nil {
+		return in, err
+	}
+	return in, e.addConfirmation(ctx, rules, &in, r)
+}
+
+// complete adds to an input what the policies in question want to know: of the requester, and of the human for whom an agent
+// acts.
+func (r *Rules) complete(ctx context.Context, in *policy.Input) error {
+	if err := r.answer(ctx, in); err != nil || in.Principal.ActsFor.IsZero() {
+		return err
+	}
+	human, err := r.Directory.Principal(ctx, in.Principal.ActsFor)
+	if is(err, access.KindNotFound) {
+		in.Human = &policy.Human{Principal: access.Principal{ID: in.Principal.ActsFor}, Gone: true}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in.Human = &policy.Human{Principal: human, NoAccount: r.noAccount(human, in.Targets)}
+	asked := in.ForHuman()
+	if err := r.answer(ctx, &asked); err != nil {
+		return err
+	}
+	in.Human.Facts, in.Human.Reviewers = asked.Facts, asked.Reviewers
+	return nil
+}
+
+// noAccount says, for each connector of the targets behind which the principal has no account, why.
+func (r *Rules) noAccount(p access.Principal, targets []policy.Target) (why map[access.ConnectorName]string) {
+	seen := map[access.ConnectorName]bool{}
+	for _, t := range targets {
+		name := t.Entitlement.Connector
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if t := newTarget(r.Connectors[name], p); t.NoAccount != "" {
+			if why == nil {
+				why = map[access.ConnectorName]string{}
+			}
+			why[name] = t.NoAccount
+		}
+	}
+	return why
 }
 
 // answer fetches what the policies in question name, and nothing else.
 func (r *Rules) answer(ctx context.Context, in *policy.Input) error {
+	in.Reviewers = nil
 	needs := r.Policies.Needs(*in)
 	for _, selector := range needs.Reviewers {
 		members, err := r.Directory.Members(ctx, policy.Selector(selector))
@@ -118,6 +120,7 @@ func (r *Rules) target(ctx context.Context, requester access.Principal, ent acce
 	}
 	t := newTarget(c, requester)
 	t.Entitlement, t.Labels, t.Implies = ent, c.Labels(res), res.Implies[ent.Permission]
+	t.Owners = c.Owners(ent.Resource)
 	return t, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/curfewhq/curfew/internal/access"
-	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -90,6 +89,11 @@ func (e *Engine) Reconsider(ctx context.Context) (more bool, err error) {
 	if !pending {
 		return false, nil
 	}
+	if cursor == "" {
+		if err := e.endOrphaned(ctx, store.DelegationFilter{}); err != nil {
+			e.cfg.Log.WarnContext(ctx, "it cannot be told whose delegations are over; they count only while both are known", "error", err)
+		}
+	}
 	var grants []access.Grant
 	var next string
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
@@ -123,7 +127,7 @@ func (e *Engine) reconsider(ctx context.Context, g access.Grant) error {
 	if err != nil {
 		return err
 	}
-	v, why, err := e.stillEligible(ctx, r)
+	v, why, err := e.stillEligible(ctx, r, !g.ActivatedAt.IsZero())
 	if err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (e *Engine) stillLasting(ctx context.Context, r access.Request, g access.Gr
 		return v, "", nil
 	}
 	longer, err := e.decideAgain(ctx, lasting(r, g, g.Deadline))
-	if err != nil || policy.Tally(longer.d, longer.in.Principal, nil).Approved {
+	if err != nil || longer.needsNobody() {
 		return longer, "", err
 	}
 	return longer, longer.d.Why, nil

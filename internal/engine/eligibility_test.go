@@ -28,7 +28,7 @@ func reload(t *testing.T, w *World, change func(*engine.Rules)) {
 // people is a directory of the company as change leaves it.
 func people(t *testing.T, change func([]directory.Entry) []directory.Entry) *directory.Directory {
 	t.Helper()
-	d, err := directory.New(change(People()), nil)
+	d, err := directory.New(directory.Config{Entries: change(People())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,15 @@ const erasePage = 50
 
 // redaction is a change of one row that takes a person out of it.
 type redaction struct {
-	// kind is what the row is, in the plural, for counting. values is how many personal values of an entry go with it.
+	// kind is what the row is, in the plural, for counting; empty is not counted. values is how many personal values of an entry go with it.
 	kind   string
 	values int
-	write  func(store.Redactions) error
+	write  func(store.Tx) error
 }
 
 // redact is a redaction of what is no entry.
 func redact(kind string, write func(store.Redactions) error) redaction {
-	return redaction{kind: kind, write: write}
+	return redaction{kind: kind, write: func(tx store.Tx) error { return write(tx.Redactions()) }}
 }
 
 // erasureStage looks at a page of what is kept. It may learn further names of the person, and returns what is to be changed
@@ -32,11 +32,12 @@ func redact(kind string, write func(store.Redactions) error) redaction {
 type erasureStage func(e *Engine, tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error)
 
 // stagesOfErasure are the stages in their order, by the names that erasures in the store have. Names come first, because the
-// others go by them; requests before findings, which are known by their grants.
+// others go by them, and profiles last, of which the names are; requests before findings, which are known by their grants.
 func stagesOfErasure() (order []string, stages map[string]erasureStage) {
-	return []string{"names", "requests", "findings", "freezes", "events"}, map[string]erasureStage{
+	return []string{"names", "requests", "findings", "freezes", "delegations", "approvals", "events", "passkeys", "profiles"}, map[string]erasureStage{
 		"names": (*Engine).learnNames, "requests": (*Engine).eraseRequests, "findings": (*Engine).eraseFindings,
-		"freezes": (*Engine).eraseFreezes, "events": (*Engine).eraseEvents,
+		"freezes": (*Engine).eraseFreezes, "delegations": (*Engine).eraseDelegations, "approvals": (*Engine).eraseApprovals, "events": (*Engine).eraseEvents, "passkeys": (*Engine).erasePasskeys,
+		"profiles": (*Engine).eraseProfiles,
 	}
 }
 
@@ -60,7 +61,9 @@ func (e *Engine) planErasure(tx store.Tx, v access.Erasure) (access.Erasure, []r
 		v.Counts = map[string]int{}
 	}
 	for _, one := range list {
-		v.Counts[one.kind]++
+		if one.kind != "" {
+			v.Counts[one.kind]++
+		}
 		if one.values > 0 {
 			v.Counts["values"] += one.values
 		}
@@ -114,7 +117,7 @@ func (e *Engine) Erase(ctx context.Context) (more bool, err error) {
 	}
 	err = e.update(ctx, txErase, func(c *change) error {
 		for _, one := range list {
-			if err := one.write(c.Redactions()); err != nil {
+			if err := one.write(c.Tx); err != nil {
 				return err
 			}
 		}
@@ -143,8 +146,20 @@ func (c *change) endErasure(v access.Erasure) error {
 	})
 }
 
-// learnNames looks at requests for the accounts that the person had.
+// maxProfiles bounds how many principals of a person sources of identities tell of.
+const maxProfiles = 1000
+
+// learnNames looks at profiles, those too of who has left, and at requests for the accounts that the person had.
 func (e *Engine) learnNames(tx store.Tx, r *redactor, cursor string) ([]redaction, string, error) {
+	if cursor == "" {
+		profiles, _, err := tx.Profiles().List(e.cfg.Tenant, store.ProfileFilter{Person: r.Person}, store.Page{Limit: maxProfiles})
+		if err != nil {
+			return nil, "", err
+		}
+		for _, p := range profiles {
+			r.Principals = union(r.Principals, p.ID)
+		}
+	}
 	files, next, err := e.files(tx, cursor)
 	for _, f := range files {
 		r.learn(f)
@@ -163,6 +178,9 @@ func (e *Engine) eraseRequests(tx store.Tx, r *redactor, cursor string) ([]redac
 			continue // its names are needed; whoever is forgotten has none, but may have reviewed it
 		}
 		if f.decisions, err = tx.Decisions().List(e.cfg.Tenant, f.request.ID); err != nil {
+			return nil, "", err
+		}
+		if f.confirmations, err = tx.Confirmations().List(e.cfg.Tenant, f.request.ID); err != nil {
 			return nil, "", err
 		}
 		if f.request.Person == r.Person {
@@ -237,6 +255,80 @@ func (e *Engine) eraseFreezes(tx store.Tx, r *redactor, cursor string) (list []r
 		list = append(list, r.freeze(f)...)
 	}
 	return list, next, err
+}
+
+func (e *Engine) eraseDelegations(tx store.Tx, r *redactor, cursor string) (list []redaction, next string, err error) {
+	delegations, next, err := tx.Delegations().List(e.cfg.Tenant, store.DelegationFilter{}, store.Page{After: cursor, Limit: erasePage})
+	for _, d := range delegations {
+		list = append(list, r.delegation(d)...)
+	}
+	return list, next, err
+}
+
+// eraseApprovals takes back what the person has said of a version of the configuration that still waits: who is forgotten is no
+// administrator. What came into force has no approvals any more.
+func (e *Engine) eraseApprovals(tx store.Tx, r *redactor, _ string) (list []redaction, next string, err error) {
+	approvals, err := tx.Configurations().Approvals(e.cfg.Tenant)
+	for _, a := range approvals {
+		if a.Person == r.Person || slices.Contains(r.Principals, a.By) {
+			list = append(list, redaction{kind: "approvals", write: func(tx store.Tx) error {
+				return tx.Configurations().Disapprove(a.Tenant, a.Person)
+			}})
+		}
+	}
+	return list, "", err
+}
+
+// eraseProfiles forgets what sources of identities have told and written of the person, and ends their sessions.
+func (e *Engine) eraseProfiles(tx store.Tx, r *redactor, _ string) (list []redaction, next string, err error) {
+	profiles, _, err := tx.Profiles().List(e.cfg.Tenant, store.ProfileFilter{Person: r.Person}, store.Page{Limit: maxProfiles})
+	for _, p := range profiles {
+		list = append(list, redaction{kind: "profiles", write: func(tx store.Tx) error {
+			if _, err := tx.Sessions().DeleteOf(p.Tenant, p.Person); err != nil {
+				return err
+			}
+			provisioned := store.Source{Tenant: p.Tenant, Name: p.ID.Issuer}
+			if err := ignoreMissing(tx.Provisioned().Delete(provisioned, store.ProvisionedUser, p.ID.Subject)); err != nil {
+				return err
+			}
+			return ignoreMissing(tx.Profiles().Delete(p.Tenant, p.ID))
+		}})
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	for _, id := range r.Principals {
+		p, err := tx.Profiles().Get(e.cfg.Tenant, id)
+		if err != nil && !is(err, access.KindNotFound) {
+			return nil, "", err
+		}
+		if p.Person == r.Person || !slices.Contains(p.Formerly, r.Person) {
+			continue
+		}
+		// They go on under another name, which this one does not lead to any more.
+		p.Formerly = slices.DeleteFunc(p.Formerly, func(name access.PersonID) bool { return name == r.Person })
+		list = append(list, redaction{kind: "profiles", write: func(tx store.Tx) error { return tx.Profiles().Put(p) }})
+	}
+	return list, "", nil
+}
+
+// erasePasskeys forgets the passkeys of the person's accounts, with what recovers them and what is under way.
+func (e *Engine) erasePasskeys(tx store.Tx, r *redactor, _ string) (list []redaction, next string, err error) {
+	for _, id := range r.Principals {
+		keys, err := tx.Passkeys().List(e.cfg.Tenant, id)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, k := range keys {
+			list = append(list, redaction{kind: "passkeys", write: func(tx store.Tx) error {
+				return ignoreMissing(tx.Passkeys().Delete(k.Tenant, k.ID))
+			}})
+		}
+	}
+	// What is left of them hangs on the person, and is deleted however much there is.
+	return append(list, redaction{write: func(tx store.Tx) error {
+		return errors.Join(tx.RecoveryCodes().DeleteOf(e.cfg.Tenant, r.Person), tx.Ceremonies().DeleteOf(e.cfg.Tenant, r.Person))
+	}}), "", nil
 }
 
 // eraseEvents goes through the log. At its end nothing may wait for its position: it would be missed.

@@ -144,8 +144,12 @@ func (e *Engine) visible(ctx context.Context, actor access.Principal, q LogQuery
 
 // mayFollow finds out which of the requests that the entries speak of the actor may see.
 func (e *Engine) mayFollow(ctx context.Context, actor access.Principal, entries []entry) (func(access.RequestID) bool, error) {
+	by, err := e.reviewer(ctx, actor)
+	if err != nil {
+		return nil, err
+	}
 	var may map[access.RequestID]bool
-	err := e.cfg.Store.View(ctx, func(tx store.Tx) error {
+	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		may = map[access.RequestID]bool{"": false}
 		for _, entry := range entries {
 			id := entry.request
@@ -163,7 +167,7 @@ func (e *Engine) mayFollow(ctx context.Context, actor access.Principal, entries 
 			if err != nil {
 				return err
 			}
-			may[id] = e.maySeeRequest(actor, r, decisions[id].Stages)
+			may[id] = e.maySeeRequest(by, r, decisions[id].Stages)
 		}
 		return nil
 	})

@@ -88,6 +88,9 @@ func (e *Engine) headOfAll(ctx context.Context) (head store.LogHead, tree tlog.T
 	defer unsubscribe()
 	patience, cancel := context.WithTimeout(ctx, exportPatience)
 	defer cancel()
+	if err := e.awaitNumbers(patience); err != nil {
+		return head, tree, err
+	}
 	end, err := e.LastPosition(ctx)
 	if err != nil {
 		return head, tree, err
@@ -100,6 +103,41 @@ func (e *Engine) headOfAll(ctx context.Context) (head store.LogHead, tree tlog.T
 		case <-grown:
 		case <-patience.Done():
 			return head, tree, ctx.Err()
+		}
+	}
+}
+
+// maxAwaited bounds how many entries awaitNumbers looks at. The sequencer leaves far fewer behind.
+const maxAwaited = 10_000
+
+// awaitNumbers returns when what is logged by now has its positions, or with ctx.
+func (e *Engine) awaitNumbers(ctx context.Context) error {
+	if e.cfg.EventsNumbered {
+		return nil
+	}
+	grown, unsubscribe := e.signals.subscribe(numberedEvents)
+	defer unsubscribe()
+	e.signals.raise(watchLane) // another node may be the one that numbers
+	var last access.EventID
+	for limit := maxAwaited; ; limit = 1 {
+		var left []store.EventRow
+		err := e.cfg.Store.View(context.WithoutCancel(ctx), func(tx store.Tx) (err error) {
+			left, err = tx.Events().Unsequenced(e.cfg.Tenant, limit)
+			return err
+		})
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		switch {
+		case last == "":
+			last = left[len(left)-1].ID
+		case left[0].ID > last: // they are numbered in the order of their IDs
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }

@@ -102,6 +102,23 @@ func TestExportProvesItself(t *testing.T) {
 	})
 }
 
+// An export has what was logged before it was asked for, though the sequencer has not come to it yet.
+func TestExportWaitsForTheSequencer(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		for range 20 {
+			r, err := w.Engine.Submit(t.Context(), w.Who(Alice), engine.Submission{
+				Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Reason: "order 17",
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := export(t, w, engine.ExportQuery{}); !bytes.Contains(text, []byte(r.ID)) {
+				t.Fatal("the export does not have the request that was just made")
+			}
+		}
+	})
+}
+
 // TestExportShowsEveryChangedByte changes each byte of the last entry of an export by one bit, and some of the others.
 func TestExportShowsEveryChangedByte(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {

@@ -65,7 +65,7 @@ func extendedDeadline(g access.Grant, v ruling) (time.Time, error) {
 	switch {
 	case v.d.Verdict == policy.VerdictDenied || !ok:
 		return time.Time{}, access.Errorf(access.KindDenied, "Grant %s cannot be extended by that: %s", g.ID, v.d.Why)
-	case !policy.Tally(v.d, v.in.Principal, nil).Approved:
+	case !v.needsNobody():
 		return time.Time{}, access.Errorf(access.KindDenied, "To extend grant %s somebody must agree: %s Make a new request for it.", g.ID, v.d.Why)
 	}
 	to := g.ActivatedAt.Add(target.Duration)

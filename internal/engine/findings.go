@@ -126,7 +126,7 @@ func (c *change) recordFinding(f access.Finding, kind access.EventKind) error {
 		return err
 	}
 	return c.record(access.Event{
-		Kind: kind, Actor: f.ClosedBy, Subject: g.Principal, Person: g.Person, Grant: f.Grant, To: string(f.State),
+		Kind: kind, Actor: f.ClosedBy, Subject: g.Principal, Person: g.Person, ActsFor: g.ActsFor, Grant: f.Grant, To: string(f.State),
 		Detail: map[string]string{
 			"finding": string(f.ID), "kind": string(f.Kind), "connector": string(f.Connector), "mark": string(f.Mark),
 			"target": f.Atom.Target, "right": f.Atom.Right,

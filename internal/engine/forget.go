@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,44 @@ func (e *Engine) PlanForget(ctx context.Context, actor access.Principal, o Forge
 		return ForgetPlan{}, nobody(o.Person)
 	}
 	return ForgetPlan{Counts: v.Counts, InDirectory: known}, nil
+}
+
+// calledBefore finds the principals that were of the person before they were linked with others. It looks at all.
+func (e *Engine) calledBefore(ctx context.Context, person access.PersonID) (ids []access.PrincipalID, err error) {
+	page := store.Page{Limit: maxProfiles}
+	for {
+		var profiles []access.Profile
+		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+			profiles, page.After, err = tx.Profiles().List(e.cfg.Tenant, store.ProfileFilter{}, page)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range profiles {
+			if slices.Contains(p.Formerly, person) {
+				ids = append(ids, p.ID)
+			}
+		}
+		if page.After == "" {
+			return ids, nil
+		}
+	}
+}
+
+// refuseFormerly is an error while what the person was called before is not forgotten: what was written then goes by that name,
+// and nobody would know it to be theirs any more.
+func refuseFormerly(tx store.Tx, tenant access.TenantID, person access.PersonID) error {
+	profiles, _, err := tx.Profiles().List(tenant, store.ProfileFilter{Person: person}, store.Page{Limit: maxProfiles})
+	if err != nil {
+		return err
+	}
+	for _, p := range profiles {
+		for _, name := range p.Formerly {
+			return access.Errorf(access.KindConflict, "Before accounts of theirs were linked they were the person %s too: have that one forgotten first.", name)
+		}
+	}
+	return nil
 }
 
 // Forget has a person forgotten, durably, and returns at once; Erase does it, and enters that it was done. Who has something
@@ -131,6 +170,11 @@ func (e *Engine) beginForget(ctx context.Context, actor access.Principal, o Forg
 	for _, p := range members {
 		v.Principals, known = append(v.Principals, p.ID), append(known, p.ID)
 	}
+	was, err := e.calledBefore(ctx, o.Person)
+	if err != nil {
+		return v, nil, err
+	}
+	v.Principals = append(v.Principals, was...)
 	for _, id := range o.Principals {
 		person, err := e.personOf(ctx, id)
 		switch {
@@ -170,6 +214,9 @@ func (c *change) refuseUnderWay(person access.PersonID) error {
 // refuseInUse is an error while something is under way for the person, or is watched still: access that has ended is
 // looked at again for a day, for which its plan is needed.
 func (e *Engine) refuseInUse(tx store.Tx, person access.PersonID) error {
+	if err := refuseFormerly(tx, e.cfg.Tenant, person); err != nil {
+		return err
+	}
 	if err := refuseFrozenPerson(tx, e.cfg.Tenant, person); err != nil {
 		return err
 	}

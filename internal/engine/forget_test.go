@@ -139,6 +139,34 @@ func TestForgottenNowhereInTheStore(t *testing.T) {
 	})
 }
 
+// What an agent did names its human in more places than its own name, and none of them is left; that an agent did it is.
+func TestForgottenHumanOfAnAgent(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		r, err := w.Engine.Submit(t.Context(), w.Who(AliceAgent), engine.Submission{
+			Entitlements: []access.Entitlement{Entitlement(Read)}, Duration: time.Hour, Reason: aliceSays,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(t, w)
+		time.Sleep(2 * time.Hour)
+		settle(t, w)
+		time.Sleep(25 * time.Hour)
+		settle(t, w)
+		v := forget(t, w, Alice)
+		nowhere(t, w, "alice", aliceSays)
+		kept, err := w.Engine.Request(t.Context(), w.Who(Olga), r.ID)
+		if err != nil || len(kept.Grants) != 1 {
+			t.Fatalf("%d grants, %v", len(kept.Grants), err)
+		}
+		for what, actsFor := range map[string]access.PrincipalID{"request": kept.Request.ActsFor, "grant": kept.Grants[0].ActsFor} {
+			if actsFor != v.Erased() {
+				t.Errorf("the %s is for %q", what, actsFor)
+			}
+		}
+	}, WithEventsNumbered())
+}
+
 // keptOf is what the books have of a request, as JSON.
 func keptOf(t *testing.T, w *World, id access.RequestID) string {
 	t.Helper()
@@ -429,4 +457,73 @@ func TestForgottenInWhatATargetSays(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who asked in another's name is forgotten like those whose name it was: as the asker, in what they said, and as a manager.
+func TestForgottenWhoAskedInAnothersName(t *testing.T) {
+	const erinSays = "a heron in the archive"
+	company(t, func(t *testing.T, w *World) {
+		r, err := w.Engine.Submit(t.Context(), w.Who(Erin), engine.Submission{
+			Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Reason: erinSays, Ticket: "TASK-1", OnBehalfOf: w.Who(Alice).ID,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Engine.Review(t.Context(), w.Who(Dave), r.ID, engine.Opinion{Verdict: access.Approve, Comment: daveSays}); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, w)
+		time.Sleep(2 * time.Hour)
+		settle(t, w)
+		time.Sleep(24 * time.Hour)
+		forget(t, w, Erin)
+		nowhere(t, w, "static/erin", `"erin"`, erinSays, "TASK-1")
+		v := see(t, w, Alice, r.ID)
+		if v.Request.AskedBy.Issuer != access.ErasedIssuer || v.Request.Principal != w.Who(Alice).ID || v.Reviews[0].Comment != daveSays {
+			t.Errorf("left is %+v with %+v", v.Request, v.Reviews)
+		}
+	})
+}
+
+// A delegation is forgotten from either side, with the reviews that were given under it, and ends with that.
+func TestForgottenInDelegations(t *testing.T) {
+	for who, person := range map[string]access.PersonID{"the absent one": Bob, "the delegate": Mallory} {
+		t.Run(who, func(t *testing.T) {
+			company(t, func(t *testing.T, w *World) {
+				d, err := w.Engine.Delegate(t.Context(), w.Who(Bob), engine.DelegationOrder{
+					To: w.Who(Mallory).ID, Until: time.Now().Add(access.MaxDelegation), Reason: "a heron watches",
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := w.Engine.Submit(t.Context(), w.Who(Alice), engine.Submission{
+					Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Reason: "x",
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.Engine.Review(t.Context(), w.Who(Mallory), r.ID, approve); err != nil {
+					t.Fatal(err)
+				}
+				settle(t, w)
+				time.Sleep(2 * time.Hour)
+				settle(t, w)
+				time.Sleep(24 * time.Hour)
+				forget(t, w, person)
+				// The input lists who could have reviewed, by their person.
+				nowhere(t, w, "static/"+string(person), `"`+string(person)+`"`)
+				if person == Bob {
+					nowhere(t, w, "a heron watches") // whose words they are
+				}
+				v := see(t, w, Alice, r.ID)
+				if v.Reviews[0].Delegation != d.ID || len(v.Grants) != 1 {
+					t.Errorf("left is %+v", v)
+				}
+				all, _, err := w.Engine.Delegations(t.Context(), w.Who(Olga), engine.DelegationsAll, store.Page{Limit: 1})
+				if err != nil || len(all) != 1 || all[0].EndedAt.IsZero() {
+					t.Errorf("the delegation stands as %+v, %v", all, err)
+				}
+			})
+		})
+	}
 }

@@ -38,6 +38,9 @@ func (e *Engine) Freeze(ctx context.Context, actor access.Principal, o FreezeOrd
 	var frozen access.Freeze
 	err = e.update(ctx, txFreeze, func(c *change) error {
 		frozen = wanted
+		if err := c.follow(&frozen, o.Principal); err != nil {
+			return err
+		}
 		return c.freeze(&frozen)
 	})
 	if err != nil {
@@ -62,6 +65,16 @@ func (e *Engine) resolveFreeze(ctx context.Context, o FreezeOrder) (access.Freez
 		return access.Freeze{Scope: access.FreezePerson, Value: string(person)}, err
 	}
 	return access.Freeze{}, access.Errorf(access.KindInvalid, "Say what to take back: one principal, one connector, or everything.")
+}
+
+// follow has a freeze be of the person that an account of a source is of now, there or not: it may have been linked with another
+// since it was looked up, or since its last grant.
+func (c *change) follow(f *access.Freeze, id access.PrincipalID) error {
+	p, err := c.Profiles().Get(f.Tenant, id)
+	if err == nil {
+		f.Value = string(p.Person)
+	}
+	return ignoreMissing(err)
 }
 
 // personOf finds the person behind a principal: in the directory, or, for one who has left it, in the books.

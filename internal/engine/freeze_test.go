@@ -10,6 +10,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/identity"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -141,6 +142,50 @@ func TestFreezeOfOneWhoLeft(t *testing.T) {
 		}
 		wantEnded(t, g, access.EndRevoked)
 	})
+}
+
+// A freeze is of the person that an account is of when it begins: not of the one that it was of while the order was on its way, nor of
+// the one that an old grant has.
+func TestFreezeOfOneWhoWasLinked(t *testing.T) {
+	var person access.PersonID
+	link := func(t *testing.T, w *World, erin access.Principal) {
+		t.Helper()
+		var frank access.Profile
+		err := w.Engine.Change(t.Context(), "test", func(tx store.Tx, enter func(access.Event) error) (err error) {
+			frank, err = w.Registrar.Tell(tx, enter, sso, identity.Account{Subject: "00u-frank", Name: "Frank"})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Registrar.Link(t.Context(), w.Who(Carol), frank.ID, erin.ID, "one human"); err != nil {
+			t.Fatal(err)
+		}
+		person = frank.Person
+	}
+	for name, before := range map[string]func(*testing.T, *World, access.Principal){
+		"meanwhile": func(t *testing.T, w *World, erin access.Principal) {
+			w.BeforeTransaction("freeze", func() { link(t, w, erin) })
+		},
+		"and has left": func(t *testing.T, w *World, erin access.Principal) {
+			v := see(t, w, Carol, submit(t, w, erin, Read, time.Time{}).ID)
+			if _, err := w.Engine.Return(t.Context(), erin, v.Grants[0].ID); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			link(t, w, erin)
+			leave(t, w, erin.ID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told(t, func(t *testing.T, w *World, erin access.Principal) {
+				before(t, w, erin)
+				if f := freeze(t, w, engine.FreezeOrder{Principal: erin.ID}); f.Value != string(person) {
+					t.Errorf("frozen is %s", f.Value)
+				}
+			})
+		})
+	}
 }
 
 // An activation that hangs at the target while everything is frozen does not become access.

@@ -80,6 +80,13 @@ func (e *Engine) reseal(ctx context.Context, holder string) (more bool, err erro
 		if opened < len(batch) {
 			damaged = access.Errorf(access.KindInternal, "%d sealed plans do not open and cannot be sealed anew, the first of the grants from %s on; the old key is kept.", len(batch)-opened, batch[0].Grant)
 		}
+		texts, err := c.resealConfigurations(newest)
+		if err != nil {
+			return err
+		}
+		if texts > 0 {
+			damaged = errors.Join(damaged, access.Errorf(access.KindInternal, "%d sealed versions of the configuration do not open and cannot be sealed anew; the old key is kept.", texts))
+		}
 		if more = len(batch) == resealBatch && opened > 0; more {
 			return nil
 		}
@@ -93,7 +100,11 @@ func (e *Engine) reseal(ctx context.Context, holder string) (more bool, err erro
 func (e *Engine) sealedBefore(ctx context.Context, generation int) (waiting bool, err error) {
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
 		list, err := tx.Plans().SealedBefore(e.cfg.Tenant, generation, 1)
-		waiting = len(list) > 0
+		if waiting = len(list) > 0; waiting || err != nil {
+			return err
+		}
+		texts, err := tx.Configurations().SealedBefore(e.cfg.Tenant, generation)
+		waiting = len(texts) > 0
 		return err
 	})
 	return waiting, err
@@ -123,6 +134,32 @@ func (c *change) resealAll(batch []store.SealedPlan) (opened int, err error) {
 	return opened, nil
 }
 
+// resealConfigurations seals the versions of the configuration anew, and counts those that do not open.
+func (c *change) resealConfigurations(newest int) (damaged int, err error) {
+	list, err := c.Configurations().SealedBefore(c.engine.cfg.Tenant, newest)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range list {
+		plain, err := c.engine.cfg.Sealer.Open(v.Place(), v.Bytes)
+		if errors.Is(err, secret.ErrUnknownGeneration) {
+			return damaged, fmt.Errorf("sealing the configuration %s anew: %w", v.State, err)
+		}
+		if err != nil {
+			damaged++
+			continue
+		}
+		again, err := c.engine.seal(v.Place(), plain)
+		if err != nil {
+			return damaged, err
+		}
+		if err := c.Configurations().Reseal(c.engine.cfg.Tenant, v, again); err != nil {
+			return damaged, err
+		}
+	}
+	return damaged, nil
+}
+
 // fate is what becomes of an old generation of the keys at this moment.
 type fate int
 
@@ -141,7 +178,7 @@ const (
 // fateOf decides. Whoever seals with a key in the moment of its destruction is refused by the store.
 func fateOf(k, newest store.Key, uses store.KeyUses, now time.Time) fate {
 	switch idle := !k.IdleSince.IsZero(); {
-	case len(k.Sealing) > 0 && uses.Plans == 0 && !now.Before(newest.MadeAt.Add(keysSettle)):
+	case len(k.Sealing) > 0 && !uses.Sealed() && !now.Before(newest.MadeAt.Add(keysSettle)):
 		return losesSealing
 	case len(k.Sealing) > 0:
 		return stays

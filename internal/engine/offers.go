@@ -63,7 +63,7 @@ func appendTargets(targets []policy.Target, c *connector.Connector, actor access
 		targets = slices.Grow(targets, n)
 	}
 	for _, res := range resources {
-		t.Labels = c.Labels(res)
+		t.Labels, t.Owners = c.Labels(res), c.Owners(res.Name)
 		for _, perm := range res.Permissions {
 			t.Entitlement = access.Entitlement{Connector: c.Name(), Resource: res.Name, Permission: perm}
 			if matches(t.Entitlement, words) {
@@ -75,7 +75,7 @@ func appendTargets(targets []policy.Target, c *connector.Connector, actor access
 }
 
 func (r *Rules) offers(ctx context.Context, in policy.Input, denied bool) ([]Offer, error) {
-	if err := r.answer(ctx, &in); err != nil {
+	if err := r.complete(ctx, &in); err != nil {
 		return nil, err
 	}
 	out := make([]Offer, 0, len(in.Targets))
@@ -84,11 +84,7 @@ func (r *Rules) offers(ctx context.Context, in policy.Input, denied bool) ([]Off
 			return nil, err
 		}
 		in.Targets = targets
-		decisions, err := r.decideEach(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range decisions {
+		for _, d := range r.Policies.DecideEach(in) {
 			if d.Verdict != policy.VerdictDenied || denied {
 				out = append(out, newOffer(d))
 			}

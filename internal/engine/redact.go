@@ -17,6 +17,7 @@ import (
 const (
 	fieldReason  = "reason"
 	fieldComment = "comment"
+	fieldTicket  = "ticket"
 	fieldPerson  = "person"
 	fieldAccount = "account"
 )
@@ -35,6 +36,8 @@ type file struct {
 	reviews      []access.Review
 	grants       []access.Grant
 	attestations []access.Attestation
+	// confirmations are those of the request and of its reviews.
+	confirmations []access.Confirmation
 }
 
 // over reports whether nothing will be done with the request any more.
@@ -51,6 +54,9 @@ func settledGrant(g access.Grant, now time.Time) bool {
 func (r *redactor) learn(f file) {
 	if f.request.Person == r.Person {
 		r.Principals = union(r.Principals, f.request.Principal)
+	}
+	if f.request.AskedByPerson == r.Person {
+		r.Principals = union(r.Principals, f.request.AskedBy)
 	}
 	for _, rv := range f.reviews {
 		if rv.Person == r.Person {
@@ -78,10 +84,28 @@ func (r *redactor) file(f file) ([]redaction, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := f.request.Person == r.Person
+	own, asked := f.request.Person == r.Person, f.request.AskedByPerson == r.Person
 	for _, rv := range f.reviews {
-		list = append(list, r.review(rv, own)...)
+		list = append(list, r.review(rv, own, asked)...)
 	}
+	for _, c := range f.confirmations {
+		if own || asked || c.Person == r.Person { // whose signatures tell them from others, and whose hashes lead to what was asked
+			list = append(list, redact("confirmations", func(w store.Redactions) error { return w.Confirmation(c.Tenant, c.Request, c.Review) }))
+		}
+	}
+	if !own && !asked {
+		return list, nil
+	}
+	q := f.request
+	// What was said goes with who said it. The hash has no salt: who guesses what was asked could tell by it that they are right.
+	q.Reason, q.Ticket, q.Params, q.Hash = "", "", nil, nil
+	if asked {
+		q.AskedBy, q.AskedByPerson = r.Erased(), r.Pseudonym
+	}
+	if own {
+		q.Principal, q.Person, q.Recipient, q.ActsFor = r.Erased(), r.Pseudonym, nil, r.actedFor(q.ActsFor)
+	}
+	list = append(list, redact("requests", func(w store.Redactions) error { return w.Request(q) }))
 	if !own {
 		return list, nil
 	}
@@ -92,13 +116,18 @@ func (r *redactor) file(f file) ([]redaction, error) {
 	}
 	for _, g := range f.grants {
 		g.Principal, g.Person, g.Account, g.LastError, g.Housekeeping = r.Erased(), r.Pseudonym, "", "", ""
+		g.ActsFor = r.actedFor(g.ActsFor)
 		list = append(list, redact("grants", func(w store.Redactions) error { return w.Grant(g) }))
 	}
-	q := f.request
-	q.Principal, q.Person, q.Reason, q.Ticket, q.Params, q.Recipient = r.Erased(), r.Pseudonym, "", "", nil, nil
-	// The hash has no salt: who guesses what was asked could tell by it that they are right.
-	q.Hash = nil
-	return append(list, redact("requests", func(w store.Redactions) error { return w.Request(q) })), nil
+	return list, nil
+}
+
+// actedFor takes out the human for whom an agent acted, whose person is the agent's. That an agent did stays.
+func (r *redactor) actedFor(human access.PrincipalID) access.PrincipalID {
+	if human.IsZero() {
+		return human
+	}
+	return r.Erased()
 }
 
 func (r *redactor) decisions(f file) (list []redaction, err error) {
@@ -120,20 +149,26 @@ func (r *redactor) decisions(f file) (list []redaction, err error) {
 }
 
 // review takes out the reviewer, if that is who is forgotten, and the reviewer's words. Of a request of theirs, the words
-// are about them, and the hash has the request's in it; the review's own name takes its place, since it must be unlike the
+// are about them, and of one that they asked for as well the hash has the request's in it; the review's own name takes its place, since it must be unlike the
 // other reviews'.
-func (r *redactor) review(rv access.Review, own bool) []redaction {
+func (r *redactor) review(rv access.Review, own, asked bool) []redaction {
 	by := rv.Person == r.Person
-	if !by && !own {
+	absent := slices.Contains(r.Principals, rv.InSteadOf)
+	if !by && !own && !asked && !absent {
 		return nil
 	}
 	if by {
 		rv.Reviewer, rv.Person = r.Erased(), r.Pseudonym
 	}
-	if own {
+	if absent {
+		rv.InSteadOf = r.Erased()
+	}
+	if own || asked {
 		rv.Hash = []byte(rv.ID)
 	}
-	rv.Comment = ""
+	if by || own {
+		rv.Comment = ""
+	}
 	return []redaction{redact("reviews", func(w store.Redactions) error { return w.Review(rv) })}
 }
 
@@ -156,6 +191,27 @@ func (r *redactor) finding(f access.Finding, g access.Grant) []redaction {
 	}
 	f.Reason = ""
 	return []redaction{redact("findings", func(w store.Redactions) error { return w.Finding(f) })}
+}
+
+// delegation takes the person out of a delegation, which is over with that.
+func (r *redactor) delegation(d access.Delegation) []redaction {
+	absent, delegate, ended := d.AbsentPerson == r.Person, d.DelegatePerson == r.Person, slices.Contains(r.Principals, d.EndedBy)
+	if !absent && !delegate && !ended {
+		return nil
+	}
+	if d.Stands(r.now) {
+		d.EndedAt = r.now
+	}
+	if absent {
+		d.Absent, d.AbsentPerson, d.Reason = r.Erased(), r.Pseudonym, ""
+	}
+	if delegate {
+		d.Delegate, d.DelegatePerson = r.Erased(), r.Pseudonym
+	}
+	if ended {
+		d.EndedBy = r.Erased()
+	}
+	return []redaction{redact("delegations", func(w store.Redactions) error { return w.Delegation(d) })}
 }
 
 func (r *redactor) freeze(f access.Freeze) []redaction {
@@ -181,8 +237,8 @@ func (r *redactor) event(tx store.Tx, row store.EventRow) (list []redaction, err
 	if len(fields) == 0 && person == row.Person {
 		return nil, nil
 	}
-	list = append(list, redaction{kind: "entries", values: len(fields), write: func(w store.Redactions) error {
-		return w.Event(row.Tenant, row.ID, person, fields...)
+	list = append(list, redaction{kind: "entries", values: len(fields), write: func(tx store.Tx) error {
+		return tx.Redactions().Event(row.Tenant, row.ID, person, fields...)
 	}})
 	if row.Kind != access.EventGrantAttested || !slices.Contains(fields, audit.FieldActor) {
 		return list, nil
@@ -199,7 +255,7 @@ func (r *redactor) takes(row store.EventRow, p store.PersonalValue) bool {
 		return true
 	case row.Person == r.Person:
 		return p.Field != audit.FieldActor
-	case p.Field == fieldReason || p.Field == fieldComment:
+	case p.Field == fieldReason || p.Field == fieldComment || p.Field == fieldTicket:
 		return slices.ContainsFunc(row.Personal, func(o store.PersonalValue) bool { return o.Field == audit.FieldActor && r.names(o) })
 	}
 	return false

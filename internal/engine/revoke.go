@@ -11,9 +11,9 @@ import (
 	"github.com/curfewhq/curfew/internal/planted"
 )
 
-// Return gives a grant back early. Its principal may, and the human behind that principal. A grant that is being taken back, or has ended, stays as it is.
+// Return gives a grant back early. Its principal may, the human behind that principal, and who asked for it in their name. A grant that is being taken back, or has ended, stays as it is.
 func (e *Engine) Return(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error) {
-	return e.takeBack(ctx, actor, id, access.EndReturned, "", func(g access.Grant) bool { return owns(actor, g.Principal, g.Person) })
+	return e.takeBack(ctx, actor, id, access.EndReturned, "", func(g access.Grant, asked bool) bool { return asked || owns(actor, g.Principal, g.Person) })
 }
 
 // Revoke takes back another's grant. Administrators may, and so may its principal.
@@ -21,21 +21,24 @@ func (e *Engine) Revoke(ctx context.Context, actor access.Principal, id access.G
 	if err := checkReason(reason); err != nil {
 		return access.Grant{}, err
 	}
-	return e.takeBack(ctx, actor, id, access.EndRevoked, reason, func(g access.Grant) bool {
+	return e.takeBack(ctx, actor, id, access.EndRevoked, reason, func(g access.Grant, _ bool) bool {
 		return owns(actor, g.Principal, g.Person) || e.directory().HasRole(actor, access.RoleAdmin)
 	})
 }
 
-func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access.GrantID, why access.EndReason, reason string, may func(access.Grant) bool) (access.Grant, error) {
+func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access.GrantID, why access.EndReason, reason string, may func(g access.Grant, asked bool) bool) (access.Grant, error) {
 	err := e.update(ctx, txRevoke, func(c *change) error {
 		g, err := c.Grants().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
 		}
+		asked, err := e.askedForGrant(c.Tx, actor, g)
 		switch {
-		case !e.maySeeGrant(actor, g):
+		case err != nil:
+			return err
+		case !asked && !e.maySeeGrant(actor, g):
 			return access.Errorf(access.KindNotFound, "You have no grant %s.", id)
-		case !may(g):
+		case !may(g, asked):
 			return access.Errorf(access.KindDenied, "Only an administrator takes back another's grant.")
 		}
 		return c.retire(&g, why, access.Event{Actor: actor.ID, Personal: map[string]string{"reason": reason}})

@@ -24,6 +24,8 @@ type ruling struct {
 	in    policy.Input
 	d     policy.Decision
 	rules *Rules
+	// reviewed are the reviews that it was held against, if it was.
+	reviewed []policy.Reviewed
 }
 
 // Reload replaces the rules. It refuses rules that lack a connector with grants that have not ended, and the old ones
@@ -48,6 +50,11 @@ func (e *Engine) Reload(ctx context.Context, rules Rules) error {
 	e.reconsidering.begin()
 	e.signals.raise(eligibilityLane)
 	return nil
+}
+
+// Accepts refuses the rules that Reload would, and changes nothing.
+func (e *Engine) Accepts(ctx context.Context, rules Rules) error {
+	return e.checkConnectors(ctx, &rules)
 }
 
 // CheckConnectors refuses a configuration that lacks a connector with grants that have not ended: they could not be
@@ -105,13 +112,22 @@ func (e *Engine) issues(name access.ConnectorName) bool {
 // directory is the one that is in force.
 func (e *Engine) directory() Directory { return e.rules.Load().Directory }
 
-// errStale means that a decision was made by rules that have been replaced since.
-var errStale = access.Errorf(access.KindConflict, "The configuration changed at this moment; try again.")
+// errStale means that a decision was made by rules that have been replaced since, or of somebody of whom something changed.
+var errStale = access.Errorf(access.KindConflict, "The configuration changed at this moment, or what is known of you; try again.")
 
-// refuseStale is errStale when the decision is.
+// refuseStale is errStale when the decision is: other rules are in force, or somebody by whom it was made is not who they were.
 func (c *change) refuseStale(v ruling) error {
 	if c.engine.rules.Load() != v.rules {
 		return errStale
+	}
+	parties := []access.Principal{v.in.Principal, v.in.AskedBy}
+	if v.in.Human != nil && !v.in.Human.Gone {
+		parties = append(parties, v.in.Human.Principal)
+	}
+	for _, p := range parties {
+		if err := c.refuseChanged(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }

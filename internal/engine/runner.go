@@ -29,6 +29,8 @@ const (
 	erasuresLane = "erasures"
 	// eligibilityLane wakes the worker that decides grants again, after a reload.
 	eligibilityLane = "eligibility"
+	// peopleLane wakes the worker that decides again what a person has, when something changed of somebody.
+	peopleLane = "people"
 	// keysLane names the worker that keeps the keys.
 	keysLane = "keys"
 	// watchLane wakes the worker that looks for events that other nodes have numbered, when somebody waits for them.
@@ -55,6 +57,8 @@ const (
 	// sequencePause is how long events may wait for their positions that another node appended, and did not number before
 	// it died.
 	sequencePause = 10 * time.Second
+	// peoplePause is how long a change of somebody may wait that another node has noted, and did not see to before it died.
+	peoplePause = 10 * time.Second
 	// treePause is the shortest time between two checkpoints: what is logged meanwhile shares one. treeRetry is the pause
 	// after an error, which an entry that was tampered with stays.
 	treePause = 500 * time.Millisecond
@@ -109,6 +113,7 @@ func (r *Runner) Start() {
 			return r.again(ctx, more, err)
 		})
 	})
+	r.done.Go(func() { r.loop(ctx, peopleLane, func() (Progress, error) { return r.reconsiderPeople(ctx) }) })
 	r.done.Go(func() { r.loop(ctx, treeLane, func() (Progress, error) { return r.integrate(ctx) }) })
 	r.done.Go(func() {
 		r.loop(ctx, keysLane, func() (Progress, error) { return r.keepKeys(ctx, holder) })
@@ -190,6 +195,16 @@ func (r *Runner) erase(ctx context.Context) (Progress, error) {
 		more, err = true, nil
 	}
 	return r.again(ctx, more, err)
+}
+
+// reconsiderPeople decides again what people have of whom something changed. Another node may have noted it, and died.
+func (r *Runner) reconsiderPeople(ctx context.Context) (Progress, error) {
+	more, err := r.engine.ReconsiderPeople(ctx)
+	if err != nil || more {
+		return r.again(ctx, more, err)
+	}
+	now, err := r.engine.cfg.Store.Now(ctx)
+	return Progress{Next: now.Add(peoplePause)}, err
 }
 
 // rest lets time pass, or the runner stop.

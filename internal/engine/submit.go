@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
@@ -24,6 +25,8 @@ type Submission struct {
 	Reason string
 	Ticket string
 	Params map[string]string
+	// OnBehalfOf is in whose name it is asked; zero means the actor's own.
+	OnBehalfOf access.PrincipalID
 	// Recipient is the HPKE public key to seal credentials to; it may also come with the first fetch.
 	Recipient []byte
 }
@@ -31,22 +34,19 @@ type Submission struct {
 // Submit decides a request and keeps it, whatever the decision: when it returns without error the request is durable,
 // and pending, approved or denied. A submission that makes no sense is an error and is not kept.
 func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submission) (access.Request, error) {
-	if err := s.validate(); err != nil {
-		return access.Request{}, err
-	}
-	entitlements, err := e.expand(s)
+	rules := e.rules.Load()
+	r, parties, err := e.requestOf(ctx, rules, actor, s)
 	if err != nil {
 		return access.Request{}, err
 	}
-	r := access.Request{
-		ID: access.RequestID(e.cfg.IDs.New(access.RequestPrefix)), Tenant: e.cfg.Tenant, Principal: actor.ID, Person: actor.Person,
-		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Start: s.Start, Reason: s.Reason, Ticket: s.Ticket,
-		Params: s.Params, Recipient: s.Recipient, State: access.RequestPending,
+	if planted.Active(planted.AskerForgotten) {
+		r.AskedBy, r.AskedByPerson, parties.AskedBy = access.PrincipalID{}, "", access.Principal{}
 	}
-	v, err := e.decide(ctx, e.rules.Load(), actor, r)
+	v, err := e.decide(ctx, rules, parties, r)
 	if err != nil {
 		return access.Request{}, err
 	}
+	r.ID = access.RequestID(e.cfg.IDs.New(access.RequestPrefix))
 	r.Hash = access.HashRequest(r)
 	var kept access.Request
 	err = e.update(ctx, txSubmit, func(c *change) error {
@@ -57,6 +57,26 @@ func (e *Engine) Submit(ctx context.Context, actor access.Principal, s Submissio
 		return access.Request{}, err
 	}
 	return kept, nil
+}
+
+// requestOf is what a submission asks for, before it is one that is kept: it has no ID.
+func (e *Engine) requestOf(ctx context.Context, rules *Rules, actor access.Principal, s Submission) (r access.Request, parties policy.Parties, err error) {
+	if err := s.validate(); err != nil {
+		return r, parties, err
+	}
+	entitlements, err := e.expand(s)
+	if err != nil {
+		return r, parties, err
+	}
+	if parties, err = rules.parties(ctx, actor, s); err != nil {
+		return r, parties, err
+	}
+	return access.Request{
+		Tenant: e.cfg.Tenant, Principal: parties.Requester.ID, Person: parties.Requester.Person, ActsFor: parties.Requester.ActsFor,
+		AskedBy: parties.AskedBy.ID, AskedByPerson: parties.AskedBy.Person,
+		Bundle: s.Bundle, Entitlements: entitlements, Duration: s.Duration, Start: s.Start, Reason: s.Reason, Ticket: s.Ticket,
+		Params: s.Params, Recipient: s.Recipient, State: access.RequestPending,
+	}, parties, nil
 }
 
 // validate checks the bounds of everything that a person writes. Its errors never repeat what was written.
@@ -126,18 +146,8 @@ func (e *Engine) expand(s Submission) ([]access.Entitlement, error) {
 
 // submit writes a decided request with its decision, and its grants if nobody has to agree.
 func (c *change) submit(r *access.Request, v ruling) error {
-	if err := c.refuseFrozen(r.Person, r.Entitlements...); err != nil {
+	if err := c.mayAsk(*r); err != nil {
 		return err
-	}
-	if err := checkStart(r.Start, c.Now()); err != nil {
-		return err
-	}
-	open, err := c.Requests().Open(r.Tenant, r.Principal, MaxOpen)
-	if err != nil {
-		return err
-	}
-	if open >= MaxOpen {
-		return access.Errorf(access.KindExhausted, "You have %d requests and grants open already; return or withdraw what you do not need.", open)
 	}
 	r.CreatedAt = c.Now()
 	r.LapsesAt = c.Now().Add(waits(v.d))
@@ -147,8 +157,8 @@ func (c *change) submit(r *access.Request, v ruling) error {
 	if err := c.keepDecision(r.ID, v); err != nil {
 		return err
 	}
-	err = c.record(access.Event{
-		Kind: access.EventRequestSubmitted, Actor: r.Principal, Subject: r.Principal, Person: r.Person, Request: r.ID,
+	err := c.record(access.Event{
+		Kind: access.EventRequestSubmitted, Actor: askerOf(*r), Subject: r.Principal, Person: r.Person, ActsFor: r.ActsFor, Request: r.ID,
 		To:       string(access.RequestPending),
 		Detail:   map[string]string{"duration": durationOrNone(r.Duration), "verdict": string(v.d.Verdict), "entitlements": names(r.Entitlements), "bundle": r.Bundle},
 		Personal: map[string]string{"reason": r.Reason, "ticket": r.Ticket},
@@ -156,7 +166,7 @@ func (c *change) submit(r *access.Request, v ruling) error {
 	if err != nil {
 		return err
 	}
-	switch p := policy.Tally(v.d, v.in.Principal, nil); {
+	switch p := v.tally(*r, nil, c.Now()); {
 	case p.Denied:
 		return c.settleRequest(r, access.RequestDenied, access.Event{Personal: map[string]string{"why": v.d.Why}})
 	case p.Approved:
@@ -165,6 +175,29 @@ func (c *change) submit(r *access.Request, v ruling) error {
 		c.wake = append(c.wake, requestsLane)
 		return nil
 	}
+}
+
+// mayAsk is an error when a request is not taken, whatever the policies say of it.
+func (c *change) mayAsk(r access.Request) error {
+	if err := c.refuseFrozen(r.Person, r.Entitlements...); err != nil {
+		return err
+	}
+	if !r.AskedBy.IsZero() {
+		if err := c.refuseFrozen(r.AskedByPerson); err != nil {
+			return err
+		}
+	}
+	if err := checkStart(r.Start, c.Now()); err != nil {
+		return err
+	}
+	open, err := c.Requests().Open(r.Tenant, r.Principal, MaxOpen)
+	if err != nil {
+		return err
+	}
+	if open >= MaxOpen {
+		return access.Errorf(access.KindExhausted, "%s has %d requests and grants open already; return or withdraw what is not needed.", r.Principal, open)
+	}
+	return nil
 }
 
 // checkStart bounds when access may begin.
@@ -180,13 +213,16 @@ func checkStart(start, now time.Time) error {
 	return nil
 }
 
-// waits is how long a request waits for reviews. The stages of a policy come one after the other, and policies side by
-// side.
+// waits is how long a request waits for reviews and for what else is missing. The stages of a policy come one after the other,
+// and policies side by side.
 func waits(d policy.Decision) time.Duration {
 	var longest time.Duration
+	if len(d.Missing) > 0 {
+		longest = policy.DefaultWithin
+	}
 	perPolicy := map[string]time.Duration{}
 	for _, s := range d.Stages {
-		perPolicy[s.Policy] += s.Within
+		perPolicy[s.Policy] += s.Waits()
 		longest = max(longest, perPolicy[s.Policy])
 	}
 	return longest
@@ -222,7 +258,7 @@ func (c *change) approve(r *access.Request, d policy.Decision, limit time.Durati
 	for _, t := range d.Targets {
 		g := access.Grant{
 			ID: access.GrantID(c.engine.cfg.IDs.New(access.GrantPrefix)), Tenant: r.Tenant, Request: r.ID, Principal: r.Principal,
-			Person: r.Person, Entitlement: t.Entitlement, Duration: capped(t.Duration, limit), State: access.GrantScheduled,
+			Person: r.Person, ActsFor: r.ActsFor, Entitlement: t.Entitlement, Duration: capped(t.Duration, limit), State: access.GrantScheduled,
 			CreatedAt: c.Now(), StartAt: latest(c.Now(), r.Start),
 		}
 		c.dueAt(&g, g.StartAt)

@@ -14,12 +14,16 @@ import (
 // RequestView is a request with everything that its requester, its reviewers and an auditor look at.
 type RequestView struct {
 	Request access.Request
+	// Name is what the directory calls the request's principal now; empty when it does not say.
+	Name string
 	// Decision is the newest: of the submission, a review, or an activation. It comes without the traces of its targets.
 	Decision policy.Decision
 	Reviews  []access.Review
 	// Open are the stages that wait for a review now.
-	Open   []policy.OpenStage
-	Grants []access.Grant
+	Open []policy.OpenStage
+	// Missing is what else a pending request waits for: policy.RequireMFA.
+	Missing []string
+	Grants  []access.Grant
 }
 
 // Outcome reports whether there is nothing left to wait for: the request will not be granted, or each of its grants is
@@ -49,6 +53,17 @@ func owns(actor access.Principal, id access.PrincipalID, person access.PersonID)
 	return actor.ID == id || (actor.Kind == access.Human && actor.Person == person)
 }
 
+// askedFor reports whether the actor, or the human behind them, asked for the request in another's name.
+func askedFor(actor access.Principal, r access.Request) bool {
+	return !r.AskedBy.IsZero() && owns(actor, r.AskedBy, r.AskedByPerson)
+}
+
+// askedForGrant reports whether the actor asked for what led to the grant, in the name of its principal.
+func (e *Engine) askedForGrant(tx store.Tx, actor access.Principal, g access.Grant) (bool, error) {
+	r, err := tx.Requests().Get(e.cfg.Tenant, g.Request)
+	return err == nil && askedFor(actor, r), err
+}
+
 // seesAll reports whether the actor may look at what is not theirs.
 func (e *Engine) seesAll(actor access.Principal) bool {
 	d := e.directory()
@@ -64,8 +79,9 @@ func (e *Engine) MayReadMetrics(actor access.Principal) error {
 }
 
 // maySeeRequest reports whether the actor may look at a request whose newest decision has these stages.
-func (e *Engine) maySeeRequest(actor access.Principal, r access.Request, stages []policy.OpenStage) bool {
-	return owns(actor, r.Principal, r.Person) || e.seesAll(actor) || fitsAny(stages, actor, requesterOf(r))
+func (e *Engine) maySeeRequest(actor reviewer, r access.Request, stages []policy.OpenStage) bool {
+	return owns(actor.Principal, r.Principal, r.Person) || askedFor(actor.Principal, r) || e.seesAll(actor.Principal) ||
+		actor.fitsAny(withFallbacks(stages), partiesOf(r))
 }
 
 func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
@@ -74,7 +90,13 @@ func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
 
 // Request reads one request. What the actor may not see is not found.
 func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.RequestID) (v RequestView, err error) {
+	var now time.Time
+	var delegated []access.Delegation
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		now = tx.Now()
+		if delegated, err = e.delegatedTo(tx, actor); err != nil {
+			return err
+		}
 		r, err := tx.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
 			return err
@@ -88,13 +110,19 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 	if err != nil {
 		return RequestView{}, err
 	}
-	if err := e.progress(ctx, &v); err != nil {
+	if err := e.progress(ctx, &v, now); err != nil {
 		return RequestView{}, err
 	}
-	if !e.maySeeRequest(actor, v.Request, v.Decision.Stages) {
+	by, err := e.seated(ctx, actor, delegated)
+	if err != nil {
+		return RequestView{}, err
+	}
+	if !e.maySeeRequest(by, v.Request, v.Decision.Stages) {
 		return RequestView{}, access.Errorf(access.KindNotFound, "You have no request %s.", id)
 	}
-	return v, nil
+	named := []RequestView{v}
+	err = e.name(ctx, named)
+	return named[0], err
 }
 
 // views reads what belongs to requests, of each table at once.
@@ -163,7 +191,8 @@ func readDecision(stored []byte) (policy.Decision, error) {
 		policy.Decision
 		Targets []struct {
 			policy.TargetDecision
-			Trace unread `json:"trace"`
+			Trace      unread `json:"trace"`
+			HumanTrace unread `json:"human_trace"`
 		} `json:"targets"`
 	}
 	if err := json.Unmarshal(stored, &read); err != nil {
@@ -183,8 +212,8 @@ type unread struct{}
 // UnmarshalJSON implements json.Unmarshaler.
 func (*unread) UnmarshalJSON([]byte) error { return nil }
 
-// progress finds the stages that are open.
-func (e *Engine) progress(ctx context.Context, v *RequestView) error {
+// progress finds the stages that are open, and who may review in them at this moment.
+func (e *Engine) progress(ctx context.Context, v *RequestView, now time.Time) error {
 	if v.Request.State != access.RequestPending {
 		return nil
 	}
@@ -196,18 +225,26 @@ func (e *Engine) progress(ctx context.Context, v *RequestView) error {
 	if err != nil && !is(err, access.KindNotFound) {
 		return err
 	}
-	v.Open = policy.Tally(v.Decision, requester, counting(v.Request.Hash, v.Decision, reviewed)).Open
+	v.Missing = v.Decision.Missing
+	shown := ruling{in: policy.Input{Principal: requester, AskedBy: partiesOf(v.Request).AskedBy}, d: v.Decision}
+	v.Open = shown.tally(v.Request, reviewed, now).Open
 	return nil
 }
 
-// requesterOf is what a stage must know of the requester: who they are, under any account.
-func requesterOf(r access.Request) access.Principal {
-	return access.Principal{ID: r.Principal, Person: r.Person}
+// partiesOf is what a stage must know of the parties of a request: who they are, under any account.
+func partiesOf(r access.Request) policy.Parties {
+	return policy.Parties{
+		Requester: access.Principal{ID: r.Principal, Person: r.Person, ActsFor: r.ActsFor}, AskedBy: access.Principal{ID: r.AskedBy, Person: r.AskedByPerson},
+	}
 }
 
-// fitsAny reports whether the actor stands in one of the stages.
-func fitsAny(stages []policy.OpenStage, actor, requester access.Principal) bool {
-	return slices.ContainsFunc(stages, func(s policy.OpenStage) bool { return policy.Fits(s, actor, requester) })
+// withFallbacks are the stages with everybody who may come to review in them.
+func withFallbacks(stages []policy.OpenStage) []policy.OpenStage {
+	out := make([]policy.OpenStage, len(stages))
+	for i, s := range stages {
+		out[i] = s.WithFallback()
+	}
+	return out
 }
 
 // WaitRequest returns the request when there is nothing left to wait for, or as it stands when ctx ends.
@@ -235,6 +272,8 @@ type Scope uint8
 const (
 	// Mine are the actor's own.
 	Mine Scope = iota
+	// ForOthers are those that the actor asked for in another's name.
+	ForOthers
 	// ToReview are the pending requests that the actor can act on now.
 	ToReview
 	// All is everybody's, for administrators and auditors.
@@ -247,12 +286,20 @@ func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Sco
 	switch {
 	case scope == Mine:
 		filter.Principal = actor.ID
+	case scope == ForOthers:
+		filter.AskedBy = actor.ID
 	case scope == ToReview:
 		filter.State = access.RequestPending
 	case !e.seesAll(actor):
 		return nil, "", access.Errorf(access.KindDenied, "Only administrators and auditors list everybody's requests.")
 	}
+	var now time.Time
+	var delegated []access.Delegation
 	err = e.cfg.Store.View(ctx, func(tx store.Tx) error {
+		now = tx.Now()
+		if delegated, err = e.delegatedTo(tx, actor); err != nil {
+			return err
+		}
 		var requests []access.Request
 		if requests, next, err = tx.Requests().List(e.cfg.Tenant, filter, page); err == nil {
 			items, err = e.views(tx, requests...)
@@ -263,25 +310,38 @@ func (e *Engine) Requests(ctx context.Context, actor access.Principal, scope Sco
 		return nil, "", err
 	}
 	for i := range items {
-		if err := e.progress(ctx, &items[i]); err != nil {
+		if err := e.progress(ctx, &items[i], now); err != nil {
 			return nil, "", err
 		}
 	}
 	if scope == ToReview {
+		by, err := e.seated(ctx, actor, delegated)
+		if err != nil {
+			return nil, "", err
+		}
 		items = slices.DeleteFunc(items, func(v RequestView) bool {
-			return !fitsAny(v.Open, actor, requesterOf(v.Request))
+			return !by.fitsAny(v.Open, partiesOf(v.Request))
 		})
 	}
-	return items, next, nil
+	return items, next, e.name(ctx, items)
 }
 
 // Grant reads one grant. What the actor may not see is not found.
 func (e *Engine) Grant(ctx context.Context, actor access.Principal, id access.GrantID) (access.Grant, error) {
-	g, err := e.loadGrant(ctx, id)
+	var g access.Grant
+	var sees bool
+	err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
+		if g, err = tx.Grants().Get(e.cfg.Tenant, id); err != nil || e.maySeeGrant(actor, g) {
+			sees = err == nil
+			return err
+		}
+		sees, err = e.askedForGrant(tx, actor, g)
+		return err
+	})
 	if err != nil {
 		return access.Grant{}, err
 	}
-	if !e.maySeeGrant(actor, g) {
+	if !sees {
 		return access.Grant{}, access.Errorf(access.KindNotFound, "You have no grant %s.", id)
 	}
 	return g, nil

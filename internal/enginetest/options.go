@@ -31,6 +31,7 @@ type settings struct {
 	journal  engine.Journal
 	numbered bool
 	crowd    int
+	owners   connector.Owners
 }
 
 // Observer watches the engine and its connector.
@@ -44,6 +45,9 @@ func WithClock(c access.Clock) Option { return func(s *settings) { s.clock = c }
 
 // WithPolicies replaces the policies.
 func WithPolicies(p ...policy.Policy) Option { return func(s *settings) { s.policies = p } }
+
+// WithOwners says who owns what is behind the connector.
+func WithOwners(o connector.Owners) Option { return func(s *settings) { s.owners = o } }
 
 // WithTimeout bounds the calls of the driver.
 func WithTimeout(d time.Duration) Option { return func(s *settings) { s.timeout = d } }

@@ -28,7 +28,7 @@ import (
 )
 
 // Names of people; the bearer token of each is the name with "-token" behind it. Alice is an engineer with a second
-// account, alice-admin, that is the same person, and an agent. Bob, Dave and Erin lead. Carol administers, Olga audits,
+// account, alice-admin, that is the same person, and an agent; Erin is her manager. Bob, Dave and Erin lead. Carol administers, Olga audits,
 // and Mallory belongs to no group.
 const (
 	Alice      = "alice"
@@ -46,13 +46,16 @@ const (
 const (
 	// Read is automatic for engineers, for at most four hours.
 	Read = "orders-db/orders:read"
-	// Write needs one lead, for at most an hour.
+	// Write needs one lead, for at most an hour. Leads may ask for it in an engineer's name, and agents in their human's.
 	Write = "orders-db/orders:write"
 	// Drop needs two leads.
 	Drop = "orders-db/orders:drop"
 	// Archive is for nobody.
 	Archive = "orders-db/archive:read"
 )
+
+// administrators are those of the company.
+const administrators policy.Selector = "group:static/platform"
 
 // World is the company.
 type World struct {
@@ -64,6 +67,8 @@ type World struct {
 	Target    *memory.Target
 	Connector *connector.Connector
 	Directory *directory.Directory
+	// Registrar keeps who signs in. Its entries are the engine's.
+	Registrar *directory.Registrar
 	// Path is the store's file.
 	Path     string
 	gone     *departed
@@ -122,8 +127,10 @@ func (w *World) open() {
 		w.Store = s.wrap(w.Store)
 	}
 	w.Cleanup(func() { w.must(st.Close()) })
-	w.Directory, err = directory.New(append(People(), crowd(s.crowd)...), map[access.Role][]policy.Selector{
-		access.RoleAdmin: {"group:static/platform"}, access.RoleAuditor: {"group:static/audit"},
+	w.Directory, err = directory.New(directory.Config{
+		Entries: append(People(), crowd(s.crowd)...), Store: w.Store, Tenant: access.DefaultTenant,
+		Roles:  map[access.Role][]policy.Selector{access.RoleAdmin: {administrators}, access.RoleAuditor: {"group:static/audit"}},
+		Limits: directory.Limits{Idle: time.Hour, Lifetime: 12 * time.Hour},
 	})
 	w.must(err)
 	w.gone = &departed{Directory: w.Directory}
@@ -144,6 +151,7 @@ func (w *World) open() {
 		Bundles:    map[string]access.Bundle{"incident": {Entitlements: []access.Entitlement{Entitlement(Read), Entitlement(Write)}}},
 	}
 	w.Engine = w.node(w.Connector)
+	w.Registrar = directory.NewRegistrar(w.Engine, engine.UUIDs{}, access.DefaultTenant, func() *directory.Directory { return w.Directory })
 }
 
 // connect opens one more connector on the target.
@@ -171,7 +179,7 @@ func (w *World) connect() *connector.Connector {
 		driver = s.driver(driver)
 	}
 	c := connector.New(driver, connector.Options{
-		Name: "orders-db", Type: typ, Labels: labels, Timeout: s.timeout, Account: rule, Clock: s.clock, Observer: s.observer,
+		Name: "orders-db", Type: typ, Labels: labels, Owners: s.owners, Timeout: s.timeout, Account: rule, Clock: s.clock, Observer: s.observer,
 	})
 	w.Cleanup(func() { w.must(c.Close()) })
 	return c
@@ -391,8 +399,11 @@ func People() []directory.Entry {
 	}
 	agent := person(AliceAgent, access.Agent, Alice, "engineering", "leads")
 	agent.Principal.ActsFor = access.PrincipalID{Issuer: access.StaticIssuer, Subject: Alice}
+	alice := person(Alice, access.Human, Alice, "engineering")
+	alice.Principal.Manager = access.PrincipalID{Issuer: access.StaticIssuer, Subject: Erin}
+	agent.Principal.Manager = alice.Principal.Manager
 	return []directory.Entry{
-		person(Alice, access.Human, Alice, "engineering"),
+		alice,
 		person(AliceAdmin, access.Human, Alice, "leads", "platform"),
 		agent,
 		person(Bob, access.Human, Bob, "leads"),
@@ -414,7 +425,7 @@ func Policies() []policy.Policy {
 			When: `resource.labels[?"env"].orValue("") == "prod"`, Require: reason, Auto: true,
 		},
 		{
-			Name: "write-orders", Effect: policy.EffectAllow, Who: engineers, What: []string{Write}, MaxDuration: time.Hour,
+			Name: "write-orders", Effect: policy.EffectAllow, Who: engineers, OnBehalfOf: []string{"group:leads", "kind:agent"}, What: []string{Write}, MaxDuration: time.Hour,
 			Require: reason, Stages: []policy.Stage{{From: leads, Count: 1, Within: 2 * time.Hour}},
 		},
 		{

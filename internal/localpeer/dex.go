@@ -2,11 +2,8 @@ package localpeer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -72,7 +69,6 @@ func StartDex(ctx context.Context, o DexOptions) (*Dex, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err
@@ -121,27 +117,15 @@ func (d *Dex) configuration(port int) map[string]any {
 	}
 }
 
-// discovered asks for what it says of itself, which has the port that no other server has.
 func (d *Dex) discovered(ctx context.Context, port int) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, dexIssuer(addr(port))+"/.well-known/openid-configuration", nil)
+	return discovered(ctx, dexIssuer(addr(port)))
+}
+
+// SignIn does what a browser does with somebody's password, as Visitor.SignIn does, and forgets them.
+func (d *Dex) SignIn(ctx context.Context, begin, email, password string) (back string, err error) {
+	v, err := newVisitor(d.Issuer())
 	if err != nil {
-		return err
+		return "", err
 	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	var said struct {
-		Issuer string `json:"issuer"`
-	}
-	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said)
-	if err := errors.Join(err, answer.Body.Close()); err != nil {
-		return err
-	}
-	if said.Issuer != dexIssuer(addr(port)) {
-		return fmt.Errorf("it says that it is %q", said.Issuer)
-	}
-	return nil
+	return v.SignIn(ctx, begin, email, password)
 }

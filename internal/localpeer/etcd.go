@@ -18,7 +18,6 @@ func startEtcd(ctx context.Context, progress io.Writer) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

@@ -59,7 +59,6 @@ func StartFerretDB(ctx context.Context, o FerretDBOptions) (*FerretDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,10 @@ type folder struct {
 	lock fileLock
 }
 
-// openFolder makes or takes a folder that the account may write, and locks it. Without a path it is a temporary one.
+// openFolder makes or takes a folder that the account may write, and locks it. Without a path it is a temporary one. Those that
+// others have left behind go first.
 func openFolder(path string, as *syscall.Credential) (*folder, error) {
+	sweep(as)
 	f, err := lockedFolder(path)
 	if err != nil {
 		return nil, fmt.Errorf("a folder for a server: %w", err)

@@ -2,12 +2,9 @@ package localpeer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,40 +63,17 @@ func (g goPeer) need(ctx context.Context, progress io.Writer) (string, error) {
 	return path, g.build(ctx, source, path, progress)
 }
 
-// source is the folder of the module, above which the working directory stands.
-func (g goPeer) source() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		source := filepath.Join(dir, "testpeers", g.name)
-		if isFile(filepath.Join(source, "go.sum")) {
-			return source, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", fmt.Errorf("%s has not been built on this machine, and its module testpeers/%s is not at hand; run the tests in a checkout of Curfew first", g.program, g.name)
-		}
-		dir = parent
-	}
-}
+// source is the folder of the module.
+func (g goPeer) source() (string, error) { return peerSource(g.name, "go.sum") }
 
 // path is where the program is kept that is built from the module as it is now.
 func (g goPeer) path(source string) (string, error) {
-	digest := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum", "main.go"} {
-		text, err := os.ReadFile(filepath.Join(source, name))
-		if errors.Is(err, fs.ErrNotExist) && g.patch != nil {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(digest, "%s %d\n%s", name, len(text), text)
+	names := []string{"go.mod", "go.sum"}
+	if g.patch == nil {
+		names = append(names, "main.go")
 	}
-	dir, err := peersDir()
-	return filepath.Join(dir, g.name+"-"+hex.EncodeToString(digest.Sum(nil)[:6]), g.program), err
+	dir, err := builtDir(g.name, source, names...)
+	return filepath.Join(dir, g.program), err
 }
 
 // build leaves the program complete or not there.

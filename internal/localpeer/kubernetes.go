@@ -37,6 +37,7 @@ type Kubernetes struct {
 const (
 	kubernetesTokens = "tokens.csv"
 	kubernetesKey    = "server.key"
+	kubernetesIssuer = "https://kubernetes.default.svc"
 )
 
 func apiServer() goPeer { return goPeer{name: "kubernetes", program: "kube-apiserver"} }
@@ -106,7 +107,7 @@ func (k *Kubernetes) command(port int) []string {
 		k.program, fmt.Sprint("--secure-port=", port), "--bind-address=127.0.0.1", "--etcd-servers=http://" + k.etcd.Addr(),
 		"--tls-cert-file=" + k.CAFile(), "--tls-private-key-file=" + key, "--cert-dir=" + k.folder.path,
 		"--authorization-mode=RBAC", "--token-auth-file=" + k.folder.join(kubernetesTokens),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + k.CAFile(), // of which it takes the public key
+		"--service-account-issuer=" + kubernetesIssuer, "--service-account-key-file=" + k.CAFile(), // of which it takes the public key
 		"--service-account-signing-key-file=" + key, "--service-cluster-ip-range=10.0.0.0/24",
 		// Its controller, which would make the accounts that pods want, does not run.
 		"--disable-admission-plugins=ServiceAccount", "--v=0",

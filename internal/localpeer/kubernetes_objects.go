@@ -31,15 +31,15 @@ func (k *Kubernetes) Create(ctx context.Context, list []byte) error {
 	return nil
 }
 
-// IssueToken makes a bearer token of a ServiceAccount.
-func (k *Kubernetes) IssueToken(ctx context.Context, namespace, account string, life time.Duration) (string, error) {
+// IssueToken makes a bearer token of a ServiceAccount. Without audiences it is for the API server itself.
+func (k *Kubernetes) IssueToken(ctx context.Context, namespace, account string, life time.Duration, audiences ...string) (string, error) {
 	var made struct {
 		Status struct {
 			Token string `json:"token"`
 		} `json:"status"`
 	}
 	err := k.post(ctx, fmt.Sprintf("/api/v1/namespaces/%s/serviceaccounts/%s/token", namespace, account),
-		map[string]any{"spec": map[string]any{"expirationSeconds": int(life.Seconds())}}, &made)
+		map[string]any{"spec": map[string]any{"expirationSeconds": int(life.Seconds()), "audiences": audiences}}, &made)
 	return made.Status.Token, err
 }
 
@@ -93,3 +93,9 @@ func (k *Kubernetes) post(ctx context.Context, path string, object, out any) err
 	}
 	return json.Unmarshal(text, out)
 }
+
+// Issuer is the issuer of ServiceAccounts' tokens, at which nobody answers, as in many clusters.
+func (k *Kubernetes) Issuer() string { return kubernetesIssuer }
+
+// KeysURL is where the administrator reads the keys that ServiceAccounts' tokens are signed with.
+func (k *Kubernetes) KeysURL() string { return k.URL() + "/openid/v1/jwks" }

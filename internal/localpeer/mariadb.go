@@ -54,7 +54,6 @@ func StartMariaDB(ctx context.Context, o MariaDBOptions) (*MariaDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(account)
 	f, err := openFolder(o.DataDir, account)
 	if err != nil {
 		return nil, err

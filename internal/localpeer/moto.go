@@ -24,7 +24,6 @@ func StartMoto(ctx context.Context) (*Moto, error) {
 	if err != nil {
 		return nil, fmt.Errorf("moto is not installed: install it (pip install 'moto[server]'), so that moto_server is on the PATH: %w", err)
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

@@ -24,6 +24,10 @@ type OpenLDAPOptions struct {
 	TLS bool
 	// MemberOf has each member's entry name the groups that it is in (slapo-memberof(5)).
 	MemberOf bool
+	// PasswordPolicy has it lock accounts (slapo-ppolicy(5)).
+	PasswordPolicy bool
+	// Limits say who may read how much (slapd.conf(5)), without the word "limits".
+	Limits []string
 	// Progress gets a line when something has to be installed. Nil discards it.
 	Progress io.Writer
 }
@@ -58,7 +62,6 @@ func StartOpenLDAP(ctx context.Context, o OpenLDAPOptions) (*OpenLDAP, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err
@@ -120,6 +123,12 @@ func (l *OpenLDAP) configure(ctx context.Context) error {
 	}
 	if l.options.MemberOf {
 		lines = append(lines, "moduleload memberof", "overlay memberof")
+	}
+	if l.options.PasswordPolicy {
+		lines = append(lines, "moduleload ppolicy", "overlay ppolicy")
+	}
+	for _, limit := range l.options.Limits {
+		lines = append(lines, "limits "+limit)
 	}
 	if l.options.TLS {
 		var err error

@@ -68,7 +68,6 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(account)
 	f, err := openFolder(o.DataDir, account)
 	if err != nil {
 		return nil, err

@@ -66,7 +66,6 @@ func StartRsyslog(ctx context.Context, o RsyslogOptions) (*Rsyslog, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

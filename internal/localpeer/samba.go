@@ -57,7 +57,6 @@ func StartSamba(ctx context.Context, o SambaOptions) (*Samba, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -77,14 +78,28 @@ func (s *server) start(ctx context.Context) error {
 	return fmt.Errorf("no port on loopback stayed free in %d attempts", portTries)
 }
 
-func freePort(ctx context.Context) (int, error) {
+// freePort chooses below the ports that Linux gives to connections (ip_local_port_range): one of those may go to anybody's
+// connection while a server is stopped, which is to start on it again.
+func freePort(ctx context.Context) (port int, err error) {
+	const lowest, beyond = 20000, 32768
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr(0))
-	if err != nil {
-		return 0, err
+	for range 100 {
+		port = lowest + rand.IntN(beyond-lowest) //nolint:gosec // nobody gains by guessing it
+		l, err := lc.Listen(ctx, "tcp", addr(port))
+		if err == nil {
+			return port, l.Close()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return 0, err
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no port of loopback is free")
+}
+
+// FreeAddr is an address of loopback that nobody listens on, for a server which others must know before it starts.
+func FreeAddr(ctx context.Context) (string, error) {
+	port, err := freePort(ctx)
+	return addr(port), err
 }
 
 func addr(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -58,7 +58,6 @@ func StartSSH(ctx context.Context, o SSHOptions) (*SSH, error) {
 	if err != nil {
 		return nil, err
 	}
-	sweep(nil)
 	f, err := openFolder("", nil)
 	if err != nil {
 		return nil, err

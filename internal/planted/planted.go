@@ -39,6 +39,12 @@ const (
 	CredentialKept Bug = "credential-kept"
 	// UndoSkipped leaves at the target what the loser of a race made there.
 	UndoSkipped Bug = "undo-skipped"
+	// DelegationOutlived counts what a delegate has said when the delegation is over.
+	DelegationOutlived Bug = "delegation-outlived"
+	// AskerForgotten keeps no note of who has asked in another's name, so that they may review it.
+	AskerForgotten Bug = "asker-forgotten"
+	// LeaverKeeps leaves with people what they had when they left.
+	LeaverKeeps Bug = "leaver-keeps"
 )
 
 // Bugs lists them all.
@@ -46,5 +52,6 @@ func Bugs() []Bug {
 	return []Bug{
 		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced, ReferenceCountSkipped,
 		PreImageIgnored, AuditOutsideTransaction, AccountsForPersons, OrphanIgnored, LateOrderForgotten, CredentialKept, UndoSkipped,
+		DelegationOutlived, AskerForgotten, LeaverKeeps,
 	}
 }

@@ -18,6 +18,7 @@ const MaxAccount = 256
 // AccountRule says who a principal is at a target: an expression over principal that yields a text. It is safe for
 // concurrent use.
 type AccountRule struct {
+	text       string
 	expression *expression
 	vars       map[string]variable
 }
@@ -36,8 +37,11 @@ func CompileAccountRule(text string) (*AccountRule, error) {
 		m := mistakes[0]
 		return nil, &AccountRuleError{Line: m.line, Column: m.column, Msg: m.msg}
 	}
-	return &AccountRule{expression: e, vars: vars}, nil
+	return &AccountRule{text: text, expression: e, vars: vars}, nil
 }
+
+// Text is the rule as it was written.
+func (r *AccountRule) Text() string { return r.text }
 
 // Account is who the principal is at the target. Its error is a sentence's end that is safe to show: it names neither a
 // value nor another principal.

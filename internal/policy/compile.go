@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -70,6 +71,15 @@ func (c *checker) policy(p Policy) *compiled {
 	}
 	c.effect(p)
 	out.Who = c.selectors(field("who"), p.Who)
+	if at := slices.Index(p.Who, string(ManagerOfRequester)); at >= 0 {
+		c.addf(field("who", strconv.Itoa(at)), "%s says who reviews, not who asks: it stands in approve", ManagerOfRequester)
+	}
+	if out.OnBehalfOf = nil; len(p.OnBehalfOf) > 0 {
+		out.OnBehalfOf = c.selectors(field("on_behalf_of"), p.OnBehalfOf)
+	}
+	if at := slices.Index(p.OnBehalfOf, string(OwnerOfResource)); at >= 0 {
+		c.addf(field("on_behalf_of", strconv.Itoa(at)), "%s says who reviews, or asks for themselves: name those who may ask for others", OwnerOfResource)
+	}
 	out.What, out.patterns = c.patterns(p.What)
 	out.when = c.expression("when", p.When, cel.BoolType)
 	out.until = c.expression("until", p.Until, cel.TimestampType)
@@ -82,7 +92,7 @@ func (c *checker) policy(p Policy) *compiled {
 func (c *checker) effect(p Policy) {
 	switch p.Effect {
 	case EffectAllow:
-		c.duration(field("max_duration"), p.MaxDuration, access.MinDuration, access.MaxDuration)
+		c.duration(field("max_duration"), p.MaxDuration, access.MaxDuration)
 		switch {
 		case p.Auto && len(p.Stages) > 0:
 			c.addf(field("approve"), "want either auto or stages, not both")
@@ -117,6 +127,7 @@ func (c *checker) without(p Policy, e Effect) {
 		{"approve", p.Auto},
 		{"max_duration", p.MaxDuration != 0},
 		{"until", p.Until != ""},
+		{"on_behalf_of", len(p.OnBehalfOf) > 0},
 		{"break_glass", p.BreakGlass != nil},
 	} {
 		if f.set {
@@ -125,11 +136,11 @@ func (c *checker) without(p Policy, e Effect) {
 	}
 }
 
-// duration checks a duration of whole seconds between the two bounds.
-func (c *checker) duration(path []string, d, least, most time.Duration) {
+// duration checks a duration of whole seconds.
+func (c *checker) duration(path []string, d, most time.Duration) {
 	switch {
-	case d < least || d > most:
-		c.addf(path, "%s: want a duration from %s to %s", d, shortDuration(least), shortDuration(most))
+	case d < access.MinDuration || d > most:
+		c.addf(path, "%s: want a duration from %s to %s", d, shortDuration(access.MinDuration), shortDuration(most))
 	case d%time.Second != 0:
 		c.addf(path, "%s: want whole seconds", d)
 	}
@@ -213,7 +224,7 @@ func (c *checker) stage(path []string, s Stage) Stage {
 	if s.Within == 0 {
 		s.Within = DefaultWithin
 	}
-	c.duration(at("within"), s.Within, time.Second, maxWithin)
+	c.duration(at("within"), s.Within, maxWithin)
 	if s.Count < 1 || s.Count > maxCount {
 		c.addf(at("count"), "%d: want 1 to %d people", s.Count, maxCount)
 	}
@@ -222,7 +233,31 @@ func (c *checker) stage(path []string, s Stage) Stage {
 	if len(c.mistakes) == known {
 		c.reviewers(at("from"), s)
 	}
+	s.Fallback = c.fallback(at("fallback"), s)
 	return s
+}
+
+// fallback makes a stage's fallback canonical. It asks somebody whom the stage does not ask already.
+func (c *checker) fallback(path []string, s Stage) *Fallback {
+	if s.Fallback == nil {
+		return nil
+	}
+	at := func(name string) []string { return slices.Concat(path, field(name)) }
+	out := Fallback{Within: cmp.Or(s.Fallback.Within, DefaultWithin)}
+	c.duration(at("within"), out.Within, maxWithin)
+	known := len(c.mistakes)
+	if out.From = c.selectors(at("from"), s.Fallback.From); len(c.mistakes) > known {
+		return &out
+	}
+	for _, from := range out.From {
+		if neverReviews(Selector(from)) {
+			c.addf(at("from"), "%s: only humans review", from)
+		}
+	}
+	if !slices.ContainsFunc(out.From, func(from string) bool { return !slices.Contains(s.From, from) }) {
+		c.addf(at("from"), "everybody here stands in the stage from the beginning: name others, or remove the fallback")
+	}
+	return &out
 }
 
 // reviewers refuses what can be seen, without a directory, to leave a stage without enough people.
@@ -248,7 +283,7 @@ func (c *checker) breakGlass(b *BreakGlass) *BreakGlass {
 	if b == nil {
 		return nil
 	}
-	c.duration(field("break_glass", "report_within"), b.ReportWithin, time.Second, access.MaxDuration)
+	c.duration(field("break_glass", "report_within"), b.ReportWithin, access.MaxDuration)
 	out := *b
 	out.ReviewBy = c.selectors(field("break_glass", "review_by"), b.ReviewBy)
 	if len(b.Alert) > 0 {

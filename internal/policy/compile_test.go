@@ -57,6 +57,9 @@ func stage(change func(*policy.Stage)) []policy.Policy {
 }
 
 func TestCompileRefuses(t *testing.T) {
+	fallback := func(f policy.Fallback) []policy.Policy {
+		return stage(func(s *policy.Stage) { s.Fallback = &f })
+	}
 	long := strings.Repeat("x", 5000)
 	for name, c := range map[string]struct {
 		policies []policy.Policy
@@ -74,10 +77,18 @@ func TestCompileRefuses(t *testing.T) {
 		"auto and stages":        {auto(func(p *policy.Policy) { p.Stages = []policy.Stage{leads(1)} }), `policy "read": approve: want either auto or stages, not both`},
 		"count zero":             {stage(func(s *policy.Stage) { s.Count = 0 }), `policy "reviewed": approve.0.count: 0: want 1 to 32 people`},
 		"count negative":         {stage(func(s *policy.Stage) { s.Count = -1 }), `policy "reviewed": approve.0.count: -1: want 1 to 32 people`},
-		"count beyond the named": {stage(func(s *policy.Stage) { s.Count, s.From = 2, []string{"principal:bob", "bob"} }), `policy "reviewed": approve.0.from.1: selector "bob": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone or owner-of-resource`},
+		"count beyond the named": {stage(func(s *policy.Stage) { s.Count, s.From = 2, []string{"principal:bob", "bob"} }), `policy "reviewed": approve.0.from.1: selector "bob": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester`},
 		"one named twice":        {stage(func(s *policy.Stage) { s.Count, s.From = 2, []string{"principal:bob", "principal:static/bob"} }), `policy "reviewed": approve.0.from: the stage wants 2 people and names 1, so that it could never be passed`},
 		"agents review":          {stage(func(s *policy.Stage) { s.From = []string{"kind:agent"} }), `policy "reviewed": approve.0.from: kind:agent: only humans review`},
+		"two managers":           {stage(func(s *policy.Stage) { s.Count, s.From = 2, []string{"manager-of-requester"} }), `policy "reviewed": approve.0.from: the stage wants 2 people and names 1, so that it could never be passed`},
+		"managers ask":           {auto(func(p *policy.Policy) { p.Who = []string{"anyone", "manager-of-requester"} }), `policy "read": who.1: manager-of-requester says who reviews, not who asks: it stands in approve`},
 		"within negative":        {stage(func(s *policy.Stage) { s.Within = -time.Hour }), `policy "reviewed": approve.0.within: -1h0m0s: want a duration from 1s to 720h`},
+		"fallback, nil":          {fallback(policy.Fallback{}), `policy "reviewed": approve.0.fallback.from: the list is empty, so that nothing would match; want at least one entry`},
+		"fallback, []":           {fallback(policy.Fallback{From: []string{}}), `policy "reviewed": approve.0.fallback.from: the list is empty, so that nothing would match; want at least one entry`},
+		"fallback on agents":     {fallback(policy.Fallback{From: []string{"kind:agent"}}), `policy "reviewed": approve.0.fallback.from: kind:agent: only humans review`},
+		"fallback on the same":   {fallback(policy.Fallback{From: []string{"group:static/leads"}}), `policy "reviewed": approve.0.fallback.from: everybody here stands in the stage from the beginning: name others, or remove the fallback`},
+		"fallback, selector":     {fallback(policy.Fallback{From: []string{"x"}}), `policy "reviewed": approve.0.fallback.from.0: selector "x": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester`},
+		"fallback negative":      {fallback(policy.Fallback{From: []string{"person:carol"}, Within: -time.Hour}), `policy "reviewed": approve.0.fallback.within: -1h0m0s: want a duration from 1s to 720h`},
 		"too many stages":        {[]policy.Policy{reviewedPolicy(make([]policy.Stage, 9)...)}, `policy "reviewed": approve: 9 stages are more than 8`},
 
 		"no maximum":       {auto(func(p *policy.Policy) { p.MaxDuration = 0 }), `policy "read": max_duration: 0s: want a duration from 1s to 8784h`},
@@ -85,12 +96,15 @@ func TestCompileRefuses(t *testing.T) {
 		"endless maximum":  {auto(func(p *policy.Policy) { p.MaxDuration = access.MaxDuration + time.Second }), `policy "read": max_duration: 8784h0m1s: want a duration from 1s to 8784h`},
 		"half a second":    {auto(func(p *policy.Policy) { p.MaxDuration = 1500 * time.Millisecond }), `policy "read": max_duration: 1.5s: want whole seconds`},
 
-		"nobody":           {auto(func(p *policy.Policy) { p.Who = nil }), `policy "read": who: the list is empty, so that nothing would match; want at least one entry`},
-		"nothing":          {auto(func(p *policy.Policy) { p.What = []string{} }), `policy "read": what: the list is empty, so that nothing would match; want at least one entry`},
-		"too many":         {auto(func(p *policy.Policy) { p.Who = make([]string, 257) }), `policy "read": who: 257 entries are more than 256`},
-		"selector word":    {auto(func(p *policy.Policy) { p.Who = []string{"anyone", "gruop:payments"} }), `policy "read": who.1: selector "gruop:payments": unknown word "gruop"; did you mean "group"?`},
-		"selector, anyone": {auto(func(p *policy.Policy) { p.Who = []string{"anyon"} }), `policy "read": who.0: selector "anyon"; did you mean "anyone"?`},
-		"pattern":          {auto(func(p *policy.Policy) { p.What = []string{"wiki/a:b", "orders-db"} }), `policy "read": what.1: pattern "orders-db": want CONNECTOR/RESOURCE:PERMISSION, as in orders-db/**:read, or bundle:NAME, or ** for everything`},
+		"nobody":              {auto(func(p *policy.Policy) { p.Who = nil }), `policy "read": who: the list is empty, so that nothing would match; want at least one entry`},
+		"nothing":             {auto(func(p *policy.Policy) { p.What = []string{} }), `policy "read": what: the list is empty, so that nothing would match; want at least one entry`},
+		"too many":            {auto(func(p *policy.Policy) { p.Who = make([]string, 257) }), `policy "read": who: 257 entries are more than 256`},
+		"selector word":       {auto(func(p *policy.Policy) { p.Who = []string{"anyone", "gruop:payments"} }), `policy "read": who.1: selector "gruop:payments": unknown word "gruop"; did you mean "group"?`},
+		"selector, anyone":    {auto(func(p *policy.Policy) { p.Who = []string{"anyon"} }), `policy "read": who.0: selector "anyon"; did you mean "anyone"?`},
+		"on behalf, owners":   {auto(func(p *policy.Policy) { p.OnBehalfOf = []string{"group:leads", "owner-of-resource"} }), `policy "read": on_behalf_of.1: owner-of-resource says who reviews, or asks for themselves: name those who may ask for others`},
+		"on behalf, misspelt": {auto(func(p *policy.Policy) { p.OnBehalfOf = []string{"anyon"} }), `policy "read": on_behalf_of.0: selector "anyon"; did you mean "anyone"?`},
+		"deny on behalf":      {with(denyPolicy(), func(p *policy.Policy) { p.OnBehalfOf = []string{"anyone"} }), `policy "freeze": on_behalf_of: a deny policy allows nothing, so that this would have no effect; remove it`},
+		"pattern":             {auto(func(p *policy.Policy) { p.What = []string{"wiki/a:b", "orders-db"} }), `policy "read": what.1: pattern "orders-db": want CONNECTOR/RESOURCE:PERMISSION, as in orders-db/**:read, or bundle:NAME, or ** for everything`},
 
 		"deny with limits": {with(denyPolicy(), func(p *policy.Policy) {
 			p.Auto, p.MaxDuration, p.Until, p.BreakGlass = true, time.Hour, "now", &policy.BreakGlass{ReportWithin: time.Hour, ReviewBy: []string{"anyone"}}
@@ -107,7 +121,7 @@ policy "freeze": approve: a deny policy has no stages; use effect guard to deman
 		"break-glass without readers": {auto(func(p *policy.Policy) { p.BreakGlass = &policy.BreakGlass{ReportWithin: time.Hour} }), `policy "read": break_glass.review_by: the list is empty, so that nothing would match; want at least one entry`},
 		"break-glass alert": {auto(func(p *policy.Policy) {
 			p.BreakGlass = &policy.BreakGlass{ReportWithin: time.Hour, ReviewBy: []string{"anyone"}, Alert: []string{"x"}}
-		}), `policy "read": break_glass.alert.0: selector "x": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone or owner-of-resource`},
+		}), `policy "read": break_glass.alert.0: selector "x": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester`},
 
 		"when: not a bool":          {when(`resource.name`), `policy "read": when: 1:1: the expression is of type string; want bool`},
 		"when: syntax":              {when("true &&\n  )"), `policy "read": when: 2:3: Syntax error: mismatched input ')' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}`},

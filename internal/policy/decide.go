@@ -13,7 +13,8 @@ const DefaultDuration = time.Hour
 // Decide decides, purely. Its traces have the policies that are for this requester and this entitlement.
 //
 // Each target is decided alone, see judge.go, and one denial denies the request. What the policies of all targets ask
-// for is added up. An Input that cannot be trusted, such as one without a requester, is denied.
+// for is added up. An Input that cannot be trusted, such as one without a requester, is denied. An agent's decision is
+// narrowed to its human's, see narrow.go.
 func (s *Set) Decide(in Input) Decision { return s.decide(in, false) }
 
 // Explain decides as Decide does, with every policy in the traces.
@@ -38,6 +39,15 @@ type hearing struct {
 }
 
 func (s *Set) decide(in Input, everything bool) Decision {
+	own := s.decideAlone(in, everything)
+	if !in.narrows() {
+		return own
+	}
+	return narrow(own, s.decideAlone(in.ForHuman(), everything))
+}
+
+// decideAlone decides for the requester, whoever they act for.
+func (s *Set) decideAlone(in Input, everything bool) Decision {
 	in.Now, in.Start = in.Now.UTC(), in.Start.UTC()
 	if why := in.problem(); why != "" {
 		return refuse(&in, why)
@@ -105,5 +115,6 @@ func stricter(a, b Verdict) Verdict {
 
 // same reports whether two stages are one: the same people asked by the same stage of the same policy.
 func (s OpenStage) same(o OpenStage) bool {
-	return s.Policy == o.Policy && s.Index == o.Index && slices.Equal(s.From, o.From)
+	return s.Policy == o.Policy && s.Index == o.Index && slices.Equal(s.From, o.From) &&
+		slices.Equal(s.WithFallback().From, o.WithFallback().From)
 }

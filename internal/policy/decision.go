@@ -49,6 +49,8 @@ type TargetDecision struct {
 	// Trace has an entry for every policy that was considered, in file order: those for this requester and this
 	// entitlement, or all of them when Explain was asked.
 	Trace []Considered `json:"trace,omitempty"`
+	// HumanTrace is the same for the human to whom an agent's decision was narrowed.
+	HumanTrace []Considered `json:"human_trace,omitempty"`
 	// Implies is what the target says that the entitlement gives beyond itself: what reviewers look at.
 	Implies access.Implied `json:"implies,omitzero"`
 }
@@ -75,6 +77,7 @@ const (
 	ResultOnlyBreakGlass Result = "only break-glass"
 	ResultPastUntil      Result = "past until"
 	ResultNoReviewer     Result = "no reviewer"
+	ResultNotOnBehalf    Result = "not on behalf of others"
 	// ResultError is an expression that could not be evaluated. It drops an allowing policy; it denies in a denying
 	// policy and in a guard.
 	ResultError Result = "error"
@@ -99,13 +102,38 @@ type OpenStage struct {
 	From   []string      `json:"from"`
 	Count  int           `json:"count"`
 	Within time.Duration `json:"within"`
+	// MFA has a review count only if it was confirmed with a passkey.
+	MFA bool `json:"mfa,omitempty"`
+	// NoDelegates says that nobody stands in another's stead.
+	NoDelegates bool `json:"no_delegates,omitempty"`
+	// Fallback is like the policy's, with names in place.
+	Fallback *Fallback `json:"fallback,omitempty"`
+	// FallbackAt is when the fallback begins. Progress has it, while that is still to come.
+	FallbackAt time.Time `json:"fallback_at,omitzero"`
+}
+
+// WithFallback is the stage as it is when nobody has met it in time: open to its fallback as well.
+func (s OpenStage) WithFallback() OpenStage {
+	if s.Fallback != nil {
+		s.From = union(s.From, s.Fallback.From)
+	}
+	return s
+}
+
+// Waits is how long the stage waits in all.
+func (s OpenStage) Waits() time.Duration {
+	if s.Fallback == nil {
+		return s.Within
+	}
+	return s.Within + s.Fallback.Within
 }
 
 // Progress is where the reviews of a request stand.
 type Progress struct {
 	Approved bool
 	Denied   bool
-	// Open are the stages that wait now: of each policy the unmet ones with the lowest index.
+	// Open are the stages that wait now: of each policy the unmet ones with the lowest index, with their
+	// fallback where its time has come.
 	Open []OpenStage
 	// Cap is the shortest cap among the approvals; zero means none.
 	Cap time.Duration

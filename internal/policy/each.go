@@ -11,6 +11,17 @@ import (
 // one is judged, so that it costs little to list everything there is. The decisions share what they have in common: nobody
 // changes it.
 func (s *Set) DecideEach(in Input) []Decision {
+	decisions := s.decideEachAlone(in)
+	if !in.narrows() {
+		return decisions
+	}
+	for i, human := range s.decideEachAlone(in.ForHuman()) {
+		decisions[i] = narrow(decisions[i], human)
+	}
+	return decisions
+}
+
+func (s *Set) decideEachAlone(in Input) []Decision {
 	targets := in.Targets
 	if len(targets) == 0 {
 		return nil

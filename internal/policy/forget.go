@@ -21,7 +21,7 @@ type Forgotten struct {
 const whyErased = "What was said of this has been erased with whom it was about."
 
 // Input is the input without the person. Of a request of theirs only what says nothing about them is left; in another's
-// the pseudonym stands where they could have reviewed, or own the resource. It reports whether anything is changed: what is
+// the pseudonym stands where they could have reviewed, manage the requester, or own the resource. It reports whether anything is changed: what is
 // not is to be left as it is, byte by byte.
 func (f Forgotten) Input(text []byte) ([]byte, bool, error) {
 	if !f.mayName(text) {
@@ -35,10 +35,13 @@ func (f Forgotten) Input(text []byte) ([]byte, bool, error) {
 	if in.Principal.Person == f.Person {
 		in = f.remains(in)
 	} else {
-		changed = f.renameReviewers(&in)
+		changed = f.renameReviewers(in.Reviewers)
+		changed = f.renamePrincipal(&in.Principal.Manager) || changed
+		changed = f.forgetAsker(&in) || changed
 		for i := range in.Targets {
 			changed = f.renameAll(in.Targets[i].Owners) || changed
 		}
+		changed = f.forgetHuman(&in) || changed
 	}
 	if !changed {
 		return text, false, nil
@@ -59,6 +62,9 @@ func (f Forgotten) Decision(text []byte, own bool) ([]byte, bool, error) {
 	changed := own
 	for i := range d.Stages {
 		changed = f.renameAll(d.Stages[i].From) || changed
+		if fallback := d.Stages[i].Fallback; fallback != nil {
+			changed = f.renameAll(fallback.From) || changed
+		}
 	}
 	for _, sentence := range sentences(&d) {
 		was := *sentence
@@ -80,8 +86,10 @@ func sentences(d *Decision) []*string {
 	for i := range d.Targets {
 		t := &d.Targets[i]
 		list = append(list, &t.Why)
-		for j := range t.Trace {
-			list = append(list, &t.Trace[j].Detail)
+		for _, trace := range [][]Considered{t.Trace, t.HumanTrace} {
+			for j := range trace {
+				list = append(list, &trace[j].Detail)
+			}
 		}
 	}
 	return list
@@ -105,7 +113,7 @@ func (f Forgotten) remains(in Input) Input {
 	left := Input{
 		Now: in.Now, Duration: in.Duration, Start: in.Start, BreakGlass: in.BreakGlass, MFA: in.MFA, Erased: true,
 		Principal: access.Principal{
-			ID: access.PrincipalID{Issuer: access.ErasedIssuer, Subject: string(f.As)}, Kind: in.Principal.Kind, Person: f.As,
+			ID: f.principal(), Kind: in.Principal.Kind, Person: f.As,
 		},
 	}
 	for _, t := range in.Targets {
@@ -114,21 +122,57 @@ func (f Forgotten) remains(in Input) Input {
 	return left
 }
 
-func (f Forgotten) renameReviewers(in *Input) (changed bool) {
-	for selector, reviewers := range in.Reviewers {
+// forgetHuman takes the person out of another's input: as the human for whom an agent acted, who is then of a person other
+// than the agent's, which was denied for that, and as one who could have reviewed.
+func (f Forgotten) forgetHuman(in *Input) (changed bool) {
+	if h := in.Human; h != nil && h.Principal.Person == f.Person || slices.Contains(f.Principals, in.Principal.ActsFor) {
+		in.Human, in.Principal.ActsFor, in.Erased = nil, f.principal(), true
+		return true
+	}
+	if in.Human == nil {
+		return false
+	}
+	changed = f.renameReviewers(in.Human.Reviewers)
+	return f.renamePrincipal(&in.Human.Principal.Manager) || changed
+}
+
+func (f Forgotten) renamePrincipal(id *access.PrincipalID) (changed bool) {
+	if !slices.Contains(f.Principals, *id) {
+		return false
+	}
+	*id = f.principal()
+	return true
+}
+
+// forgetAsker leaves of who asked in another's name that they did, and nothing of what they said.
+func (f Forgotten) forgetAsker(in *Input) (changed bool) {
+	if in.AskedBy.Person != f.Person {
+		return f.renamePrincipal(&in.AskedBy.Manager)
+	}
+	in.AskedBy = access.Principal{ID: f.principal(), Kind: in.AskedBy.Kind, Person: f.As}
+	in.Reason, in.Ticket, in.Params = "", "", nil
+	return true
+}
+
+func (f Forgotten) renameReviewers(all map[string][]Reviewer) (changed bool) {
+	for selector, reviewers := range all {
 		for i, r := range reviewers {
 			if r.Person == f.Person {
-				reviewers[i].ID = access.PrincipalID{Issuer: access.ErasedIssuer, Subject: string(f.As)}
-				reviewers[i].Person, changed = f.As, true
+				reviewers[i].ID, reviewers[i].Person, changed = f.principal(), f.As, true
 			}
 		}
 		if f.means(Selector(selector)) {
-			delete(in.Reviewers, selector)
-			in.Reviewers[string(f.selector())] = append(in.Reviewers[string(f.selector())], reviewers...)
+			delete(all, selector)
+			all[string(f.selector())] = append(all[string(f.selector())], reviewers...)
 			changed = true
 		}
 	}
 	return changed
+}
+
+// principal is the pseudonym where a principal of the person's stood.
+func (f Forgotten) principal() access.PrincipalID {
+	return access.PrincipalID{Issuer: access.ErasedIssuer, Subject: string(f.As)}
 }
 
 // selector is the one that the pseudonym has in place of all that mean the person alone.

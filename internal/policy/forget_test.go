@@ -67,6 +67,7 @@ func TestForgottenInAnothersInput(t *testing.T) {
 	in := carolsInput()
 	in.Principal = access.Principal{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "carola"}, Kind: access.Human, Person: "carola"}
 	in.Params, in.Facts, in.Targets[0].Account = nil, nil, ""
+	in.Principal.Manager = access.PrincipalID{Issuer: access.StaticIssuer, Subject: "carol.c"}
 	in.Targets[0].Owners = []string{"person:carola", "principal:static/carol.c"}
 	in.Reviewers = map[string][]Reviewer{
 		"person:carol": {{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "carol.c"}, Person: "carol"}},
@@ -77,6 +78,7 @@ func TestForgottenInAnothersInput(t *testing.T) {
 		t.Fatal(changed, err)
 	}
 	in.Targets[0].Owners[1] = "person:erased-1"
+	in.Principal.Manager = access.PrincipalID{Issuer: access.ErasedIssuer, Subject: "erased-1"}
 	in.Reviewers["person:erased-1"] = []Reviewer{{ID: access.PrincipalID{Issuer: access.ErasedIssuer, Subject: "erased-1"}, Person: "erased-1"}}
 	delete(in.Reviewers, "person:carol")
 	if want := string(marshalled(t, in)); string(left) != want {
@@ -84,24 +86,71 @@ func TestForgottenInAnothersInput(t *testing.T) {
 	}
 }
 
+// An agent's input names its human once more, with what the directory had of them.
+func TestForgottenHumanOfAnAgent(t *testing.T) {
+	agents := func(person access.PersonID) Input {
+		in := carolsInput()
+		human := in.Principal
+		in.Principal = access.Principal{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "bot"}, Kind: access.Agent, Person: person, ActsFor: human.ID}
+		in.Human = &Human{Principal: human, Facts: map[string]Fact{"f()": {Value: json.RawMessage(`"carol"`)}}}
+		in.Reason, in.Ticket, in.Params, in.Facts = "", "", nil, nil
+		in.Targets[0].Owners, in.Targets[0].Account = nil, ""
+		return in
+	}
+	for name, in := range map[string]Input{"theirs": agents("carol"), "another person's": agents("carola")} {
+		left, changed, err := forgotten().Input(marshalled(t, in))
+		if err != nil || !changed || strings.Contains(strings.ReplaceAll(string(left), "carola", ""), "carol") || strings.Contains(string(left), "Carol") {
+			t.Errorf("%s: %t, %v, %s", name, changed, err, left)
+		}
+		var read Input
+		if err := json.Unmarshal(left, &read); err != nil || !read.Erased {
+			t.Errorf("%s: %v, it can be decided again: %s", name, err, left)
+		}
+	}
+	in := agents("bob")
+	in.Principal.ActsFor = access.PrincipalID{Issuer: access.StaticIssuer, Subject: "bob"}
+	reviewers := map[string][]Reviewer{"group:leads": {{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "carol.c"}, Person: "carol"}}}
+	in.Human = &Human{Principal: access.Principal{ID: in.Principal.ActsFor, Kind: access.Human, Person: "bob"}, Reviewers: reviewers}
+	left, changed, err := forgotten().Input(marshalled(t, in))
+	if err != nil || !changed || strings.Contains(string(left), "carol") || !strings.Contains(string(left), "erased-1") || strings.Contains(string(left), `"erased":true`) {
+		t.Errorf("as one who could have reviewed for the human: %t, %v, %s", changed, err, left)
+	}
+}
+
 func TestForgottenInDecisions(t *testing.T) {
 	d := Decision{
 		Verdict: VerdictReview, Why: `Needs the approval of 1 person of person:carol or person:carola, for 1h, by policy "x".`,
-		Targets: []TargetDecision{{Entitlement: oneThing(), Verdict: VerdictReview, Why: "Needs principal:carol.c.", Duration: time.Hour, Trace: []Considered{{Detail: "person:carol"}}}},
-		Stages:  []OpenStage{{From: []string{"person:carol", "person:carola"}, Count: 1}},
+		Targets: []TargetDecision{{Entitlement: oneThing(), Verdict: VerdictReview, Why: "Needs principal:carol.c.", Duration: time.Hour, Trace: []Considered{{Detail: "person:carol"}}, HumanTrace: []Considered{{Detail: "person:carol"}}}},
+		Stages:  []OpenStage{{From: []string{"person:carol", "person:carola"}, Count: 1, Fallback: &Fallback{From: []string{"principal:static/carol.c"}}}},
 	}
 	text := marshalled(t, d)
 	left, changed, err := forgotten().Decision(text, false)
 	want := d
 	want.Why = `Needs the approval of 1 person of person:erased-1 or person:carola, for 1h, by policy "x".`
-	want.Targets = []TargetDecision{{Entitlement: oneThing(), Verdict: VerdictReview, Why: "Needs person:erased-1.", Duration: time.Hour, Trace: []Considered{{Detail: "person:erased-1"}}}}
-	want.Stages = []OpenStage{{From: []string{"person:erased-1", "person:carola"}, Count: 1}}
+	want.Targets = []TargetDecision{{Entitlement: oneThing(), Verdict: VerdictReview, Why: "Needs person:erased-1.", Duration: time.Hour, Trace: []Considered{{Detail: "person:erased-1"}}, HumanTrace: []Considered{{Detail: "person:erased-1"}}}}
+	want.Stages = []OpenStage{{From: []string{"person:erased-1", "person:carola"}, Count: 1, Fallback: &Fallback{From: []string{"person:erased-1"}}}}
 	if wanted := string(marshalled(t, want)); err != nil || !changed || string(left) != wanted {
 		t.Errorf("%t, %v, left is\n%s; want\n%s", changed, err, left, wanted)
 	}
 	own, _, err := forgotten().Decision(text, true)
 	if err != nil || strings.Contains(string(own), "approval") || !strings.Contains(string(own), `"verdict":"review"`) {
 		t.Errorf("%v, of a decision on theirs there is left %s", err, own)
+	}
+}
+
+func TestForgottenWhoAsked(t *testing.T) {
+	in := carolsInput()
+	in.AskedBy = in.Principal
+	in.Principal = access.Principal{ID: access.PrincipalID{Issuer: access.StaticIssuer, Subject: "alice"}, Kind: access.Human, Person: "alice"}
+	in.Facts, in.Targets = nil, nil
+	left, changed, err := forgotten().Input(marshalled(t, in))
+	if err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	in.AskedBy = access.Principal{ID: access.PrincipalID{Issuer: access.ErasedIssuer, Subject: "erased-1"}, Kind: access.Human, Person: "erased-1"}
+	in.Reason, in.Ticket, in.Params = "", "", nil
+	if want := string(marshalled(t, in)); string(left) != want {
+		t.Errorf("left is\n%s; want\n%s", left, want)
 	}
 }
 

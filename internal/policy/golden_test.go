@@ -190,7 +190,14 @@ func show(t *testing.T, set *policy.Set, d policy.Decision) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n", d.Verdict, d.Why)
 	for _, s := range d.Stages {
-		fmt.Fprintf(&b, "stage %d of %s: %d of %s within %s\n", s.Index, s.Policy, s.Count, strings.Join(s.From, " "), s.Within)
+		how := ""
+		if s.MFA {
+			how = " with a passkey"
+		}
+		fmt.Fprintf(&b, "stage %d of %s: %d of %s within %s%s\n", s.Index, s.Policy, s.Count, strings.Join(s.From, " "), s.Within, how)
+		if f := s.Fallback; f != nil {
+			fmt.Fprintf(&b, "  then also %s within %s\n", strings.Join(f.From, " "), f.Within)
+		}
 	}
 	if len(d.Missing) > 0 {
 		fmt.Fprintf(&b, "missing: %s\n", strings.Join(d.Missing, " "))
@@ -224,6 +231,9 @@ func showTarget(b *strings.Builder, t policy.TargetDecision) {
 	fmt.Fprintf(b, "\n  %s\n", t.Why)
 	for _, c := range t.Trace {
 		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("  %s %s: %s: %s", c.Effect, c.Policy, c.Result, c.Detail), ": "))
+	}
+	for _, c := range t.HumanTrace {
+		fmt.Fprintln(b, strings.TrimRight(fmt.Sprintf("  for the human %s %s: %s: %s", c.Effect, c.Policy, c.Result, c.Detail), ": "))
 	}
 }
 

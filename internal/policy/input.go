@@ -13,7 +13,9 @@ type Input struct {
 	// Now is the moment of the decision.
 	Now       time.Time        `json:"now"`
 	Principal access.Principal `json:"principal"`
-	Targets   []Target         `json:"targets"`
+	// AskedBy is who asks in the principal's name; zero where the principal does.
+	AskedBy access.Principal `json:"asked_by,omitzero"`
+	Targets []Target         `json:"targets"`
 	// Duration is what was asked; zero means min(DefaultDuration, the maximum of the policy that decides).
 	Duration time.Duration `json:"duration"`
 	// Start is when access shall begin; zero, like a moment that has passed, means Now.
@@ -22,17 +24,27 @@ type Input struct {
 	Ticket     string            `json:"ticket,omitempty"`
 	Params     map[string]string `json:"params,omitempty"`
 	BreakGlass bool              `json:"break_glass,omitempty"`
-	// MFA says that the request was made with a second factor.
-	MFA bool `json:"mfa,omitempty"`
+	// MFA says that a human has confirmed the request with a second factor, and Confirmed when and how that can be verified.
+	MFA       bool      `json:"mfa,omitempty"`
+	Confirmed Confirmed `json:"confirmed,omitzero"`
 	// Facts are the answers of fact functions, by call: `oncall("payments-primary")` → JSON. A call that is missing or
 	// whose Error is set is an evaluation error.
 	Facts map[string]Fact `json:"facts,omitempty"`
 	// Reviewers are the principals that each selector of Needs.Reviewers stands for. A selector that is missing stands
 	// for nobody.
 	Reviewers map[string][]Reviewer `json:"reviewers,omitempty"`
+	// Human is the one for whom an agent acts, to whom its decision is narrowed; nil for everybody else.
+	Human *Human `json:"human,omitempty"`
 	// Erased says that the person whose request it was has been forgotten: what is here is what says nothing about them, and
 	// deciding it again would decide something else.
 	Erased bool `json:"erased,omitempty"`
+}
+
+// Confirmed is a confirmation with a second factor, as far as decisions know of it.
+type Confirmed struct {
+	At time.Time `json:"at"`
+	// Digest is what was signed, in hex: the challenge, which binds the request.
+	Digest string `json:"digest"`
 }
 
 // Target is one entitlement asked for, with what is known of its resource.

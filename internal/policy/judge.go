@@ -201,6 +201,8 @@ func (j *judgement) tryAllow(e *entry) {
 	p := e.policy
 	j.subject.duration = j.in.granted(p.MaxDuration)
 	switch {
+	case !j.in.AskedBy.ID.IsZero() && !p.letsAsk(j.in.AskedBy, j.in.Principal):
+		e.Result = ResultNotOnBehalf
 	case j.in.BreakGlass && p.BreakGlass == nil:
 		e.Result = ResultNotBreakGlass
 	case !j.in.BreakGlass && p.BreakGlass != nil:
@@ -280,11 +282,7 @@ func (j *judgement) demands(e *entry) bool {
 	}
 	for i, s := range j.stages(e.policy) {
 		if !j.in.canPass(s) {
-			e.Result = ResultNoReviewer
-			e.Detail = fmt.Sprintf("stage %d wants %s other than the requester", i+1, people(s))
-			if len(s.From) == 0 {
-				e.Detail = fmt.Sprintf("stage %d wants an owner, and the resource has none", i+1)
-			}
+			e.Result, e.Detail = ResultNoReviewer, whyTooFew(e.policy.Stages[i], s)
 			return false
 		}
 	}
@@ -295,7 +293,10 @@ func (j *judgement) demands(e *entry) bool {
 func (j *judgement) stages(p *compiled) []OpenStage {
 	stages := make([]OpenStage, len(p.Stages))
 	for i, s := range p.Stages {
-		stages[i] = OpenStage{Policy: p.Name, Index: i, From: withOwners(s.From, j.owners), Count: s.Count, Within: s.Within}
+		stages[i] = OpenStage{Policy: p.Name, Index: i, From: named(s.From, j.owners, j.in.Principal), Count: s.Count, Within: s.Within, NoDelegates: s.NoDelegates, MFA: s.MFA}
+		if f := s.Fallback; f != nil {
+			stages[i].Fallback = &Fallback{From: named(f.From, j.owners, j.in.Principal), Within: f.Within}
+		}
 	}
 	return stages
 }

@@ -11,6 +11,8 @@ type Needs struct {
 	Facts []FactCall
 	// Reviewers are the selectors to be resolved under that key in Input.Reviewers.
 	Reviewers []string
+	// Confirmation says that Input.MFA matters.
+	Confirmation bool
 }
 
 // Needs finds what the policies that concern the input name; only that is fetched. Both lists are sorted and have each
@@ -34,11 +36,12 @@ func (s *Set) Needs(in Input) Needs {
 				continue
 			}
 			asked[p] = len(owners) == 0
+			n.Confirmation = n.Confirmation || p.Require.MFA || slices.Contains(p.when.variables(), "request.mfa") || slices.Contains(p.until.variables(), "request.mfa")
 			for _, c := range slices.Concat(p.when.factCalls(), p.until.factCalls()) {
 				n.Facts = append(n.Facts, c.FactCall)
 			}
 			for _, stage := range p.Stages {
-				n.Reviewers = append(n.Reviewers, withOwners(stage.From, owners)...)
+				n.Reviewers = append(n.Reviewers, named(stage.From, owners, in.Principal)...)
 			}
 		}
 	}

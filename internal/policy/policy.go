@@ -23,8 +23,11 @@ type Policy struct {
 	// Effect has no default here: a policy that lost its effect must not turn into one that allows.
 	Effect Effect `json:"effect"`
 	// Who are selectors: "group:SOURCE/NAME", "principal:ISSUER/SUBJECT", "person:ID", "kind:agent", "owner-of-resource",
-	// "anyone". A bare group or principal means the static source; Compile canonicalises.
+	// "anyone". Stages know "manager-of-requester" as well. A bare group or principal means the static source; Compile canonicalises.
 	Who []string `json:"who"`
+	// OnBehalfOf are selectors of those who may ask in the name of those in Who, "manager-of-requester" among them; nobody may
+	// where it is empty. Only allowing policies have it.
+	OnBehalfOf []string `json:"on_behalf_of,omitempty"`
 	// What are patterns of entitlements, where "*" stops at "/" and ":" and "**" does not, or "bundle:NAME".
 	What []string `json:"what"`
 	// When is a CEL expression of type bool; empty holds always.
@@ -58,7 +61,21 @@ type Stage struct {
 	// From are selectors, as in Who.
 	From  []string `json:"from"`
 	Count int      `json:"count"`
-	// Within is how long the stage waits before the request lapses; zero means DefaultWithin.
+	// Within is how long the stage waits before the request lapses, or falls back; zero means DefaultWithin.
+	Within time.Duration `json:"within"`
+	// NoDelegates says that nobody reviews in the stead of somebody who is absent.
+	NoDelegates bool `json:"no_delegates,omitempty"`
+	// Fallback says who may review besides, once Within has passed; nil is nobody.
+	Fallback *Fallback `json:"fallback,omitempty"`
+	// MFA has each of them confirm their review with a passkey.
+	MFA bool `json:"mfa,omitempty"`
+}
+
+// Fallback is for a stage that those who were asked first do not meet in time.
+type Fallback struct {
+	// From are selectors, as in Stage.
+	From []string `json:"from"`
+	// Within is how much longer the stage waits then; zero means DefaultWithin.
 	Within time.Duration `json:"within"`
 }
 

@@ -18,7 +18,7 @@ import (
 // The little world of the properties: few enough words that policies and requests meet.
 var (
 	someSelectors = []string{"anyone", "group:payments", "group:leads", "group:security", "principal:alice", "person:bob", "kind:human", "kind:agent", "owner-of-resource"}
-	someReviewers = []string{"anyone", "group:leads", "group:security", "group:nobody", "person:bob", "owner-of-resource"}
+	someReviewers = []string{"anyone", "group:leads", "group:security", "group:nobody", "person:bob", "owner-of-resource", "manager-of-requester"}
 	somePatterns  = []string{"**", "orders-db/**:*", "orders-db/*:read", "orders-db/orders:write", "*/**:read", "bundle:incident", "billing-db/**:*"}
 	someWhens     = []string{
 		"", "", "true", "false", `resource.labels.env == "prod"`, `resource.labels[?"env"].orValue("") != "prod"`, `oncall("primary").now`,
@@ -40,6 +40,8 @@ func drawStages(t *rapid.T, least int) []policy.Stage {
 		stages[i] = policy.Stage{From: drawList(t, someReviewers, "from"), Count: 1}
 		if slices.Contains(stages[i].From, "anyone") {
 			stages[i].Count = rapid.IntRange(1, 3).Draw(t, "count")
+		} else if rapid.IntRange(0, 3).Draw(t, "falls back") == 0 {
+			stages[i].Fallback = &policy.Fallback{From: []string{"anyone"}, Within: time.Hour}
 		}
 	}
 	return stages
@@ -57,6 +59,7 @@ func drawPolicy(t *rapid.T, name string, effect policy.Effect) policy.Policy {
 	switch effect {
 	case policy.EffectAllow:
 		p.MaxDuration = rapid.SampledFrom(someTimes).Draw(t, "max")
+		p.OnBehalfOf = rapid.SampledFrom([][]string{nil, nil, {"group:leads"}, {"manager-of-requester"}}).Draw(t, "on behalf of")
 		p.Until = rapid.SampledFrom(someUntils).Draw(t, "until")
 		p.Stages = drawStages(t, 0)
 		p.Auto = len(p.Stages) == 0
@@ -90,25 +93,52 @@ func drawInput(t *rapid.T) policy.Input {
 	in.Ticket = rapid.SampledFrom([]string{"", "OPS-1"}).Draw(t, "ticket")
 	in.MFA = rapid.Bool().Draw(t, "mfa")
 	in.BreakGlass = rapid.IntRange(0, 3).Draw(t, "break-glass") == 0
-	if rapid.Bool().Draw(t, "agent") {
-		in.Principal = access.Principal{ID: staticID("bot"), Kind: access.Agent, Person: "alice", Groups: []string{"static/payments"}, ActsFor: staticID("carol")}
-	}
+	agent := rapid.Bool().Draw(t, "agent")
 	in.Targets = nil
 	for range rapid.IntRange(1, 3).Draw(t, "targets") {
 		in.Targets = append(in.Targets, drawTarget(t))
 	}
-	everybody := []policy.Reviewer{human("alice"), human("bob"), human("carol"), human("dave"), {ID: staticID("bot"), Kind: access.Agent, Person: "bob"}}
-	in.Reviewers = map[string][]policy.Reviewer{}
-	for _, s := range []string{"anyone", "group:static/leads", "group:static/security", "group:static/payments", "person:bob"} {
-		in.Reviewers[s] = everybody[:rapid.IntRange(0, len(everybody)).Draw(t, s)]
-	}
-	switch rapid.IntRange(0, 2).Draw(t, "fact") {
-	case 1:
-		in.Facts = map[string]policy.Fact{`oncall("primary")`: {Error: "no answer"}}
-	case 2:
-		in.Facts = map[string]policy.Fact{`oncall("primary")`: {Value: json.RawMessage(`{"now":true,"until":"2026-03-02T10:20:00Z"}`)}}
+	in.Reviewers, in.Facts = drawReviewers(t), drawFacts(t)
+	if agent {
+		in.Human = drawHuman(t, in.Principal)
+		in.Principal = access.Principal{
+			ID: staticID("bot"), Kind: access.Agent, Person: "alice", Groups: drawGroups(t), ActsFor: in.Human.Principal.ID,
+		}
 	}
 	return in
+}
+
+// drawHuman draws one for whom an agent acts, who may be in other groups than the agent.
+func drawHuman(t *rapid.T, p access.Principal) *policy.Human {
+	p.Groups = drawGroups(t)
+	h := &policy.Human{Principal: p, Reviewers: drawReviewers(t), Facts: drawFacts(t)}
+	if rapid.IntRange(0, 4).Draw(t, "no account") == 0 {
+		h.NoAccount = map[access.ConnectorName]string{"orders-db": "You have no account behind orders-db."}
+	}
+	return h
+}
+
+func drawGroups(t *rapid.T) []string {
+	return rapid.SampledFrom([][]string{{"static/payments"}, {"static/payments"}, {"static/leads", "static/payments"}, {}}).Draw(t, "groups")
+}
+
+func drawReviewers(t *rapid.T) map[string][]policy.Reviewer {
+	everybody := []policy.Reviewer{human("alice"), human("bob"), human("carol"), human("dave"), {ID: staticID("bot"), Kind: access.Agent, Person: "bob"}}
+	reviewers := map[string][]policy.Reviewer{}
+	for _, s := range []string{"anyone", "group:static/leads", "group:static/security", "group:static/payments", "person:bob"} {
+		reviewers[s] = everybody[:rapid.IntRange(0, len(everybody)).Draw(t, s)]
+	}
+	return reviewers
+}
+
+func drawFacts(t *rapid.T) map[string]policy.Fact {
+	switch rapid.IntRange(0, 2).Draw(t, "fact") {
+	case 1:
+		return map[string]policy.Fact{`oncall("primary")`: {Error: "no answer"}}
+	case 2:
+		return map[string]policy.Fact{`oncall("primary")`: {Value: json.RawMessage(`{"now":true,"until":"2026-03-02T10:20:00Z"}`)}}
+	}
+	return nil
 }
 
 func drawTarget(t *rapid.T) policy.Target {
@@ -237,7 +267,7 @@ func TestWhatIsGrantedHasLimits(t *testing.T) {
 			if asked == 0 {
 				asked = policy.DefaultDuration
 			}
-			if target.Duration <= 0 || target.Duration > asked || target.Duration > most || target.MaxDuration != most {
+			if target.Duration <= 0 || target.Duration > asked || target.Duration > most || target.MaxDuration > most || in.Human == nil && target.MaxDuration != most {
 				t.Fatalf("%s of at most %s, for %s asked of a maximum of %s", target.Duration, target.MaxDuration, asked, most)
 			}
 			if !target.Until.IsZero() && !target.Until.After(in.Now) {
@@ -259,29 +289,88 @@ func TestExplainDecidesTheSameOfEveryPolicy(t *testing.T) {
 		set := compile(t, policies)
 		decided, explained := set.Decide(in), set.Explain(in)
 		for i, e := range explained.Targets {
-			var names []string
-			var relevant []policy.Considered
-			for _, c := range e.Trace {
-				names = append(names, c.Policy)
-				if c.Result == "" {
-					t.Fatalf("nothing became of %s", c.Policy)
-				}
-				if c.Result != policy.ResultNotForYou && c.Result != policy.ResultNotForThis {
-					relevant = append(relevant, c)
-				}
+			checkTrace(t, len(policies), decided.Targets[i].Trace, e.Trace)
+			if in.Human != nil {
+				checkTrace(t, len(policies), decided.Targets[i].HumanTrace, e.HumanTrace)
 			}
-			if len(names) != len(policies) {
-				t.Fatalf("only %v are traced", names)
-			}
-			if diff := cmp.Diff(decided.Targets[i].Trace, relevant); diff != "" {
-				t.Fatal(diff)
-			}
-			explained.Targets[i].Trace = decided.Targets[i].Trace
+			explained.Targets[i].Trace, explained.Targets[i].HumanTrace = decided.Targets[i].Trace, decided.Targets[i].HumanTrace
 		}
 		if diff := cmp.Diff(decided, explained); diff != "" {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// checkTrace fails if an explanation leaves a policy out, or says of those that concern the request anything but the decision.
+// Of a target that is denied whatever the policies say neither says anything.
+func checkTrace(t *rapid.T, policies int, decided, explained []policy.Considered) {
+	t.Helper()
+	if len(explained) == 0 && len(decided) == 0 {
+		return
+	}
+	var relevant []policy.Considered
+	for _, c := range explained {
+		if c.Result == "" {
+			t.Fatalf("nothing became of %s", c.Policy)
+		}
+		if c.Result != policy.ResultNotForYou && c.Result != policy.ResultNotForThis {
+			relevant = append(relevant, c)
+		}
+	}
+	if len(explained) != policies {
+		t.Fatalf("only %d of %d are traced", len(explained), policies)
+	}
+	if diff := cmp.Diff(decided, relevant); diff != "" {
+		t.Fatal(diff)
+	}
+}
+
+func TestAnAgentsDecisionIsNeverWiderThanItsHumans(t *testing.T) {
+	given := 0
+	rapid.Check(t, func(t *rapid.T) {
+		policies, in := drawPolicies(t), drawInput(t)
+		// Of what is drawn at random little is for an agent and its human both.
+		for _, who := range [][]string{{"kind:agent"}, {"kind:human"}, {"anyone"}, {"group:payments"}} {
+			p := policy.Policy{Name: fmt.Sprintf("more-%d", len(policies)), Effect: policy.EffectAllow, Who: who, What: []string{"**"}}
+			p.MaxDuration = rapid.SampledFrom(someTimes).Draw(t, "max")
+			p.Until, p.Stages = rapid.SampledFrom(someUntils).Draw(t, "until"), drawStages(t, 0)
+			p.Auto = len(p.Stages) == 0
+			policies = append(policies, p)
+		}
+		if in.Human == nil {
+			return
+		}
+		set := compile(t, policies)
+		agent, human := set.Decide(in), set.Decide(in.ForHuman())
+		checkNarrowed(t, agent, human)
+		for i, one := range set.DecideEach(in) {
+			alone := in
+			alone.Targets = in.Targets[i : i+1]
+			checkNarrowed(t, one, set.Decide(alone.ForHuman()))
+		}
+		if agent.Verdict != policy.VerdictDenied {
+			given++
+		}
+	})
+	if given == 0 {
+		t.Error("no agent was ever given anything, so that nothing was compared")
+	}
+}
+
+// checkNarrowed fails if the agent is given anything that its human would not be, or for longer, or for less.
+func checkNarrowed(t *rapid.T, agent, human policy.Decision) {
+	t.Helper()
+	for i := range human.Targets {
+		a, h := &agent.Targets[i], human.Targets[i]
+		if !h.Until.IsZero() && (a.Until.IsZero() || a.Until.After(h.Until)) && a.Verdict != policy.VerdictDenied {
+			t.Fatalf("%s is until %s for the agent, and until %s for the human", a.Entitlement, a.Until, h.Until)
+		}
+		if a.Verdict != policy.VerdictDenied && a.MaxDuration > h.MaxDuration {
+			t.Fatalf("%s is for at most %s for the agent, and %s for the human", a.Entitlement, a.MaxDuration, h.MaxDuration)
+		}
+		human.Targets[i].Until = a.Until // what is earlier is narrower
+	}
+	checkNoWider(t, human, agent)
 }
 
 // drawReviews draws reviews by a few people with several accounts, the requester among them.
@@ -301,7 +390,7 @@ func TestTheRequesterNeverCounts(t *testing.T) {
 		others := slices.DeleteFunc(slices.Clone(reviews), func(r policy.Reviewed) bool {
 			return r.Reviewer.Person == "alice" || r.Reviewer.Kind != access.Human
 		})
-		if diff := cmp.Diff(policy.Tally(d, alice(), others), policy.Tally(d, alice(), reviews)); diff != "" {
+		if diff := cmp.Diff(tally(d, others), tally(d, reviews)); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -315,7 +404,7 @@ func TestOrderWithinAStageDoesNotMatter(t *testing.T) {
 			reviews[i].Review.Cap = 0 // of a person's several approvals the first counts, with its cap
 		}
 		shuffled := rapid.Permutation(reviews).Draw(t, "order")
-		if diff := cmp.Diff(policy.Tally(d, alice(), reviews), policy.Tally(d, alice(), shuffled)); diff != "" {
+		if diff := cmp.Diff(tally(d, reviews), tally(d, shuffled)); diff != "" {
 			t.Fatal(diff)
 		}
 	})

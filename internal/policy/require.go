@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -28,13 +29,26 @@ func (r Requirements) names() []string {
 	return names
 }
 
+// Requires lists what the policies demand that decided a target or guarded it, met or not: for an agent those of its human
+// too. Sorted.
+func (s *Set) Requires(t TargetDecision) (names []string) {
+	asks := func(c Considered) bool { return c.Result == ResultDecided || c.Result == ResultGuarded }
+	for _, p := range s.policies {
+		named := func(c Considered) bool { return c.Policy == p.Name && asks(c) }
+		if slices.ContainsFunc(t.Trace, named) || slices.ContainsFunc(t.HumanTrace, named) {
+			names = union(names, p.Require.names())
+		}
+	}
+	return names
+}
+
 // requirements sorts out what the input does not meet: unmet can only be met by asking anew, missing can still follow.
-// Only humans have a second factor.
+// Only humans have a second factor; for an agent its human confirms.
 func (in *Input) requirements(r Requirements) (unmet, missing []string) {
 	for _, name := range r.names() {
 		switch {
 		case name == RequireReason && in.Reason != "", name == RequireTicket && in.Ticket != "", name == RequireMFA && in.MFA:
-		case name == RequireMFA && in.Principal.Kind == access.Human:
+		case name == RequireMFA && (in.Principal.Kind == access.Human || in.Principal.Kind == access.Agent && !in.Principal.ActsFor.IsZero()):
 			missing = append(missing, name)
 		default:
 			unmet = append(unmet, name)
@@ -75,9 +89,14 @@ func (in *Input) problem() string {
 		return "The time of the decision is not known; tell an administrator."
 	case in.Principal.ID.IsZero():
 		return "It is not known who asks; log in and ask again."
+	case in.AskedBy.Kind == access.Agent && in.AskedBy.ActsFor != in.Principal.ID:
+		return "An agent asks in nobody's name but that of the human for whom it acts."
 	}
 	switch in.Principal.Kind {
 	case access.Human, access.Service, access.Agent:
+		if in.forSomebody() {
+			return in.Human.whyNotFor(in.Principal)
+		}
 		return ""
 	default:
 		return "It is not known whether a human, a service or an agent asks; tell an administrator."

@@ -21,6 +21,8 @@ const (
 	Anyone Selector = "anyone"
 	// OwnerOfResource is whoever Target.Owners says.
 	OwnerOfResource Selector = "owner-of-resource"
+	// ManagerOfRequester is whoever access.Principal.Manager of the requester says.
+	ManagerOfRequester Selector = "manager-of-requester"
 )
 
 // The words before the colon of the selectors with an argument.
@@ -34,14 +36,17 @@ const (
 // maxSelector bounds a selector, in bytes.
 const maxSelector = 600
 
-// ParseSelector reads "group:SOURCE/NAME", "principal:ISSUER/SUBJECT", "person:ID", "kind:human", "anyone" or
-// "owner-of-resource". A group or principal without a slash belongs to the static source. Case is exact. Its errors are
+// plainSelectors are those without an argument.
+func plainSelectors() []Selector { return []Selector{Anyone, OwnerOfResource, ManagerOfRequester} }
+
+// ParseSelector reads "group:SOURCE/NAME", "principal:ISSUER/SUBJECT", "person:ID", "kind:human", "anyone",
+// "owner-of-resource" or "manager-of-requester". A group or principal without a slash belongs to the static source. Case is exact. Its errors are
 // safe to show and name a near miss.
 func ParseSelector(text string) (Selector, error) {
 	if len(text) > maxSelector {
 		return "", fmt.Errorf("a selector of %d bytes is longer than %d", len(text), maxSelector)
 	}
-	if s := Selector(text); s == Anyone || s == OwnerOfResource {
+	if s := Selector(text); slices.Contains(plainSelectors(), s) {
 		return s, nil
 	}
 	word, argument, _ := strings.Cut(text, ":")
@@ -65,8 +70,8 @@ func ParseSelector(text string) (Selector, error) {
 	return "", unknownSelector(text)
 }
 
-// Matches reports whether the principal is meant. OwnerOfResource matches nobody: whose resource it is must be said
-// first.
+// Matches reports whether the principal is meant. OwnerOfResource and ManagerOfRequester match nobody: whose resource, and
+// whose request, must be said first.
 func (s Selector) Matches(p access.Principal) bool {
 	return slices.Contains(selectorsOf(p), s)
 }
@@ -109,7 +114,7 @@ func isSelectorWord(word string) bool {
 }
 
 func unknownSelector(text string) error {
-	const form = "want group:NAME, principal:NAME, person:ID, kind:KIND, anyone or owner-of-resource"
+	const form = "want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester"
 	word, _, hasArgument := strings.Cut(text, ":")
 	if hasArgument {
 		if near := nearMiss(word, wordGroup, wordPrincipal, wordPerson, wordKind); near != "" {
@@ -117,7 +122,7 @@ func unknownSelector(text string) error {
 		}
 		return fmt.Errorf("selector %q: unknown word %q; %s", text, word, form)
 	}
-	if near := nearMiss(text, string(Anyone), string(OwnerOfResource)); near != "" {
+	if near := nearMiss(text, string(Anyone), string(OwnerOfResource), string(ManagerOfRequester)); near != "" {
 		return fmt.Errorf("selector %q%s", text, near)
 	}
 	return fmt.Errorf("selector %q: %s", text, form)
@@ -137,7 +142,7 @@ func neverReviews(s Selector) bool {
 // atMostOne reports whether at most one person is meant, whatever the directory says.
 func atMostOne(s Selector) bool {
 	word, _, _ := strings.Cut(string(s), ":")
-	return word == wordPrincipal || word == wordPerson
+	return word == wordPrincipal || word == wordPerson || s == ManagerOfRequester
 }
 
 // shown is the selector as people write it: the static source is left out.

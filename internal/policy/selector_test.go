@@ -11,6 +11,8 @@ func TestParseSelector(t *testing.T) {
 	for _, c := range []struct{ text, want, err string }{
 		{text: "anyone", want: "anyone"},
 		{text: "owner-of-resource", want: "owner-of-resource"},
+		{text: "manager-of-requester", want: "manager-of-requester"},
+		{text: "manager", err: `selector "manager"; did you mean "manager-of-requester"?`},
 		{text: "group:payments", want: "group:static/payments"},
 		{text: "group:static/payments", want: "group:static/payments"},
 		{text: "group:okta/platform/db", want: "group:okta/platform/db"},
@@ -21,8 +23,8 @@ func TestParseSelector(t *testing.T) {
 		{text: "kind:service", want: "kind:service"},
 		{text: "Anyone", err: `selector "Anyone"; did you mean "anyone"?`},
 		{text: "owner", err: `selector "owner"; did you mean "owner-of-resource"?`},
-		{text: "GROUP:payments", err: `selector "GROUP:payments": unknown word "GROUP"; want group:NAME, principal:NAME, person:ID, kind:KIND, anyone or owner-of-resource`},
-		{text: "", err: `selector "": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone or owner-of-resource`},
+		{text: "GROUP:payments", err: `selector "GROUP:payments": unknown word "GROUP"; want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester`},
+		{text: "", err: `selector "": want group:NAME, principal:NAME, person:ID, kind:KIND, anyone, owner-of-resource or manager-of-requester`},
 		{text: "group:", err: `selector "group:": after group: comes a name: it is empty`},
 		{text: "group:/payments", err: `group "/payments": want NAME or SOURCE/NAME`},
 		{text: "group:okta/", err: `group "okta/": want NAME or SOURCE/NAME`},
@@ -58,6 +60,7 @@ func TestSelectorMatches(t *testing.T) {
 		"kind:human":            true,
 		"kind:agent":            false,
 		"owner-of-resource":     false,
+		"manager-of-requester":  false,
 		"principal:alice%2F":    false,
 		"group:static/payments": true,
 	} {

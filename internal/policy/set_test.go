@@ -40,6 +40,7 @@ func TestDigestIsOfTheMeaning(t *testing.T) {
 		"maximum": func(p *policy.Policy) { p.MaxDuration += 1e9 },
 		"require": func(p *policy.Policy) { p.Require.MFA = true },
 		"count":   func(p *policy.Policy) { p.Stages[0].Count = 2 },
+		"mfa":     func(p *policy.Policy) { p.Stages[0].MFA = true },
 		"within":  func(p *policy.Policy) { p.Stages[0].Within = 1e9 },
 		"from":    func(p *policy.Policy) { p.Stages[0].From = []string{"group:security"} },
 		"break-glass": func(p *policy.Policy) {

@@ -56,6 +56,7 @@ func variables() map[string]variable {
 		"request.ticket":      {cel.StringType, func(s *subject) any { return s.in.Ticket }},
 		"request.params":      {texts, func(s *subject) any { return s.in.Params }},
 		"request.break_glass": {cel.BoolType, func(s *subject) any { return s.in.BreakGlass }},
+		"request.asked_by":    {cel.StringType, func(s *subject) any { return s.in.AskedBy.ID.String() }},
 		"request.mfa":         {cel.BoolType, func(s *subject) any { return s.in.MFA }},
 	}
 }

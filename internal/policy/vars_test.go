@@ -22,6 +22,7 @@ func TestVariables(t *testing.T) {
 			ID: access.PrincipalID{Issuer: "okta", Subject: "00u1"}, Kind: access.Agent, Person: "alice", Name: "Bot",
 			Groups: []string{"okta/bots"}, Attributes: map[string]string{"site": "berlin"}, ActsFor: access.PrincipalID{Issuer: "static", Subject: "alice"},
 		},
+		AskedBy: access.Principal{ID: access.PrincipalID{Issuer: "static", Subject: "alice"}},
 	}
 	target := Target{
 		Entitlement: access.Entitlement{Connector: "orders-db", Resource: "eu/orders", Permission: "read"},
@@ -52,6 +53,7 @@ func TestVariables(t *testing.T) {
 		"request.params":       `{"table": "orders"}`,
 		"request.break_glass":  `true`,
 		"request.mfa":          `true`,
+		"request.asked_by":     `"static/alice"`,
 	}
 	vars := variables()
 	if got := slices.Sorted(maps.Keys(vars)); !slices.Equal(got, slices.Sorted(maps.Keys(want))) {

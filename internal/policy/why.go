@@ -59,7 +59,7 @@ func sentence(parts ...string) string {
 
 func withSecondFactor(missing []string) string {
 	if slices.Contains(missing, RequireMFA) {
-		return "once you confirm with your second factor"
+		return "once it is confirmed with a passkey"
 	}
 	return ""
 }
@@ -70,9 +70,9 @@ func needs(stages []OpenStage) string {
 	var chains []string
 	for i, s := range stages {
 		if i > 0 && s.Policy == stages[i-1].Policy && s.Index > stages[i-1].Index {
-			chains[len(chains)-1] += " and then " + people(s)
+			chains[len(chains)-1] += " and then " + asked(s)
 		} else {
-			chains = append(chains, people(s))
+			chains = append(chains, asked(s))
 		}
 	}
 	slices.Sort(chains)
@@ -83,13 +83,34 @@ func needs(stages []OpenStage) string {
 	return "Needs the approval of " + strings.Join(chains, " and ")
 }
 
+// asked is who is asked in the stage, and later, in words: "1 person of group:leads (after 2h also of group:heads)".
+func asked(s OpenStage) string {
+	if s.Fallback == nil || len(s.Fallback.From) == 0 {
+		return approval(s)
+	}
+	return fmt.Sprintf("%s (after %s also of %s)", approval(s), shortDuration(s.Within), shownOr(s.Fallback.From))
+}
+
+// shownOr is a list of selectors in words.
+func shownOr(selectors []string) string {
+	shown := make([]string, len(selectors))
+	for i, s := range selectors {
+		shown[i] = Selector(s).shown()
+	}
+	return strings.Join(shown, " or ")
+}
+
+// approval is who must agree, and how.
+func approval(s OpenStage) string {
+	if s.MFA {
+		return people(s) + " with a passkey"
+	}
+	return people(s)
+}
+
 // people is the stage in words: "2 people of group:leads or person:carol".
 func people(s OpenStage) string {
-	shown := make([]string, len(s.From))
-	for i, from := range s.From {
-		shown[i] = Selector(from).shown()
-	}
-	from := strings.Join(shown, " or ")
+	from := shownOr(s.From)
 	if s.Count == 1 {
 		return "1 person of " + from
 	}
@@ -117,6 +138,7 @@ func (j *judgement) whyNobody() string {
 	}
 	for _, r := range []Result{
 		ResultUnmet, ResultNoReviewer, ResultPastUntil, ResultError, ResultConditionFalse, ResultOnlyBreakGlass, ResultNotBreakGlass,
+		ResultNotOnBehalf,
 	} {
 		if e := j.find(EffectAllow, r); e != nil {
 			return j.whyNot(e)
@@ -141,6 +163,8 @@ func (j *judgement) whyNot(e *entry) string {
 		return fmt.Sprintf("The condition of policy %q does not hold now; %s shows all that could cover this.", e.Policy, explain)
 	case ResultOnlyBreakGlass:
 		return fmt.Sprintf("Only the break-glass policy %q covers this; in an emergency ask with --break-glass.", e.Policy)
+	case ResultNotOnBehalf:
+		return fmt.Sprintf("No policy lets you ask for %s in another's name; they can ask for it themselves.", j.target.Entitlement)
 	default:
 		return "No break-glass policy covers this; ask without --break-glass."
 	}
@@ -149,7 +173,7 @@ func (j *judgement) whyNot(e *entry) string {
 func whyUnmet(e *entry) string {
 	unmet := strings.Split(e.Detail, ", ")
 	if slices.Contains(unmet, RequireMFA) {
-		return fmt.Sprintf("Policy %q demands a second factor, which only humans have; a human must ask for this.", e.Policy)
+		return fmt.Sprintf("Policy %q demands a second factor, which only humans have; a human, or an agent of one, must ask for this.", e.Policy)
 	}
 	return fmt.Sprintf("Policy %q demands a %s; ask with --%s.", e.Policy, strings.Join(unmet, " and a "), strings.Join(unmet, " and --"))
 }

@@ -89,7 +89,7 @@ func TestWitnessOfAServer(t *testing.T) {
 			}
 
 			others := in.witnessed("others")
-			if err := in.server.Reload(t.Context(), in.config()); err != nil {
+			if _, err := in.server.Propose(t.Context(), in.config()); err != nil {
 				t.Fatal(err)
 			}
 			in.stop()
@@ -105,7 +105,7 @@ func TestNoWitnessIsSaid(t *testing.T) {
 	in.start()
 	in.says("the audit log has no witness")
 	in.witnessed("checkpoints")
-	if err := in.server.Reload(t.Context(), in.config()); err != nil {
+	if _, err := in.server.Propose(t.Context(), in.config()); err != nil {
 		t.Fatal(err)
 	}
 	in.says("is on the file system of the store")

@@ -94,7 +94,7 @@ func TestForgottenNowhereInADump(t *testing.T) {
 		t.Fatal(err)
 	}
 	order := engine.ForgetOrder{Person: "alice"}
-	v, err := e.Forget(t.Context(), carol, order, "asked for it in writing")
+	v, err := e.Forget(t.Context(), carol.Principal, order, "asked for it in writing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestForgottenNowhereInADump(t *testing.T) {
 		if _, err := e.Erase(t.Context()); err != nil {
 			t.Log(err)
 		}
-		if v, err = e.Erasure(t.Context(), carol, v.ID); err != nil {
+		if v, err = e.Erasure(t.Context(), carol.Principal, v.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

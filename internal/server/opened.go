@@ -14,21 +14,43 @@ import (
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/identity"
+	"github.com/curfewhq/curfew/internal/identity/oidc"
+	"github.com/curfewhq/curfew/internal/identity/workload"
+	"github.com/curfewhq/curfew/internal/outbound"
+	"github.com/curfewhq/curfew/internal/scim"
 	"github.com/curfewhq/curfew/internal/secret"
+	"github.com/curfewhq/curfew/internal/signin"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
 // opened is what was opened for one configuration, with its secrets resolved.
 type opened struct {
-	directory  *directory.Directory
+	directory *directory.Directory
+	provider  signin.Provider
+	scim      []*scim.Source
+	// workloads is nil where no workload is trusted.
+	workloads  identity.WorkloadVerifier
 	connectors map[access.ConnectorName]*connector.Connector
 }
 
 // open opens what a configuration names. On an error nothing stays open.
 func (s *Server) open(c *config.Config) (o *opened, err error) {
 	o = &opened{connectors: map[access.ConnectorName]*connector.Connector{}}
-	if o.directory, err = openDirectory(c, s.void); err != nil {
+	if o.directory, err = openDirectory(c, s.void, s.store); err != nil {
 		return nil, err
+	}
+	if o.provider, err = openProvider(c, s.clock); err != nil {
+		return nil, err
+	}
+	if o.scim, err = openSCIM(c); err != nil {
+		return nil, err
+	}
+	if len(c.Workloads.Rules) > 0 {
+		o.workloads, err = workload.New(workload.Config{Rules: c.Workloads.Rules, Keys: c.Workloads.Keys, Now: s.clock.Now})
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, cc := range c.Connectors {
 		driver, err := cc.Config.Open(connector.Env{Name: cc.Name, Clock: s.clock})
@@ -43,7 +65,7 @@ func (s *Server) open(c *config.Config) (o *opened, err error) {
 			return nil, errors.Join(err, driver.Close(), o.close())
 		}
 		options := connector.Options{
-			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
+			Name: cc.Name, Type: cc.Type, Labels: cc.Labels, Owners: cc.Owners, Timeout: cc.Timeout, Concurrency: cc.Concurrency,
 			Rate: cc.Rate, Reconcile: cc.Reconcile, Clock: s.clock, Observer: s.telemetry, Secrets: secrets,
 		}
 		if cc.Account != nil {
@@ -67,7 +89,7 @@ func redactor(c config.Connector) (secret.Redactor, error) {
 	return secret.NewRedactor(values...), nil
 }
 
-func openDirectory(c *config.Config, void func(token string) bool) (*directory.Directory, error) {
+func openDirectory(c *config.Config, void func(token string) bool, st store.Store) (*directory.Directory, error) {
 	var entries []directory.Entry
 	for _, p := range c.Principals {
 		e := directory.Entry{Principal: p.Principal}
@@ -80,7 +102,55 @@ func openDirectory(c *config.Config, void func(token string) bool) (*directory.D
 		}
 		entries = append(entries, e)
 	}
-	return directory.New(entries, c.Roles)
+	workloads := make(map[string]access.PrincipalID, len(c.Workloads.Rules))
+	for _, r := range c.Workloads.Rules {
+		workloads[r.Name] = r.Principal
+	}
+	accounts := map[string]directory.Accounts{}
+	if c.Accounts != nil {
+		accounts[c.OIDC.Source] = c.Accounts.Accounts
+	}
+	return directory.New(directory.Config{
+		Entries: entries, Roles: c.Roles, Store: st, Tenant: access.DefaultTenant, Limits: directory.Limits(c.Sessions),
+		Workloads: workloads, Accounts: accounts, Sources: c.Sources(),
+	})
+}
+
+// openProvider makes the identity provider. It is called when somebody signs in, and not before.
+func openProvider(c *config.Config, clock access.Clock) (signin.Provider, error) {
+	if c.OIDC == nil {
+		return signin.Provider{}, nil
+	}
+	var password string
+	if c.OIDC.ClientSecret != "" {
+		var err error
+		if password, err = c.OIDC.ClientSecret.Resolve(); err != nil {
+			return signin.Provider{}, fmt.Errorf("the secret of the identity provider: %w", err)
+		}
+	}
+	claims := oidc.Claims{Groups: c.OIDC.GroupsClaim, NoGroups: c.OIDC.NoGroups, Attributes: c.OIDC.Attributes}
+	if c.Accounts != nil {
+		// Groups and attributes are those of the source that has the people.
+		claims = oidc.Claims{NoGroups: true, Match: c.Accounts.Claim}
+	}
+	return signin.Provider{Source: c.OIDC.Source, Provider: oidc.New(oidc.Config{
+		Issuer: c.OIDC.Issuer, ClientID: c.OIDC.ClientID, ClientSecret: password, Redirect: c.Server.URL + signin.CallbackPath,
+		Scopes: c.OIDC.Scopes, HTTP: outbound.NewClient(c.OIDC.Issuer), Now: clock.Now,
+		Claims: claims,
+	})}, nil
+}
+
+// openSCIM makes the sources that write who there is.
+func openSCIM(c *config.Config) ([]*scim.Source, error) {
+	if c.SCIM == nil {
+		return nil, nil
+	}
+	token, err := c.SCIM.Token.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("the token of the source %s: %w", c.SCIM.Source, err)
+	}
+	source, err := scim.NewSource(access.DefaultTenant, scim.SourceConfig{Name: c.SCIM.Source, Token: token, Attributes: c.SCIM.Attributes})
+	return []*scim.Source{source}, err
 }
 
 // rules are what the engine goes by under this configuration.
@@ -122,3 +192,6 @@ func (o *opened) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// closing closes what was opened in vain.
+func closing(err error, o *opened) error { return errors.Join(err, o.close()) }

@@ -324,7 +324,7 @@ func testRestore(t *testing.T, in *installation) {
 	}
 	// A token that is changed is good as soon as the configuration is read again; the void one stays void.
 	in.write("alice", "alice-2")
-	if err := in.server.Reload(t.Context(), in.config()); err != nil {
+	if _, err := in.server.Propose(t.Context(), in.config()); err != nil {
 		t.Fatal(err)
 	}
 	if _, body := in.call("carol-2", "GET", "/metrics", ""); !strings.Contains(body, "curfew_tokens_void 0\n") {

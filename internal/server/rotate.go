@@ -137,7 +137,7 @@ func (k *Keys) follow(ctx context.Context, generation int, out io.Writer) error 
 			return err
 		}
 		if left != told {
-			if _, err := fmt.Fprintf(out, "%d sealed plans are left.\n", left); err != nil {
+			if _, err := fmt.Fprintf(out, "%d sealed things are left.\n", left); err != nil {
 				return err
 			}
 		}
@@ -166,7 +166,7 @@ func (k *Keys) left(ctx context.Context, generation int) (left int, done bool, e
 	done = true
 	for _, s := range list {
 		if s.Generation < generation {
-			left += s.Uses.Plans
+			left += s.Uses.Plans + s.Uses.Configurations
 			done = done && !s.Seals()
 		}
 	}

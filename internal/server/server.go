@@ -12,20 +12,22 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/curfewhq/curfew/internal/access"
-	"github.com/curfewhq/curfew/internal/api"
 	"github.com/curfewhq/curfew/internal/audit"
+	"github.com/curfewhq/curfew/internal/changecontrol"
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/delivery"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/journal"
+	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/telemetry"
 )
@@ -39,6 +41,8 @@ type Options struct {
 	WrapDriver func(access.ConnectorName, connector.Driver) connector.Driver
 	// Spans, when set, takes the spans of traces.
 	Spans sdktrace.SpanExporter
+	// OwnProposer says that the program makes its configuration itself, so that nobody has to agree to what it says.
+	OwnProposer bool
 }
 
 // Server is a running curfewd.
@@ -46,17 +50,29 @@ type Server struct {
 	log       *slog.Logger
 	telemetry *telemetry.Telemetry
 	options   Options
-	// config is the one in force, and opened what was opened for it. Reload replaces both.
+	// control keeps the versions of the configuration. changing is held by who proposes or takes one over.
+	control  *changecontrol.Control
+	changing sync.Mutex
+	// here is what the files on this machine say, config what is served, and opened what was opened for that.
+	here   atomic.Pointer[config.Config]
 	config *config.Config
 	opened atomic.Pointer[opened]
+	// serving is the digest of config, and trouble what keeps this node from serving another version that it should; empty when nothing does.
+	serving, trouble atomic.Pointer[string]
+	// endWatch ends the watching for what other nodes put in force; watched is closed when it has ended.
+	endWatch context.CancelFunc
+	watched  chan struct{}
 
 	store store.Store
 	// clock is the store's, for connectors.
-	clock   access.Clock
-	journal *journal.Journal
-	head    *headFile
-	engine  *engine.Engine
-	runner  *engine.Runner
+	clock     access.Clock
+	journal   *journal.Journal
+	head      *headFile
+	engine    *engine.Engine
+	runner    *engine.Runner
+	registrar *directory.Registrar
+	// sources reads who is in the directories of the configuration. Reload replaces it.
+	sources atomic.Pointer[directory.Sync]
 	// delivery carries the log outside. Reload replaces it.
 	delivery atomic.Pointer[delivery.Service]
 	// holder is this node's name in leases.
@@ -65,7 +81,10 @@ type Server struct {
 	http     *http.Server
 	// hangUp ends the requests that wait for something to happen.
 	hangUp context.CancelFunc
-	served chan error
+	// endTelling ends the telling of people whom a change of a group left waiting; told is closed when it has ended.
+	endTelling context.CancelFunc
+	told       chan struct{}
+	served     chan error
 	// endCheck ends the reading of the whole store, and checked is closed when it is over; damage is what it found.
 	endCheck context.CancelFunc
 	checked  chan struct{}
@@ -79,9 +98,10 @@ type Server struct {
 func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err error) {
 	log := slog.New(telemetry.LogHandler(o.Log.Handler()))
 	s = &Server{
-		log: log, telemetry: telemetry.New(telemetry.Options{Log: log, Exporter: o.Spans}), options: o, config: c,
+		log: log, telemetry: telemetry.New(telemetry.Options{Log: log, Exporter: o.Spans}), options: o,
 		served: make(chan error, 1),
 	}
+	s.here.Store(c)
 	defer func() {
 		if err != nil {
 			err, s = errors.Join(err, s.close(), s.telemetry.Close(ctx)), nil
@@ -93,63 +113,104 @@ func Start(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if s.listener, err = limitCallers(s.listener); err != nil {
 		return s, err
 	}
-	books, err := openStore(ctx, c.Store, Options{Log: log, Clock: o.Clock})
+	s.listener = takenWithin(answerLimit, s.listener)
+	k, err := s.openBooks(ctx, c)
 	if err != nil {
 		return s, err
 	}
-	s.store = books
-	if o.WrapStore != nil {
-		s.store = o.WrapStore(s.store)
-	}
-	s.store = s.telemetry.Store(s.store)
-	s.telemetry.WatchCommits(books.Stats)
-	sealer, installation, err := openKeys(ctx, s.store, c.Server)
+	s.control = changecontrol.New(changecontrol.Config{
+		Store: s.store, Books: lateBooks{s}, Sealer: k.sealer, Tenant: access.DefaultTenant, Judge: judge{s},
+		Directory: func() changecontrol.Directory { return s.Directory() },
+	})
+	plan, c, err := s.choose(ctx, c)
 	if err != nil {
-		return s, err
-	}
-	if s.journal, err = openJournal(c.Server.JournalFile); err != nil {
-		return s, err
-	}
-	restores, err := readRestores(ctx, s.store, sealer)
-	if err != nil {
-		return s, err
-	}
-	s.head = &headFile{path: c.Server.HeadFile, installation: installation, sealer: sealer, log: s.log}
-	if err := s.head.check(ctx, s.store, restores); err != nil {
-		return s, err
-	}
-	s.void = voidTokens(sealer, restores)
-	if s.clock, err = newClock(ctx, s.store); err != nil {
 		return s, err
 	}
 	first, err := s.open(c)
 	if err != nil {
 		return s, err
 	}
+	s.nowServes(c)
 	s.opened.Store(first)
-	s.telemetry.WatchLanes(s.store, s.lanes)
-	s.telemetry.WatchLog(s.store, access.DefaultTenant)
 	s.engine = engine.New(engine.Config{
-		Tenant: access.DefaultTenant, Installation: installation, Store: s.store, Sealer: sealer,
+		Tenant: access.DefaultTenant, Installation: k.installation, Store: s.store, Sealer: k.sealer,
 		Rules: first.rules(c), IDs: engine.UUIDs{}, Random: rand.Reader, Log: s.log, Observer: s.telemetry, Journal: s.journal,
-		EventsNumbered: alone(books),
+		EventsNumbered: alone(k.books),
 	})
 	if err := s.resumeLog(ctx); err != nil {
 		return s, err
 	}
-	s.holder = nodeName(alone(books))
+	s.holder = nodeName(alone(k.books))
 	carries, err := s.openDelivery(c)
 	if err != nil {
 		return s, err
 	}
-	s.telemetry.WatchDelivery(s.store, access.DefaultTenant, func() []delivery.Status { return s.delivery.Load().Statuses() })
-	if err := s.takeOver(ctx, alone(books), restores); err != nil {
+	s.registrar = directory.NewRegistrar(s.engine, engine.UUIDs{}, access.DefaultTenant, s.Directory)
+	reads, err := s.openSources(c, s.registrar)
+	if err != nil {
 		return s, err
 	}
-	s.checkBooks(books)
-	s.serve()
+	s.watch()
+	if err := s.takeOver(ctx, alone(k.books), k.restores); err != nil {
+		return s, err
+	}
+	s.checkBooks(k.books)
+	if err := s.serve(k.sealer); err != nil {
+		return s, err
+	}
 	s.deliver(carries)
+	s.readSources(reads)
+	if err := s.enter(ctx, plan); err != nil {
+		return s, err
+	}
+	s.watchConfiguration()
 	return s, nil
+}
+
+// kept is what a store has that was opened, and what opens it.
+type kept struct {
+	books        books
+	sealer       *secret.Sealer
+	installation string
+	restores     []store.Restore
+}
+
+// openBooks opens the books and the keys, and holds the books against what this machine remembers of them.
+func (s *Server) openBooks(ctx context.Context, c *config.Config) (k kept, err error) {
+	if k.books, err = openStore(ctx, c.Store, Options{Log: s.log, Clock: s.options.Clock}); err != nil {
+		return k, err
+	}
+	s.store = k.books
+	if s.options.WrapStore != nil {
+		s.store = s.options.WrapStore(s.store)
+	}
+	s.store = s.telemetry.Store(s.store)
+	s.telemetry.WatchCommits(k.books.Stats)
+	if k.sealer, k.installation, err = openKeys(ctx, s.store, c.Server); err != nil {
+		return k, err
+	}
+	if s.journal, err = openJournal(c.Server.JournalFile); err != nil {
+		return k, err
+	}
+	if k.restores, err = readRestores(ctx, s.store, k.sealer); err != nil {
+		return k, err
+	}
+	s.head = &headFile{path: c.Server.HeadFile, installation: k.installation, sealer: k.sealer, log: s.log}
+	if err := s.head.check(ctx, s.store, k.restores); err != nil {
+		return k, err
+	}
+	s.void = voidTokens(k.sealer, k.restores)
+	s.clock, err = newClock(ctx, s.store)
+	return k, err
+}
+
+// watch has the metrics read what they count in the store.
+func (s *Server) watch() {
+	s.telemetry.WatchLanes(s.store, s.lanes)
+	s.telemetry.WatchLog(s.store, access.DefaultTenant)
+	s.telemetry.WatchSources(s.store, access.DefaultTenant, func() []directory.SyncStatus { return s.sources.Load().Statuses() })
+	s.telemetry.WatchConfiguration(s.store, access.DefaultTenant, func() string { return *s.serving.Load() })
+	s.telemetry.WatchDelivery(s.store, access.DefaultTenant, func() []delivery.Status { return s.delivery.Load().Statuses() })
 }
 
 // resumeLog holds the log against the checkpoint that was kept beside the store, where there is one. What cannot be held
@@ -192,24 +253,6 @@ func (s *Server) takeOver(ctx context.Context, alone bool, restores []store.Rest
 	return s.head.begin(ctx, s.store, s.engine.Checkpoint)
 }
 
-// serve starts to act on what is due and to answer.
-func (s *Server) serve() {
-	s.runner = engine.NewRunner(s.engine)
-	s.runner.Start()
-	handler := api.New(api.Config{
-		Engine: s.engine, Authenticator: s, Tenant: access.DefaultTenant, Log: s.log,
-		Ready: s.ready, Metrics: s.telemetry.Handler(),
-	})
-	base, hangUp := context.WithCancel(context.Background())
-	s.hangUp = hangUp
-	s.http = &http.Server{
-		BaseContext: func(net.Listener) context.Context { return base },
-		Handler:     s.telemetry.HTTP(handler, handler.Route), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
-	go func() { s.served <- s.http.Serve(s.listener) }()
-}
-
 // Addr is the address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
@@ -220,7 +263,7 @@ func (s *Server) Engine() *engine.Engine { return s.engine }
 func (s *Server) Directory() *directory.Directory { return s.opened.Load().directory }
 
 // Authenticate finds out who calls, by the directory in force.
-func (s *Server) Authenticate(ctx context.Context, token string) (access.Principal, error) {
+func (s *Server) Authenticate(ctx context.Context, token string) (access.Caller, error) {
 	return s.Directory().Authenticate(ctx, token)
 }
 
@@ -268,8 +311,19 @@ func (s *Server) close() error {
 	if s.hangUp != nil {
 		s.hangUp()
 	}
+	if s.endWatch != nil {
+		s.endWatch()
+		<-s.watched
+	}
+	if s.endTelling != nil {
+		s.endTelling()
+		<-s.told
+	}
 	if s.runner != nil {
 		s.runner.Stop()
+	}
+	if reads := s.sources.Load(); reads != nil {
+		reads.Stop()
 	}
 	s.stopDelivery()
 	if o := s.opened.Load(); o != nil {

@@ -6,7 +6,9 @@ import (
 
 	"github.com/curfewhq/curfew/internal/config"
 	"github.com/curfewhq/curfew/internal/delivery"
+	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/scim"
 	"github.com/curfewhq/curfew/internal/secret"
 	"github.com/curfewhq/curfew/internal/store"
 	"github.com/curfewhq/curfew/internal/store/sqlstore"
@@ -27,11 +29,15 @@ func alone(b books) bool {
 // ballastBytes is kept free on the disk of a store on SQLite. A thousand grants are taken back in it.
 const ballastBytes = 8 << 20
 
-// inBackground and canWait add to the engine's transactions the one that says how far a destination of the log is served.
+// inBackground and canWait add to the transactions of engine and directory the one that says how far a destination of the log is
+// served, and the one that tells of people whom a change of their groups has left waiting, which takes access back and so cannot wait.
 func inBackground(name store.TxName) bool {
-	return name == delivery.Transaction || engine.Background(name)
+	return name == delivery.Transaction || name == scim.Transaction || directory.Background(name) || engine.Background(name)
 }
-func canWait(name store.TxName) bool { return name == delivery.Transaction || engine.CanWait(name) }
+
+func canWait(name store.TxName) bool {
+	return name == delivery.Transaction || directory.CanWait(name) || engine.CanWait(name)
+}
 
 // openStore opens the books where the configuration says they are.
 func openStore(ctx context.Context, c config.Store, o Options) (books, error) {

@@ -114,15 +114,27 @@ func (w *World) submit(n *node) {
 	if w.choose.chance(10) {
 		s.Start = w.storeClock.Now().Add(w.choose.span(100, time.Minute))
 	}
-	who := requesters()[w.choose.among(6, 3, 1)]
-	what := fmt.Sprintf("asks for %v %s for %s", s.Entitlements, s.Bundle, s.Duration)
+	who := requesters()[w.choose.among(6, 3, 1, 4)]
+	if w.choose.chance(w.habits.behalf) {
+		who = w.ask(&s)
+	}
+	what := fmt.Sprintf("asks for %v %s for %s, in the name of %q", s.Entitlements, s.Bundle, s.Duration, s.OnBehalfOf)
 	w.call(n, who, what, func(ctx context.Context, e *engine.Engine) error {
 		r, err := e.Submit(ctx, w.people.who(who), s)
 		if err == nil {
 			w.accepted = append(w.accepted, r.ID)
+			w.askers[r.ID] = id(who)
 		}
 		return err
 	})
+}
+
+// ask makes a submission one in another's name, and returns whose it is then. Policies let leads and agents ask to write.
+func (w *World) ask(s *engine.Submission) (who string) {
+	s.Bundle, s.Recipient, s.Entitlements = "", nil, []access.Entitlement{enginetest.Entitlement(enginetest.Write)}
+	who = one(w.choose, []string{enginetest.Bob, enginetest.AliceAgent, grace, enginetest.AliceAdmin, enginetest.Mallory})
+	s.OnBehalfOf = id(one(w.choose, []string{enginetest.Alice, frank}))
+	return who
 }
 
 func (w *World) review(n *node) {
@@ -139,6 +151,9 @@ func (w *World) review(n *node) {
 		o.Cap = 10 * time.Second
 	}
 	who := one(w.choose, reviewers())
+	if d, ok := pickOf(w.choose, w.seen.delegations, w.stands); ok && w.choose.chance(50) {
+		who = d.Delegate.Subject
+	}
 	w.call(n, who, fmt.Sprintf("says %s to %s", o.Verdict, r.ID), func(ctx context.Context, e *engine.Engine) error {
 		_, err := e.Review(ctx, w.people.who(who), r.ID, o)
 		return err
@@ -150,8 +165,12 @@ func (w *World) withdraw(n *node) {
 	if !ok {
 		return
 	}
-	w.call(n, r.Principal.Subject, fmt.Sprintf("withdraws %s", r.ID), func(ctx context.Context, e *engine.Engine) error {
-		_, err := e.Withdraw(ctx, w.people.who(r.Principal.Subject), r.ID)
+	who := r.Principal.Subject
+	if !r.AskedBy.IsZero() && w.choose.chance(50) {
+		who = r.AskedBy.Subject
+	}
+	w.call(n, who, fmt.Sprintf("withdraws %s", r.ID), func(ctx context.Context, e *engine.Engine) error {
+		_, err := e.Withdraw(ctx, w.people.who(who), r.ID)
 		return err
 	})
 }

@@ -31,6 +31,8 @@ func audited(_ *World, before, now *state) string {
 	}
 	want = append(want, findingsOpenedAndClosed(before, now)...)
 	want = append(want, keysMadeAndDestroyed(before, now)...)
+	want = append(want, delegationsBegunAndEnded(before, now)...)
+	want = append(want, peopleComeAndGone(before, now)...)
 	left := append(want, freezesBegunAndLifted(before, now)...)
 	for _, e := range now.entries {
 		if !changesState(e) {
@@ -101,6 +103,44 @@ func findingsOpenedAndClosed(before, now *state) (want []entry) {
 		if was != f.State {
 			want = append(want, entry{Kind: access.EventKind("finding." + string(f.State)), Grant: f.Grant, To: string(f.State)})
 		}
+	}
+	return want
+}
+
+// delegationsBegunAndEnded are the entries of delegations that came, and of those that were ended early.
+func delegationsBegunAndEnded(before, now *state) (want []entry) {
+	for _, id := range sortedKeys(now.delegations) {
+		d := now.delegations[id]
+		was, known := before.delegations[id]
+		if !known {
+			want = append(want, entry{Kind: access.EventDelegationBegun})
+		}
+		if was.EndedAt.IsZero() && !d.EndedAt.IsZero() && !isErased(d) {
+			want = append(want, entry{Kind: access.EventDelegationEnded})
+		}
+	}
+	return want
+}
+
+// peopleComeAndGone are the entries of whom the source has told something new.
+func peopleComeAndGone(before, now *state) (want []entry) {
+	for _, id := range sortedKeys(now.profiles) {
+		p := now.profiles[id]
+		was, known := before.profiles[id]
+		var kind access.EventKind
+		switch {
+		case !known:
+			kind = access.EventPrincipalAdded
+		case was.GoneAt.IsZero() && !p.GoneAt.IsZero():
+			kind = access.EventPrincipalGone
+		case !was.GoneAt.IsZero() && p.GoneAt.IsZero():
+			kind = access.EventPrincipalReturned
+		case !was.Equal(p.Principal):
+			kind = access.EventPrincipalChanged
+		default:
+			continue
+		}
+		want = append(want, entry{Kind: kind})
 	}
 	return want
 }

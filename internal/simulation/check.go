@@ -18,7 +18,10 @@ func promises() []promise {
 	return []promise{
 		{"what was accepted is not lost", acceptedIsKept},
 		{"no access without a decision", decidedFirst},
-		{"nobody reviews their own request", reviewedByOthers},
+		{"nobody reviews what is theirs or what they asked for", reviewedByOthers},
+		{"who agrees stands in a stage", standsThere},
+		{"access begins on the word of those who may still give it", begunOnReviews},
+		{"who has left keeps nothing", leftIsOver},
 		{"an approved request has one grant for each of its entitlements", oneGrantEach},
 		{"nothing is at the target that no committed plan explains", planned},
 		{"states follow the table", statesFollow},

@@ -3,22 +3,55 @@ package simulation
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/directory"
 	"github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
-// people is the company of enginetest, from which somebody may be missing.
+// people is the company as the nodes know it: that of the configuration, from which somebody may be missing, and those of whom
+// the source has told.
 type people struct {
+	// Directory meets with no accident. nodes is the same with all the accidents of the store.
 	*directory.Directory
+	nodes   *directory.Directory
 	missing map[access.PrincipalID]bool
+	// persons are the accounts of whom the source tells.
+	persons map[access.PrincipalID]access.PersonID
 }
 
 func id(name string) access.PrincipalID {
+	if name == frank || name == grace {
+		return access.PrincipalID{Issuer: source, Subject: name}
+	}
 	return access.PrincipalID{Issuer: access.StaticIssuer, Subject: name}
+}
+
+// gather makes the directory on the books of this world.
+func (w *World) gather() {
+	on := func(s store.Store) *directory.Directory {
+		c := w.setup.directory
+		c.Store = s
+		d, err := directory.New(c)
+		if err != nil {
+			w.breaks("the directory opens", "%v", err)
+		}
+		return d
+	}
+	w.people = &people{
+		Directory: on(w.books), nodes: on(&books{Store: w.books, world: w}),
+		missing: map[access.PrincipalID]bool{}, persons: map[access.PrincipalID]access.PersonID{},
+	}
+}
+
+// asked is the directory that a task asks.
+func (p *people) asked(ctx context.Context) *directory.Directory {
+	if taskOf(ctx) == nil {
+		return p.Directory
+	}
+	return p.nodes
 }
 
 // Principal implements engine.Directory.
@@ -26,18 +59,21 @@ func (p *people) Principal(ctx context.Context, id access.PrincipalID) (access.P
 	if p.missing[id] {
 		return access.Principal{}, access.Errorf(access.KindNotFound, "The principal %s is not in the directory.", id)
 	}
-	return p.Directory.Principal(ctx, id)
+	return p.asked(ctx).Principal(ctx, id)
 }
 
 // Members implements engine.Directory.
 func (p *people) Members(ctx context.Context, selector policy.Selector) ([]access.Principal, error) {
-	members, err := p.Directory.Members(ctx, selector)
+	members, err := p.asked(ctx).Members(ctx, selector)
 	return slices.DeleteFunc(members, func(m access.Principal) bool { return p.missing[m.ID] }), err
 }
 
 // who finds somebody as they authenticated, whether or not they are missing by now.
 func (p *people) who(name string) access.Principal {
 	principal, err := p.Directory.Principal(context.Background(), id(name))
+	if person, known := p.persons[id(name)]; err != nil && known {
+		return access.Principal{ID: id(name), Kind: access.Human, Person: person} // they have left, a moment ago
+	}
 	if err != nil {
 		panic("simulation: " + err.Error())
 	}
@@ -46,6 +82,9 @@ func (p *people) who(name string) access.Principal {
 
 // personOf is whose account it is. A pseudonym is a person of its own.
 func (p *people) personOf(id access.PrincipalID) access.PersonID {
+	if person, known := p.persons[id]; known {
+		return person
+	}
 	principal, err := p.Directory.Principal(context.Background(), id)
 	if err != nil {
 		return access.PersonID(id.Subject)
@@ -55,35 +94,19 @@ func (p *people) personOf(id access.PrincipalID) access.PersonID {
 
 // requesters, reviewers and leavers are who does what in a run. Alice has a second account among the leads, and an agent.
 func requesters() []string {
-	return []string{enginetest.Alice, enginetest.AliceAgent, enginetest.Mallory}
+	return []string{enginetest.Alice, enginetest.AliceAgent, enginetest.Mallory, frank}
 }
 
+// Mallory and frank review in others' stead only.
 func reviewers() []string {
-	return []string{enginetest.Bob, enginetest.Dave, enginetest.AliceAdmin, enginetest.Erin, enginetest.AliceAgent, enginetest.Carol}
+	return []string{
+		enginetest.Bob, enginetest.Dave, enginetest.AliceAdmin, enginetest.Erin, enginetest.AliceAgent, enginetest.Carol, grace,
+		enginetest.Mallory, frank,
+	}
 }
 
 func leavers() []string { return []string{enginetest.Alice, enginetest.Bob} }
 
 func administrators() []string {
 	return []string{enginetest.Carol, enginetest.Dave, enginetest.AliceAdmin}
-}
-
-// longest is for how long the policies give an entitlement.
-func longest(e access.Entitlement) time.Duration {
-	if e.String() == enginetest.Read {
-		return 4 * time.Hour
-	}
-	return time.Hour
-}
-
-// approvals is how many persons must have agreed before an entitlement is anybody's.
-func approvals(e access.Entitlement) int {
-	switch e.String() {
-	case enginetest.Write:
-		return 1
-	case enginetest.Drop:
-		return 2
-	default:
-		return 0
-	}
 }

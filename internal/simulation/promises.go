@@ -54,18 +54,6 @@ func decidedFirst(_ *World, _, now *state) string {
 	})
 }
 
-// reviewedByOthers asks the directory who somebody is, whatever the review says.
-func reviewedByOthers(w *World, _, now *state) string {
-	for _, id := range sortedKeys(now.requests) {
-		for _, rv := range now.reviews[id] {
-			if r := now.requests[id]; w.people.personOf(rv.Reviewer) == w.people.personOf(r.Principal) {
-				return fmt.Sprintf("%s of %s was reviewed by %s of the same person", id, r.Principal, rv.Reviewer)
-			}
-		}
-	}
-	return ""
-}
-
 func oneGrantEach(_ *World, _, now *state) string {
 	found := map[access.RequestID][]access.Entitlement{}
 	for _, id := range sortedKeys(now.grants) {

@@ -100,7 +100,7 @@ func ownAccountOnly(w *World, _, now *state) string {
 		switch {
 		case isForgotten(g):
 			return wrongf(g.Account != "", "%s of somebody who is forgotten is for the account %q", g.ID, g.Account)
-		case g.Principal.Subject != enginetest.Alice:
+		case g.Principal != id(enginetest.Alice) && g.Principal != id(frank):
 			return fmt.Sprintf("%s is for %s, who has no account", g.ID, g.Principal)
 		}
 		return wrongf(!g.ActivatedAt.IsZero() && g.Account != g.Principal.Subject, "%s of %s is for the account %q", g.ID, g.Principal, g.Account)

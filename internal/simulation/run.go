@@ -73,6 +73,7 @@ func (w *World) turn() {
 	if w.shared() {
 		crowd, issuing = 4, 0 // grants that share rights shall meet, and nobody needs a credential
 	}
+	standing := count(w.seen.delegations, w.stands)
 	due := func(queue store.Queue) int { return flag(count(w.seen.grants, w.isDueIn(queue)) > 0) }
 	acts := []struct {
 		weight int
@@ -105,6 +106,10 @@ func (w *World) turn() {
 		{w.habits.crash, func() { w.crash(n) }},
 		{w.habits.clocks, func() { w.jump(n) }},
 		{w.habits.leaves, w.leave},
+		{w.habits.source, func() { w.hear(n) }},
+		{25 * flag(count(w.seen.profiles, isUndecided) > 0), func() { w.follow(n) }},
+		{w.habits.absence * flag(standing < maxDelegations), func() { w.delegate(n) }},
+		{2 * flag(standing > 0), func() { w.undelegate(n) }},
 		{w.habits.owner, w.tend},
 		{w.habits.strays, w.putBack},
 		{w.habits.strays * flag(w.shape != connector.BareRight), w.forget},

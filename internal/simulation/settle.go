@@ -28,6 +28,7 @@ func (w *World) settle() {
 			w.integrate(n)
 			w.sweep(n)
 			w.reconsider(n)
+			w.follow(n)
 			w.keepKeys(n)
 		}
 		w.finishTasks()
@@ -100,6 +101,9 @@ func (w *World) unfinished() string {
 	}
 	if slices.ContainsFunc(w.seen.freezes, isUnswept) {
 		return "a freeze is not carried out"
+	}
+	if count(w.seen.profiles, isUndecided) > 0 {
+		return "what somebody has is not decided again"
 	}
 	if w.seen.resealing() {
 		return "an old key still seals"

@@ -28,8 +28,9 @@ const (
 
 // Setup is what all runs share, because it takes longer to make than a run takes. It never changes.
 type Setup struct {
-	policies  *policy.Set
-	directory *directory.Directory
+	policies *policy.Set
+	// directory is that of the configuration, on no store.
+	directory directory.Config
 	keys      []*secret.RecipientKey
 	account   *policy.AccountRule
 	// groups are what each permission stands for where there are groups; groupNames lists them.
@@ -39,16 +40,13 @@ type Setup struct {
 
 // NewSetup compiles the policies and makes the keys.
 func NewSetup() (*Setup, error) {
-	set, err := policy.Compile(enginetest.Policies())
+	set, err := policy.Compile(policies())
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory.New(enginetest.People(), map[access.Role][]policy.Selector{
+	dir := directory.Config{Entries: enginetest.People(), Tenant: access.DefaultTenant, Roles: map[access.Role][]policy.Selector{
 		access.RoleAdmin: {"group:static/platform", "principal:static/dave"}, access.RoleAuditor: {"group:static/audit"},
-	})
-	if err != nil {
-		return nil, err
-	}
+	}}
 	rule, err := policy.CompileAccountRule(accountRule)
 	if err != nil {
 		return nil, err

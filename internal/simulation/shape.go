@@ -56,7 +56,7 @@ func (w *World) openTarget() {
 }
 
 // members are whose memberships change. Bob asks for nothing, so his are nobody's business.
-func members() []string { return []string{enginetest.Alice, enginetest.Bob} }
+func members() []string { return []string{enginetest.Alice, enginetest.Bob, frank} }
 
 // driver is a connection to the target.
 func (w *World) driver(clock access.Clock) connector.Driver {

@@ -119,13 +119,17 @@ func places() []string {
 		"end: removed_at_target", "kept by: a grant", "kept by: standing", "put back", "stray: orphan", "stray: after_end",
 		"finding: orphan", "finding: after_end", "finding: foreign", "finding: forged", "shape: own", "shape: bare", "shape: marked",
 		"found missing", "announced", "brought forward", "turn of another", "no account",
+		"approved: in another's name", "reviewed: in another's stead", "reviewed: by the fall-back", "not begun: the delegation is over",
+		"taken back: who has it has left",
 	}
 	for _, name := range engine.Transactions() {
 		if !slices.Contains(notSimulated(), name) {
 			list = append(list, "commit "+string(name))
 		}
 	}
-	for _, name := range []string{"keys-rotated", "reseal", "keys-retired", "forget", "erase"} {
+	for _, name := range []string{
+		"keys-rotated", "reseal", "keys-retired", "forget", "erase", "delegate", "undelegate", "source-synced", "person-decided",
+	} {
 		list = append(list, "commit "+name)
 	}
 	return list

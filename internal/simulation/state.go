@@ -37,6 +37,9 @@ type state struct {
 	freezes      []access.Freeze
 	attestations map[access.GrantID][]access.Attestation
 	findings     map[access.FindingID]access.Finding
+	delegations  map[access.DelegationID]access.Delegation
+	// profiles are those of whom the source has told, by their IDs.
+	profiles map[access.ProfileID]access.Profile
 	// accounts are what Curfew made at the target, by the grant that their mark names, and others what it did not make.
 	accounts map[access.GrantID]memory.Account
 	others   map[string]memory.Account
@@ -64,6 +67,7 @@ func (w *World) look() (state, error) {
 		planned: map[access.GrantID]bool{}, sealedUnder: map[access.GrantID]int{}, sealed: map[access.GrantID]bool{}, position: w.seen.position,
 		accounts: map[access.GrantID]memory.Account{}, others: map[string]memory.Account{}, members: map[right]access.Mark{},
 		findings: map[access.FindingID]access.Finding{}, attestations: map[access.GrantID][]access.Attestation{},
+		delegations: map[access.DelegationID]access.Delegation{}, profiles: map[access.ProfileID]access.Profile{},
 	}
 	err := w.books.View(context.Background(), func(tx store.Tx) error {
 		s.now = tx.Now()
@@ -74,6 +78,9 @@ func (w *World) look() (state, error) {
 			return err
 		}
 		if err := s.readFindings(tx); err != nil {
+			return err
+		}
+		if err := s.readPeople(tx); err != nil {
 			return err
 		}
 		return s.readEntries(tx, w.entered)
@@ -101,6 +108,21 @@ func (s *state) readFindings(tx store.Tx) error {
 	findings, _, err := tx.Findings().List(access.DefaultTenant, store.FindingFilter{}, store.Page{Limit: maxRows})
 	for _, f := range findings {
 		s.findings[f.ID] = f
+	}
+	return err
+}
+
+func (s *state) readPeople(tx store.Tx) error {
+	profiles, _, err := tx.Profiles().List(access.DefaultTenant, store.ProfileFilter{}, store.Page{Limit: maxRows})
+	if err != nil {
+		return err
+	}
+	for _, p := range profiles {
+		s.profiles[p.ProfileID] = p
+	}
+	delegations, _, err := tx.Delegations().List(access.DefaultTenant, store.DelegationFilter{}, store.Page{Limit: maxRows})
+	for _, d := range delegations {
+		s.delegations[d.ID] = d
 	}
 	return err
 }

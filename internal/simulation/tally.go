@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -27,6 +28,7 @@ func (w *World) tally(before, now *state) {
 			w.reached["lease lost"]++
 		}
 	}
+	w.tallyPeople(before, now)
 	for id, r := range now.requests {
 		_, known := before.requests[id]
 		if w.shared() && !known && r.State == access.RequestDenied && r.Principal.Subject == enginetest.AliceAgent {
@@ -36,6 +38,36 @@ func (w *World) tally(before, now *state) {
 	for id, f := range now.findings {
 		if _, known := before.findings[id]; !known {
 			w.reached["finding: "+string(f.Kind)]++
+		}
+	}
+}
+
+// tallyPeople counts what has come about of requests in others' names, reviews in others' stead, and people who leave.
+func (w *World) tallyPeople(before, now *state) {
+	for id, r := range now.requests {
+		was := before.requests[id]
+		if r.State == access.RequestApproved && was.State != r.State && !r.AskedBy.IsZero() {
+			w.reached["approved: in another's name"]++
+		}
+		for _, rv := range now.reviews[id][len(before.reviews[id]):] {
+			switch {
+			case rv.Delegation != "":
+				w.reached["reviewed: in another's stead"]++
+			case rv.Reviewer == w.people.who(enginetest.Carol).ID:
+				w.reached["reviewed: by the fall-back"]++
+			}
+		}
+	}
+	for id, g := range now.grants {
+		was := before.grants[id]
+		over := func(rv access.Review) bool {
+			return rv.Delegation != "" && !now.delegations[rv.Delegation].Holds(now.now)
+		}
+		if g.EndReason == access.EndIneligible && was.State == access.GrantScheduled && slices.ContainsFunc(now.reviews[g.Request], over) {
+			w.reached["not begun: the delegation is over"]++
+		}
+		if g.EndReason == access.EndIneligible && was.State.Live() && was.EndReason == "" && g.Principal.Issuer == source {
+			w.reached["taken back: who has it has left"]++
 		}
 	}
 }

@@ -43,7 +43,9 @@ type World struct {
 	firstKey string
 	people   *people
 	accepted []access.RequestID
-	opened   []session
+	// askers are who asked for what was accepted, whatever the books say of it.
+	askers map[access.RequestID]access.PrincipalID
+	opened []session
 
 	// seen is what the promises were last checked on, with the entries of all states before it in entered; changed says that there may be something new.
 	seen    state
@@ -69,14 +71,14 @@ func (b *Broken) Error() string { return b.Promise + ": " + b.Detail }
 func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 	w := &World{
 		setup: setup, choose: c, ids: &counter{}, random: salts(), storeClock: &clock{}, targetClock: &clock{},
-		people: &people{Directory: setup.directory, missing: map[access.PrincipalID]bool{}}, reached: map[string]int{},
-		entered: map[access.EventID]bool{}, marks: map[access.GrantID]access.Mark{}, strays: map[access.GrantID]*stray{}, owner: newOwner(),
+		reached: map[string]int{}, askers: map[access.RequestID]access.PrincipalID{}, entered: map[access.EventID]bool{}, marks: map[access.GrantID]access.Mark{}, strays: map[access.GrantID]*stray{}, owner: newOwner(),
 	}
 	w.trace.begin = time.Now()
 	w.sched = scheduler{baton: make(chan struct{}), panicked: func(t *task, value any, stack []byte) {
 		w.breaks("nothing panics", "%s: %v\n%s", t.name, value, stack)
 	}}
 	w.books = w.keyed(open(w.storeClock))
+	w.gather()
 	w.shape = drawShape(c)
 	w.reached["shape: "+string(w.shape)]++
 	w.trace.add("target", "gives rights that are %s", w.shape)
@@ -85,6 +87,7 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 	if w.habits.owner > 0 {
 		w.endow()
 	}
+	w.introduce()
 	for i := range w.habits.nodes {
 		n := &node{name: fmt.Sprintf("node-%d", i+1), world: w}
 		w.nodes = append(w.nodes, n)

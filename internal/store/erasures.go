@@ -20,9 +20,9 @@ type Erasures interface {
 // know. What is not over yet is access.KindConflict: it is still worked with. After the commit nothing that was taken out is
 // left in what the store writes to, as soon as nobody reads an older snapshot.
 type Redactions interface {
-	// Request writes Principal, Person, Reason, Ticket, Params, Recipient and Hash of a settled request.
+	// Request writes Principal, Person, AskedBy, AskedByPerson, Reason, Ticket, Params, Recipient and Hash of a settled request.
 	Request(access.Request) error
-	// Review writes Reviewer, Person, Comment and Hash.
+	// Review writes Reviewer, Person, InSteadOf, Comment and Hash.
 	Review(access.Review) error
 	// Decision writes Input and Decision of the one with this Sequence.
 	Decision(Decision) error
@@ -33,6 +33,10 @@ type Redactions interface {
 	Grant(g access.Grant) error
 	// Attestation writes By, Person and Reason of the one that person gave.
 	Attestation(person access.PersonID, a access.Attestation) error
+	// Confirmation deletes the one of that review, or of the request itself; absent is success.
+	Confirmation(access.TenantID, access.RequestID, access.ReviewID) error
+	// Delegation writes Absent, AbsentPerson, Delegate, DelegatePerson, Reason, EndedAt and EndedBy.
+	Delegation(access.Delegation) error
 	// Freeze writes By and Reason.
 	Freeze(access.Freeze) error
 	// Finding writes Atom.Account, Note, ClosedBy and Reason of a finding that is not open.

@@ -20,6 +20,8 @@ type Key struct {
 type KeyUses struct {
 	// Plans are sealed under it.
 	Plans int
+	// Configurations are versions of the configuration of which it has sealed the text.
+	Configurations int
 	// Grants have a mark that it has authenticated, and have not ended or are still tidied.
 	Grants int
 	// Rights have such a mark, and a grant holds them: another one than they were made for, perhaps.
@@ -30,6 +32,9 @@ type KeyUses struct {
 	// has signed that. What nobody has noted the generation of counts for each.
 	Log int
 }
+
+// Sealed reports whether something is sealed under it.
+func (u KeyUses) Sealed() bool { return u.Plans+u.Configurations > 0 }
 
 // None reports whether nothing needs it.
 func (u KeyUses) None() bool { return u == KeyUses{} }
@@ -49,7 +54,7 @@ type Keys interface {
 	// Uses counts what needs a generation. Each count stops at limit.
 	Uses(tenant access.TenantID, generation, limit int) (KeyUses, error)
 	// DestroySealing forgets the sealing key of a generation. It is access.KindConflict for the newest one, for one whose
-	// sealing key is destroyed already, and while a plan is sealed under it.
+	// sealing key is destroyed already, and while something is sealed under it.
 	DestroySealing(tenant access.TenantID, generation int) error
 	// Destroy forgets a generation. It is access.KindConflict for the newest one, and while anything needs it.
 	Destroy(tenant access.TenantID, generation int) error

@@ -73,6 +73,7 @@ type Tx interface {
 	Findings() Findings
 	Credentials() Credentials
 	Freezes() Freezes
+	Delegations() Delegations
 	Attestations() Attestations
 	Events() Events
 	Log() Log
@@ -80,8 +81,18 @@ type Tx interface {
 	Leases() Leases
 	Restores() Restores
 	Rules() Rules
+	Configurations() Configurations
 	Profiles() Profiles
 	Sessions() Sessions
+	Passkeys() Passkeys
+	RecoveryCodes() RecoveryCodes
+	Ceremonies() Ceremonies
+	Confirmations() Confirmations
+	Devices() Devices
+	Provisioned() Provisioned
+	Memberships() Memberships
+	StaleUsers() StaleUsers
+	SpentTokens() SpentTokens
 	Erasures() Erasures
 	Redactions() Redactions
 }
@@ -114,8 +125,10 @@ type Page struct {
 // RequestFilter selects requests; zero fields select everything.
 type RequestFilter struct {
 	Principal access.PrincipalID
-	Person    access.PersonID
-	State     access.RequestState
+	// AskedBy is who asked in another's name.
+	AskedBy access.PrincipalID
+	Person  access.PersonID
+	State   access.RequestState
 }
 
 // Requests are kept whole and for ever.

@@ -33,6 +33,8 @@ func TestDocumented(t *testing.T) {
 		w.WatchDelivery(w.World.Store, access.DefaultTenant, func() []delivery.Status {
 			return []delivery.Status{{Name: "nas", Kind: delivery.KindWitness}}
 		})
+		watchCorp(t, w)
+		watchVersions(t, w)
 		w.HTTP(http.NotFoundHandler(), func(*http.Request) string { return "" }).
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		w.Target.Inject(memory.Fault{Call: connector.CallGrant, Effect: memory.Fail, Times: 1})

@@ -17,6 +17,123 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for CeremonyState.
+const (
+	CeremonyStateDone    CeremonyState = "done"
+	CeremonyStateOpen    CeremonyState = "open"
+	CeremonyStateRefused CeremonyState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the CeremonyState enum.
+func (e CeremonyState) Valid() bool {
+	switch e {
+	case CeremonyStateDone:
+		return true
+	case CeremonyStateOpen:
+		return true
+	case CeremonyStateRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConsideredEffect.
+const (
+	ConsideredEffectAllow ConsideredEffect = "allow"
+	ConsideredEffectDeny  ConsideredEffect = "deny"
+	ConsideredEffectGuard ConsideredEffect = "guard"
+)
+
+// Valid indicates whether the value is a known member of the ConsideredEffect enum.
+func (e ConsideredEffect) Valid() bool {
+	switch e {
+	case ConsideredEffectAllow:
+		return true
+	case ConsideredEffectDeny:
+		return true
+	case ConsideredEffectGuard:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConsideredResult.
+const (
+	ConsideredResultCandidate      ConsideredResult = "candidate"
+	ConsideredResultConditionFalse ConsideredResult = "condition false"
+	ConsideredResultDecided        ConsideredResult = "decided"
+	ConsideredResultDenied         ConsideredResult = "denied"
+	ConsideredResultError          ConsideredResult = "error"
+	ConsideredResultGuarded        ConsideredResult = "guarded"
+	ConsideredResultNoReviewer     ConsideredResult = "no reviewer"
+	ConsideredResultNotBreakGlass  ConsideredResult = "not break-glass"
+	ConsideredResultNotForThis     ConsideredResult = "not for this"
+	ConsideredResultNotForYou      ConsideredResult = "not for you"
+	ConsideredResultOnlyBreakGlass ConsideredResult = "only break-glass"
+	ConsideredResultPastUntil      ConsideredResult = "past until"
+	ConsideredResultTooLong        ConsideredResult = "too long"
+	ConsideredResultUnmet          ConsideredResult = "unmet"
+)
+
+// Valid indicates whether the value is a known member of the ConsideredResult enum.
+func (e ConsideredResult) Valid() bool {
+	switch e {
+	case ConsideredResultCandidate:
+		return true
+	case ConsideredResultConditionFalse:
+		return true
+	case ConsideredResultDecided:
+		return true
+	case ConsideredResultDenied:
+		return true
+	case ConsideredResultError:
+		return true
+	case ConsideredResultGuarded:
+		return true
+	case ConsideredResultNoReviewer:
+		return true
+	case ConsideredResultNotBreakGlass:
+		return true
+	case ConsideredResultNotForThis:
+		return true
+	case ConsideredResultNotForYou:
+		return true
+	case ConsideredResultOnlyBreakGlass:
+		return true
+	case ConsideredResultPastUntil:
+		return true
+	case ConsideredResultTooLong:
+		return true
+	case ConsideredResultUnmet:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionDecision.
+const (
+	DecisionDecisionAuto   DecisionDecision = "auto"
+	DecisionDecisionDenied DecisionDecision = "denied"
+	DecisionDecisionReview DecisionDecision = "review"
+)
+
+// Valid indicates whether the value is a known member of the DecisionDecision enum.
+func (e DecisionDecision) Valid() bool {
+	switch e {
+	case DecisionDecisionAuto:
+		return true
+	case DecisionDecisionDenied:
+		return true
+	case DecisionDecisionReview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FindingKind.
 const (
 	FindingKindAfterEnd FindingKind = "after_end"
@@ -251,6 +368,72 @@ func (e ReviewBodyVerdict) Valid() bool {
 	}
 }
 
+// Defines values for SessionKind.
+const (
+	SessionKindBrowser  SessionKind = "browser"
+	SessionKindSignIn   SessionKind = "sign-in"
+	SessionKindToken    SessionKind = "token"
+	SessionKindWorkload SessionKind = "workload"
+)
+
+// Valid indicates whether the value is a known member of the SessionKind enum.
+func (e SessionKind) Valid() bool {
+	switch e {
+	case SessionKindBrowser:
+		return true
+	case SessionKindSignIn:
+		return true
+	case SessionKindToken:
+		return true
+	case SessionKindWorkload:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TargetDecisionDecision.
+const (
+	TargetDecisionDecisionAuto   TargetDecisionDecision = "auto"
+	TargetDecisionDecisionDenied TargetDecisionDecision = "denied"
+	TargetDecisionDecisionReview TargetDecisionDecision = "review"
+)
+
+// Valid indicates whether the value is a known member of the TargetDecisionDecision enum.
+func (e TargetDecisionDecision) Valid() bool {
+	switch e {
+	case TargetDecisionDecisionAuto:
+		return true
+	case TargetDecisionDecisionDenied:
+		return true
+	case TargetDecisionDecisionReview:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDelegationsParamsScope.
+const (
+	ListDelegationsParamsScopeAll      ListDelegationsParamsScope = "all"
+	ListDelegationsParamsScopeMade     ListDelegationsParamsScope = "made"
+	ListDelegationsParamsScopeReceived ListDelegationsParamsScope = "received"
+)
+
+// Valid indicates whether the value is a known member of the ListDelegationsParamsScope enum.
+func (e ListDelegationsParamsScope) Valid() bool {
+	switch e {
+	case ListDelegationsParamsScopeAll:
+		return true
+	case ListDelegationsParamsScopeMade:
+		return true
+	case ListDelegationsParamsScopeReceived:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListGrantsParamsScope.
 const (
 	ListGrantsParamsScopeAll  ListGrantsParamsScope = "all"
@@ -271,15 +454,18 @@ func (e ListGrantsParamsScope) Valid() bool {
 
 // Defines values for ListRequestsParamsScope.
 const (
-	ListRequestsParamsScopeAll      ListRequestsParamsScope = "all"
-	ListRequestsParamsScopeMine     ListRequestsParamsScope = "mine"
-	ListRequestsParamsScopeToReview ListRequestsParamsScope = "to-review"
+	ListRequestsParamsScopeAll       ListRequestsParamsScope = "all"
+	ListRequestsParamsScopeForOthers ListRequestsParamsScope = "for-others"
+	ListRequestsParamsScopeMine      ListRequestsParamsScope = "mine"
+	ListRequestsParamsScopeToReview  ListRequestsParamsScope = "to-review"
 )
 
 // Valid indicates whether the value is a known member of the ListRequestsParamsScope enum.
 func (e ListRequestsParamsScope) Valid() bool {
 	switch e {
 	case ListRequestsParamsScopeAll:
+		return true
+	case ListRequestsParamsScopeForOthers:
 		return true
 	case ListRequestsParamsScopeMine:
 		return true
@@ -298,6 +484,17 @@ type AcceptBody struct {
 	Reason string `json:"reason"`
 }
 
+// ApproveConfigBody defines model for ApproveConfigBody.
+type ApproveConfigBody struct {
+	Digest string `json:"digest"`
+}
+
+// Approver defines model for Approver.
+type Approver struct {
+	Name      string `json:"name,omitempty,omitzero"`
+	Principal string `json:"principal"`
+}
+
 // Attested defines model for Attested.
 type Attested struct {
 	Given int64 `json:"given"`
@@ -306,6 +503,26 @@ type Attested struct {
 	// Needed With so many the grant ends, attested and not verified
 	Needed int64 `json:"needed"`
 }
+
+// Ceremony defines model for Ceremony.
+type Ceremony struct {
+	ID string `json:"id"`
+
+	// State Whether it waits for me, was done, or came to nothing
+	State CeremonyState `json:"state"`
+
+	// Until When it is too late
+	Until time.Time `json:"until"`
+
+	// URL The page to open; it is told once, to who has begun it
+	URL string `json:"url,omitempty,omitzero"`
+
+	// Why Why it came to nothing
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// CeremonyState Whether it waits for me, was done, or came to nothing
+type CeremonyState string
 
 // Checkpoint defines model for Checkpoint.
 type Checkpoint struct {
@@ -321,10 +538,148 @@ type Checkpoint struct {
 	Size int64 `json:"size"`
 }
 
+// ConfigApproval defines model for ConfigApproval.
+type ConfigApproval struct {
+	At        time.Time `json:"at"`
+	Principal string    `json:"principal"`
+}
+
+// ConfigStatus defines model for ConfigStatus.
+type ConfigStatus struct {
+	// Error What keeps this node from serving the version that it should
+	Error   string        `json:"error,omitempty,omitzero"`
+	InForce ConfigVersion `json:"in_force"`
+
+	// Waiting Absent when none waits
+	Waiting WaitingConfig `json:"waiting,omitempty,omitzero"`
+}
+
+// ConfigVersion defines model for ConfigVersion.
+type ConfigVersion struct {
+	Digest string    `json:"digest"`
+	Since  time.Time `json:"since"`
+}
+
+// Considered defines model for Considered.
+type Considered struct {
+	Detail string           `json:"detail,omitempty,omitzero"`
+	Effect ConsideredEffect `json:"effect"`
+	Policy string           `json:"policy"`
+	Result ConsideredResult `json:"result"`
+}
+
+// ConsideredEffect defines model for Considered.Effect.
+type ConsideredEffect string
+
+// ConsideredResult defines model for Considered.Result.
+type ConsideredResult string
+
 // CredentialBody defines model for CredentialBody.
 type CredentialBody struct {
 	// Recipient An HPKE public key (RFC 9180, DHKEM P-256), uncompressed. With another key than before, the target issues anew and what was issued before stops working
 	Recipient []byte `json:"recipient"`
+}
+
+// Decision defines model for Decision.
+type Decision struct {
+	// ActsFor The human for whom the agent acts, to whom the decision is narrowed
+	ActsFor  string           `json:"acts_for,omitempty,omitzero"`
+	Decision DecisionDecision `json:"decision"`
+
+	// LeftOut Policies for somebody or something else that are left out, because there are very many
+	LeftOut int64 `json:"left_out,omitempty,omitzero"`
+
+	// Missing What of it must still follow the request: mfa
+	Missing   []string `json:"missing"`
+	Principal string   `json:"principal"`
+
+	// Requires What the policies that decide demand, met or not: reason, ticket, mfa
+	Requires []string `json:"requires"`
+
+	// Stages Who must agree; the stages of one policy come one after the other
+	Stages []DecisionStage `json:"stages"`
+
+	// Targets Each entitlement by itself; one denial denies the request
+	Targets []TargetDecision `json:"targets"`
+
+	// Why The decision in a sentence
+	Why string `json:"why"`
+}
+
+// DecisionDecision defines model for Decision.Decision.
+type DecisionDecision string
+
+// DecisionStage defines model for DecisionStage.
+type DecisionStage struct {
+	// Approvers People who could agree, 20 at most, without those who may not
+	Approvers []Approver `json:"approvers"`
+	Count     int64      `json:"count"`
+
+	// Fallback Who may review besides, if nobody else has answered by then
+	Fallback Fallback `json:"fallback,omitempty,omitzero"`
+	From     []string `json:"from"`
+
+	// Mfa A review must be confirmed with a passkey
+	Mfa bool `json:"mfa,omitempty,omitzero"`
+
+	// More How many others could, as far as they are counted
+	More   int64  `json:"more,omitempty,omitzero"`
+	Policy string `json:"policy"`
+
+	// Within How long the stage waits
+	Within string `json:"within"`
+}
+
+// Delegation defines model for Delegation.
+type Delegation struct {
+	// Absent In whose stead
+	Absent    string    `json:"absent"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Delegate Who reviews, under any account of theirs
+	Delegate string `json:"delegate"`
+
+	// EndedAt When it was ended early
+	EndedAt time.Time `json:"ended_at,omitempty,omitzero"`
+
+	// EndedBy Who ended it early; nobody where one of the two has left the directory
+	EndedBy string    `json:"ended_by,omitempty,omitzero"`
+	From    time.Time `json:"from"`
+	ID      string    `json:"id"`
+	Reason  string    `json:"reason"`
+	Until   time.Time `json:"until"`
+}
+
+// DelegationBody defines model for DelegationBody.
+type DelegationBody struct {
+	// From 90 days ahead at most; without it now
+	From time.Time `json:"from,omitempty,omitzero"`
+
+	// Reason 4096 bytes at most
+	//
+	// Examples: on leave
+	Reason string `json:"reason"`
+
+	// To A human other than the caller: ISSUER/SUBJECT, or the bare id of one whom the configuration lists
+	//
+	// Examples: bob
+	To string `json:"to"`
+
+	// Until 90 days after the beginning at most
+	Until time.Time `json:"until"`
+}
+
+// DelegationList defines model for DelegationList.
+type DelegationList struct {
+	Items []Delegation `json:"items"`
+
+	// Next What to send as after for the next page; empty on the last
+	Next string `json:"next"`
+}
+
+// EndedSessions defines model for EndedSessions.
+type EndedSessions struct {
+	Ended int64 `json:"ended"`
 }
 
 // Erasure defines model for Erasure.
@@ -367,12 +722,15 @@ type ErasureBody struct {
 // Event defines model for Event.
 type Event struct {
 	// Actor Who caused it; absent when Curfew acted by itself
-	Actor       string            `json:"actor,omitempty,omitzero"`
+	Actor string `json:"actor,omitempty,omitzero"`
+
+	// ActsFor The human for whom the subject acts, which is an agent
+	ActsFor     string            `json:"acts_for,omitempty,omitzero"`
 	At          time.Time         `json:"at"`
 	Detail      map[string]string `json:"detail,omitempty,omitzero"`
 	Entitlement string            `json:"entitlement,omitempty,omitzero"`
 
-	// Erased What the entry had and was erased since: actor, subject, and names of personal
+	// Erased What the entry had and was erased since: actor, subject, acts_for, and names of personal
 	Erased []string `json:"erased,omitempty,omitzero"`
 
 	// From The state before
@@ -411,6 +769,12 @@ type ExtendBody struct {
 	//
 	// Examples: 30m
 	Duration string `json:"duration"`
+}
+
+// Fallback defines model for Fallback.
+type Fallback struct {
+	At   time.Time `json:"at"`
+	From []string  `json:"from"`
 }
 
 // FieldProblem defines model for FieldProblem.
@@ -505,8 +869,11 @@ type Grant struct {
 
 	// ActivatedAt When the clock started
 	ActivatedAt time.Time `json:"activated_at,omitempty,omitzero"`
-	CreatedAt   time.Time `json:"created_at"`
-	Deadline    time.Time `json:"deadline,omitempty,omitzero"`
+
+	// ActsFor The human for whom the principal acts, which is an agent
+	ActsFor   string    `json:"acts_for,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	Deadline  time.Time `json:"deadline,omitempty,omitzero"`
 
 	// Duration How long it lives from activation
 	Duration    string         `json:"duration"`
@@ -571,6 +938,41 @@ type Implied struct {
 	Rights []string `json:"rights"`
 }
 
+// Invitation defines model for Invitation.
+type Invitation struct {
+	// Code Good once, and only for who is signed in as the principal
+	Code  string    `json:"code"`
+	Until time.Time `json:"until"`
+}
+
+// InvitationBody defines model for InvitationBody.
+type InvitationBody struct {
+	// Principal A bare name means the static source, others are ISSUER/SUBJECT
+	Principal string `json:"principal"`
+}
+
+// Link defines model for Link.
+type Link struct {
+	// Formerly What some of the accounts' person was called before
+	Formerly string `json:"formerly"`
+
+	// Moved The accounts that were of that one
+	Moved  []string `json:"moved"`
+	Person string   `json:"person"`
+}
+
+// LinkBody defines model for LinkBody.
+type LinkBody struct {
+	// Principals Two accounts, for an administrator who is neither
+	Principals []string `json:"principals,omitempty,omitzero"`
+
+	// Reason Why, from an administrator; 4096 bytes at most
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Token A token with which I have signed in under my other account; it is good no more afterwards
+	Token string `json:"token,omitempty,omitzero"`
+}
+
 // Offer defines model for Offer.
 type Offer struct {
 	Decision    OfferDecision `json:"decision"`
@@ -593,6 +995,34 @@ type OfferList struct {
 	Next  string  `json:"next"`
 }
 
+// Passkey defines model for Passkey.
+type Passkey struct {
+	CreatedAt time.Time `json:"created_at"`
+	ID        string    `json:"id"`
+	Label     string    `json:"label"`
+
+	// Synced Whether the authenticator may have copied it to other devices of mine
+	Synced bool      `json:"synced"`
+	UsedAt time.Time `json:"used_at,omitempty,omitzero"`
+}
+
+// PasskeyBody defines model for PasskeyBody.
+type PasskeyBody struct {
+	// Invitation An administrator's, where I have not signed in a short while ago
+	Invitation string `json:"invitation,omitempty,omitzero"`
+
+	// Label By which I tell my passkeys apart; 64 bytes at most
+	Label string `json:"label"`
+}
+
+// PasskeyList defines model for PasskeyList.
+type PasskeyList struct {
+	Items []Passkey `json:"items"`
+
+	// RecoveryCodes How many recovery codes are good still
+	RecoveryCodes int64 `json:"recovery_codes"`
+}
+
 // Principal defines model for Principal.
 type Principal struct {
 	// ActsFor The principal for whom an agent acts
@@ -606,6 +1036,9 @@ type Principal struct {
 
 	// Principal The key: a bare name means the static source, others are ISSUER/SUBJECT
 	Principal string `json:"principal"`
+
+	// Session The session of this token; none when it is one of the configuration
+	Session Session `json:"session,omitempty,omitzero"`
 }
 
 // PrincipalKind defines model for Principal.Kind.
@@ -641,8 +1074,21 @@ type Proof struct {
 	Size int64 `json:"size"`
 }
 
+// RejectConfigBody defines model for RejectConfigBody.
+type RejectConfigBody struct {
+	Digest string `json:"digest"`
+
+	// Reason 4096 bytes at most
+	Reason string `json:"reason"`
+}
+
 // Request defines model for Request.
 type Request struct {
+	// ActsFor The human for whom the principal acts, which is an agent
+	ActsFor string `json:"acts_for,omitempty,omitzero"`
+
+	// AskedBy Who asked for it in the principal's name
+	AskedBy   string    `json:"asked_by,omitempty,omitzero"`
 	Bundle    string    `json:"bundle,omitempty,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
 
@@ -656,7 +1102,13 @@ type Request struct {
 	Implies []Implied `json:"implies,omitempty,omitzero"`
 
 	// LapsesAt When it stops waiting for reviews
-	LapsesAt  time.Time         `json:"lapses_at"`
+	LapsesAt time.Time `json:"lapses_at"`
+
+	// Missing What else it waits for: mfa, the confirmation with a passkey of who asks
+	Missing []string `json:"missing,omitempty,omitzero"`
+
+	// Name What the directory calls the principal now
+	Name      string            `json:"name,omitempty,omitzero"`
 	Params    map[string]string `json:"params,omitempty,omitzero"`
 	Principal string            `json:"principal"`
 	Reason    string            `json:"reason"`
@@ -693,6 +1145,11 @@ type RequestBody struct {
 	// Examples: ["orders-db/orders:read"]
 	Entitlements []string `json:"entitlements"`
 
+	// OnBehalfOf In whose name it is asked, where a policy allows that: ISSUER/SUBJECT, or the bare id of one whom the configuration lists. It is decided as theirs, only they may open the credential, and no recipient may come with it
+	//
+	// Examples: alice
+	OnBehalfOf string `json:"on_behalf_of,omitempty,omitzero"`
+
 	// Params 32 at most
 	Params map[string]string `json:"params,omitempty,omitzero"`
 
@@ -722,10 +1179,13 @@ type Review struct {
 	At time.Time `json:"at"`
 
 	// Cap Shortens the grant to this duration
-	Cap      string        `json:"cap,omitempty,omitzero"`
-	Comment  string        `json:"comment,omitempty,omitzero"`
-	Reviewer string        `json:"reviewer"`
-	Verdict  ReviewVerdict `json:"verdict"`
+	Cap     string `json:"cap,omitempty,omitzero"`
+	Comment string `json:"comment,omitempty,omitzero"`
+
+	// InSteadOf Who is absent, and had the reviewer review in their stead
+	InSteadOf string        `json:"in_stead_of,omitempty,omitzero"`
+	Reviewer  string        `json:"reviewer"`
+	Verdict   ReviewVerdict `json:"verdict"`
 }
 
 // ReviewVerdict defines model for Review.Verdict.
@@ -781,11 +1241,141 @@ type SealedCredential struct {
 	Tenant    string `json:"tenant"`
 }
 
+// Session defines model for Session.
+type Session struct {
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether this call came with it
+	Current  bool        `json:"current"`
+	EndsAt   time.Time   `json:"ends_at"`
+	ID       string      `json:"id"`
+	IssuedBy string      `json:"issued_by,omitempty,omitzero"`
+	Kind     SessionKind `json:"kind"`
+
+	// Label The program and the machine that it is for, in the words of whoever made it
+	Label     string `json:"label"`
+	Principal string `json:"principal"`
+
+	// Scopes What it is confined to; empty is everything that the principal may
+	Scopes []string `json:"scopes"`
+
+	// UsedAt When it was last used, to the minute or so
+	UsedAt time.Time `json:"used_at"`
+}
+
+// SessionKind defines model for Session.Kind.
+type SessionKind string
+
+// SessionList defines model for SessionList.
+type SessionList struct {
+	Items []Session `json:"items"`
+
+	// Next What to send as after for the next page; empty on the last
+	Next string `json:"next"`
+}
+
 // Stage defines model for Stage.
 type Stage struct {
-	Count  int64    `json:"count"`
-	From   []string `json:"from"`
-	Policy string   `json:"policy"`
+	Count int64 `json:"count"`
+
+	// Fallback Who may review besides, if nobody else has answered by then
+	Fallback Fallback `json:"fallback,omitempty,omitzero"`
+	From     []string `json:"from"`
+
+	// Mfa A review must be confirmed with a passkey
+	Mfa    bool   `json:"mfa,omitempty,omitzero"`
+	Policy string `json:"policy"`
+}
+
+// TargetDecision defines model for TargetDecision.
+type TargetDecision struct {
+	Decision TargetDecisionDecision `json:"decision"`
+
+	// Duration How long it would be given for
+	Duration    string `json:"duration,omitempty,omitzero"`
+	Entitlement string `json:"entitlement"`
+
+	// Guards Policies that add requirements or reviews
+	Guards []string `json:"guards"`
+
+	// HumanPolicies The same for the human for whom an agent acts
+	HumanPolicies []Considered `json:"human_policies,omitempty,omitzero"`
+
+	// MaxDuration The longest that could be asked for
+	MaxDuration string `json:"max_duration,omitempty,omitzero"`
+
+	// Policies What becomes of each policy, in their order
+	Policies []Considered `json:"policies"`
+
+	// Policy The one that decides, for or against; empty when none allows it
+	Policy string `json:"policy,omitempty,omitzero"`
+
+	// Until When it ends at the latest, whatever is asked
+	Until time.Time `json:"until,omitempty,omitzero"`
+	Why   string    `json:"why"`
+}
+
+// TargetDecisionDecision defines model for TargetDecision.Decision.
+type TargetDecisionDecision string
+
+// Token defines model for Token.
+type Token struct {
+	Session Session `json:"session"`
+	Token   string  `json:"token"`
+}
+
+// TokenBody defines model for TokenBody.
+type TokenBody struct {
+	// For How long it lives: a minute to 90 days
+	//
+	// Examples: 720h
+	For string `json:"for"`
+
+	// Label By which people tell it from others, 128 bytes at most
+	//
+	// Examples: nightly export
+	Label string `json:"label"`
+
+	// Principal Whose it is to be: mine (the default), or that of a service or an agent of mine
+	Principal string `json:"principal,omitempty,omitzero"`
+
+	// Scopes What it is confined to: read, request, credential, review, admin
+	Scopes []string `json:"scopes"`
+}
+
+// UnlinkBody defines model for UnlinkBody.
+type UnlinkBody struct {
+	Principal string `json:"principal"`
+
+	// Reason Why; 4096 bytes at most
+	Reason string `json:"reason"`
+}
+
+// Unlinked defines model for Unlinked.
+type Unlinked struct {
+	Person string `json:"person"`
+}
+
+// WaitingConfig defines model for WaitingConfig.
+type WaitingConfig struct {
+	Approvals []ConfigApproval `json:"approvals"`
+
+	// Diff What it changes in the files, as a unified diff; cut off where it gets long
+	Diff   string `json:"diff"`
+	Digest string `json:"digest"`
+
+	// Needs How many must approve: 1 whom it does not widen, or 2 where it widens all administrators
+	Needs      int64     `json:"needs"`
+	ProposedAt time.Time `json:"proposed_at"`
+
+	// Widens The administrators to whom it may give more, one account of each
+	Widens []Widening `json:"widens"`
+}
+
+// Widening defines model for Widening.
+type Widening struct {
+	Principal string `json:"principal"`
+	Why       string `json:"why"`
 }
 
 // ProveConsistencyParams defines parameters for ProveConsistency.
@@ -829,6 +1419,19 @@ type ProveInclusionParams struct {
 	// Size The size of the log in which it is proven to be; the newest checkpoint's without it
 	Size int64 `form:"size,omitempty" json:"size,omitempty,omitzero"`
 }
+
+// ListDelegationsParams defines parameters for ListDelegations.
+type ListDelegationsParams struct {
+	// Scope Those that I made, those to me, or everybody's (administrators and auditors), over or not
+	Scope ListDelegationsParamsScope `form:"scope,omitempty" json:"scope,omitempty,omitzero"`
+
+	// After The next of the page before
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+	Limit int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListDelegationsParamsScope defines parameters for ListDelegations.
+type ListDelegationsParamsScope string
 
 // ListEntitlementsParams defines parameters for ListEntitlements.
 type ListEntitlementsParams struct {
@@ -904,7 +1507,7 @@ type ListGrantsParamsScope string
 
 // ListRequestsParams defines parameters for ListRequests.
 type ListRequestsParams struct {
-	// Scope Mine, those that I can review now, or everybody's (administrators and auditors)
+	// Scope Mine, those that I asked for in another's name, those that I can review now, or everybody's (administrators and auditors)
 	Scope ListRequestsParamsScope `form:"scope,omitempty" json:"scope,omitempty,omitzero"`
 
 	// After The next of the page before
@@ -927,6 +1530,25 @@ type GetRequestParams struct {
 	Wait string `form:"wait,omitempty" json:"wait,omitempty,omitzero"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// After The next of the page before
+	After string `form:"after,omitempty" json:"after,omitempty,omitzero"`
+	Limit int64  `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ApproveConfigJSONRequestBody defines body for ApproveConfig for application/json ContentType.
+type ApproveConfigJSONRequestBody = ApproveConfigBody
+
+// RejectConfigJSONRequestBody defines body for RejectConfig for application/json ContentType.
+type RejectConfigJSONRequestBody = RejectConfigBody
+
+// ExplainJSONRequestBody defines body for Explain for application/json ContentType.
+type ExplainJSONRequestBody = RequestBody
+
+// DelegateJSONRequestBody defines body for Delegate for application/json ContentType.
+type DelegateJSONRequestBody = DelegationBody
+
 // ForgetPersonJSONRequestBody defines body for ForgetPerson for application/json ContentType.
 type ForgetPersonJSONRequestBody = ErasureBody
 
@@ -948,14 +1570,32 @@ type ExtendGrantJSONRequestBody = ExtendBody
 // RevokeGrantJSONRequestBody defines body for RevokeGrant for application/json ContentType.
 type RevokeGrantJSONRequestBody = RevokeBody
 
+// AddPasskeyJSONRequestBody defines body for AddPasskey for application/json ContentType.
+type AddPasskeyJSONRequestBody = PasskeyBody
+
+// InvitePasskeyJSONRequestBody defines body for InvitePasskey for application/json ContentType.
+type InvitePasskeyJSONRequestBody = InvitationBody
+
+// LinkPersonsJSONRequestBody defines body for LinkPersons for application/json ContentType.
+type LinkPersonsJSONRequestBody = LinkBody
+
+// UnlinkPersonJSONRequestBody defines body for UnlinkPerson for application/json ContentType.
+type UnlinkPersonJSONRequestBody = UnlinkBody
+
 // SubmitRequestJSONRequestBody defines body for SubmitRequest for application/json ContentType.
 type SubmitRequestJSONRequestBody = RequestBody
 
 // ReviewRequestJSONRequestBody defines body for ReviewRequest for application/json ContentType.
 type ReviewRequestJSONRequestBody = ReviewBody
 
+// ConfirmReviewJSONRequestBody defines body for ConfirmReview for application/json ContentType.
+type ConfirmReviewJSONRequestBody = ReviewBody
+
 // FreezeJSONRequestBody defines body for Freeze for application/json ContentType.
 type FreezeJSONRequestBody = RevocationBody
+
+// MakeTokenJSONRequestBody defines body for MakeToken for application/json ContentType.
+type MakeTokenJSONRequestBody = TokenBody
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1033,30 +1673,142 @@ type ClientInterface interface {
 
 	// GetCheckpoint Read the newest checkpoint of the audit log
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/audit/checkpoint (the `GetCheckpoint` operationId).
 	GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProveConsistency Prove that the audit log begins with what it was
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Corresponds with GET /v1/audit/consistency (the `ProveConsistency` operationId).
 	ProveConsistency(ctx context.Context, params *ProveConsistencyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExportAudit Export the audit log with its proofs, as lines of JSON
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/audit/export (the `ExportAudit` operationId).
 	ExportAudit(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProveInclusion Prove that an entry is in the audit log
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/audit/inclusion (the `ProveInclusion` operationId).
 	ProveInclusion(ctx context.Context, params *ProveInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCeremony See how far something is that I do in a browser
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Corresponds with GET /v1/ceremonies/{id} (the `GetCeremony` operationId).
+	GetCeremony(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetConfig See which version of the configuration is in force, and which waits
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Corresponds with GET /v1/config (the `GetConfig` operationId).
+	GetConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveConfigWithBody Agree to the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+	ApproveConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveConfig Agree to the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+	ApproveConfig(ctx context.Context, body ApproveConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectConfigWithBody Withdraw the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+	RejectConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectConfig Withdraw the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+	RejectConfig(ctx context.Context, body RejectConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainWithBody What would be decided if I asked now, policy by policy
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/decisions (the `Explain` operationId).
+	ExplainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Explain What would be decided if I asked now, policy by policy
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/decisions (the `Explain` operationId).
+	Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDelegations List who reviews in whose stead, newest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Corresponds with GET /v1/delegations (the `ListDelegations` operationId).
+	ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DelegateWithBody Have another human review in my stead
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+	DelegateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Delegate Have another human review in my stead
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+	Delegate(ctx context.Context, body DelegateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndDelegation End a delegation early
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Corresponds with POST /v1/delegations/{id}/end (the `EndDelegation` operationId).
+	EndDelegation(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEntitlements What I can ask for
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Corresponds with GET /v1/entitlements (the `ListEntitlements` operationId).
 	ListEntitlements(ctx context.Context, params *ListEntitlementsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ForgetPersonWithBody Have a person forgotten, or say what that would change
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1065,6 +1817,8 @@ type ClientInterface interface {
 
 	// ForgetPerson Have a person forgotten, or say what that would change
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
@@ -1072,20 +1826,28 @@ type ClientInterface interface {
 
 	// GetErasure See how far a person has been forgotten
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
 	GetErasure(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEvents Read the audit log, or follow it
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListFindings List what the targets show and the books do not explain, newest first
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/findings (the `ListFindings` operationId).
 	ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AcceptFindingWithBody Say that what was found may stay
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1094,6 +1856,8 @@ type ClientInterface interface {
 
 	// AcceptFinding Say that what was found may stay
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
@@ -1101,10 +1865,14 @@ type ClientInterface interface {
 
 	// ListFreezes List what is frozen, newest first
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
 	ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LiftFreezeWithBody Lift a freeze
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1113,6 +1881,8 @@ type ClientInterface interface {
 
 	// LiftFreeze Lift a freeze
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
@@ -1120,15 +1890,21 @@ type ClientInterface interface {
 
 	// ListGrants List grants, newest first
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/grants (the `ListGrants` operationId).
 	ListGrants(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetGrant Read a grant
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/grants/{id} (the `GetGrant` operationId).
 	GetGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AttestGrantWithBody Attest that the target of a grant no longer exists
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1137,12 +1913,16 @@ type ClientInterface interface {
 
 	// AttestGrant Attest that the target of a grant no longer exists
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
 	AttestGrant(ctx context.Context, id string, body AttestGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IssueCredentialWithBody Get a grant's credential, sealed to a key of mine
+	//
+	// A token that is confined needs the scope "credential".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1151,12 +1931,16 @@ type ClientInterface interface {
 
 	// IssueCredential Get a grant's credential, sealed to a key of mine
 	//
+	// A token that is confined needs the scope "credential".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
 	IssueCredential(ctx context.Context, id string, body IssueCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExtendGrantWithBody Let a grant of mine live longer
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1165,6 +1949,8 @@ type ClientInterface interface {
 
 	// ExtendGrant Let a grant of mine live longer
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
@@ -1172,10 +1958,14 @@ type ClientInterface interface {
 
 	// ReturnGrant Give a grant of mine back early
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Corresponds with POST /v1/grants/{id}/return (the `ReturnGrant` operationId).
 	ReturnGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeGrantWithBody Take a grant back
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1184,17 +1974,116 @@ type ClientInterface interface {
 
 	// RevokeGrant Take a grant back
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/grants/{id}/revoke (the `RevokeGrant` operationId).
 	RevokeGrant(ctx context.Context, id string, body RevokeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPasskeys List my passkeys, oldest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Corresponds with GET /v1/passkeys (the `ListPasskeys` operationId).
+	ListPasskeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddPasskeyWithBody Begin to register a passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+	AddPasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddPasskey Begin to register a passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+	AddPasskey(ctx context.Context, body AddPasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InvitePasskeyWithBody Let somebody register a first passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+	InvitePasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// InvitePasskey Let somebody register a first passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+	InvitePasskey(ctx context.Context, body InvitePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MakeRecoveryCodes Begin to make new recovery codes, by which the old ones are void
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Corresponds with POST /v1/passkeys/recovery-codes (the `MakeRecoveryCodes` operationId).
+	MakeRecoveryCodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemovePasskey Begin to remove a passkey of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Corresponds with POST /v1/passkeys/{id}/remove (the `RemovePasskey` operationId).
+	RemovePasskey(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkPersonsWithBody Make two accounts one person's
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+	LinkPersonsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkPersons Make two accounts one person's
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+	LinkPersons(ctx context.Context, body LinkPersonsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnlinkPersonWithBody Make an account a person of its own again
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+	UnlinkPersonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnlinkPerson Make an account a person of its own again
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+	UnlinkPerson(ctx context.Context, body UnlinkPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRequests List requests, newest first
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Corresponds with GET /v1/requests (the `ListRequests` operationId).
 	ListRequests(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitRequestWithBody Ask for access
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1203,6 +2092,8 @@ type ClientInterface interface {
 
 	// SubmitRequest Ask for access
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/requests (the `SubmitRequest` operationId).
@@ -1210,10 +2101,21 @@ type ClientInterface interface {
 
 	// GetRequest Read a request, or wait until it is settled
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Corresponds with GET /v1/requests/{id} (the `GetRequest` operationId).
 	GetRequest(ctx context.Context, id string, params *GetRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ConfirmRequest Begin to confirm a request of mine, or of my agent, with a passkey
+	//
+	// A token that is confined needs the scope "request".
+	//
+	// Corresponds with POST /v1/requests/{id}/confirmation (the `ConfirmRequest` operationId).
+	ConfirmRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReviewRequestWithBody Approve or deny a request
+	//
+	// A token that is confined needs the scope "review".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1222,17 +2124,41 @@ type ClientInterface interface {
 
 	// ReviewRequest Approve or deny a request
 	//
+	// A token that is confined needs the scope "review".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/requests/{id}/reviews (the `ReviewRequest` operationId).
 	ReviewRequest(ctx context.Context, id string, body ReviewRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ConfirmReviewWithBody Begin to approve or deny a request, and to confirm that with a passkey
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+	ConfirmReviewWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfirmReview Begin to approve or deny a request, and to confirm that with a passkey
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+	ConfirmReview(ctx context.Context, id string, body ConfirmReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// WithdrawRequest Take back a request of mine
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Corresponds with POST /v1/requests/{id}/withdraw (the `WithdrawRequest` operationId).
 	WithdrawRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// FreezeWithBody Take back and freeze the access of a person, behind a connector, or all of it
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1241,10 +2167,49 @@ type ClientInterface interface {
 
 	// Freeze Take back and freeze the access of a person, behind a connector, or all of it
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
 	Freeze(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions List where I am signed in and what tokens I had made, newest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSessions Sign out everywhere, and end all tokens that I had made
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Corresponds with POST /v1/sessions/end (the `EndSessions` operationId).
+	EndSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSession End a session or a token of mine
+	//
+	// Corresponds with POST /v1/sessions/{id}/end (the `EndSession` operationId).
+	EndSession(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MakeTokenWithBody Make a token for a program of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+	MakeTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MakeToken Make a token for a program of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+	MakeToken(ctx context.Context, body MakeTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Whoami Who the token belongs to
 	//
@@ -1253,6 +2218,8 @@ type ClientInterface interface {
 }
 
 // GetCheckpoint Read the newest checkpoint of the audit log
+//
+// A token that is confined needs the scope "read".
 //
 // Corresponds with GET /v1/audit/checkpoint (the `GetCheckpoint` operationId).
 func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1269,6 +2236,8 @@ func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorF
 
 // ProveConsistency Prove that the audit log begins with what it was
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/audit/consistency (the `ProveConsistency` operationId).
 func (c *Client) ProveConsistency(ctx context.Context, params *ProveConsistencyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProveConsistencyRequest(c.Server, params)
@@ -1283,6 +2252,8 @@ func (c *Client) ProveConsistency(ctx context.Context, params *ProveConsistencyP
 }
 
 // ExportAudit Export the audit log with its proofs, as lines of JSON
+//
+// A token that is confined needs the scope "read".
 //
 // Corresponds with GET /v1/audit/export (the `ExportAudit` operationId).
 func (c *Client) ExportAudit(ctx context.Context, params *ExportAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1299,6 +2270,8 @@ func (c *Client) ExportAudit(ctx context.Context, params *ExportAuditParams, req
 
 // ProveInclusion Prove that an entry is in the audit log
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/audit/inclusion (the `ProveInclusion` operationId).
 func (c *Client) ProveInclusion(ctx context.Context, params *ProveInclusionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProveInclusionRequest(c.Server, params)
@@ -1312,7 +2285,229 @@ func (c *Client) ProveInclusion(ctx context.Context, params *ProveInclusionParam
 	return c.Client.Do(req)
 }
 
+// GetCeremony See how far something is that I do in a browser
+//
+// A token that is confined needs the scope "read".
+//
+// Corresponds with GET /v1/ceremonies/{id} (the `GetCeremony` operationId).
+func (c *Client) GetCeremony(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCeremonyRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetConfig See which version of the configuration is in force, and which waits
+//
+// A token that is confined needs the scope "read".
+//
+// Corresponds with GET /v1/config (the `GetConfig` operationId).
+func (c *Client) GetConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetConfigRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveConfigWithBody Agree to the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+func (c *Client) ApproveConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveConfigRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveConfig Agree to the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+func (c *Client) ApproveConfig(ctx context.Context, body ApproveConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveConfigRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectConfigWithBody Withdraw the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+func (c *Client) RejectConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectConfigRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectConfig Withdraw the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+func (c *Client) RejectConfig(ctx context.Context, body RejectConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectConfigRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainWithBody What would be decided if I asked now, policy by policy
+//
+// A token that is confined needs the scope "read".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/decisions (the `Explain` operationId).
+func (c *Client) ExplainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Explain What would be decided if I asked now, policy by policy
+//
+// A token that is confined needs the scope "read".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/decisions (the `Explain` operationId).
+func (c *Client) Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDelegations List who reviews in whose stead, newest first
+//
+// A token that is confined needs the scope "read".
+//
+// Corresponds with GET /v1/delegations (the `ListDelegations` operationId).
+func (c *Client) ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDelegationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DelegateWithBody Have another human review in my stead
+//
+// A token that is confined needs the scope "review".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+func (c *Client) DelegateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelegateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Delegate Have another human review in my stead
+//
+// A token that is confined needs the scope "review".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+func (c *Client) Delegate(ctx context.Context, body DelegateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDelegateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndDelegation End a delegation early
+//
+// A token that is confined needs the scope "review".
+//
+// Corresponds with POST /v1/delegations/{id}/end (the `EndDelegation` operationId).
+func (c *Client) EndDelegation(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndDelegationRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEntitlements What I can ask for
+//
+// A token that is confined needs the scope "read".
 //
 // Corresponds with GET /v1/entitlements (the `ListEntitlements` operationId).
 func (c *Client) ListEntitlements(ctx context.Context, params *ListEntitlementsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1328,6 +2523,8 @@ func (c *Client) ListEntitlements(ctx context.Context, params *ListEntitlementsP
 }
 
 // ForgetPersonWithBody Have a person forgotten, or say what that would change
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1346,6 +2543,8 @@ func (c *Client) ForgetPersonWithBody(ctx context.Context, contentType string, b
 
 // ForgetPerson Have a person forgotten, or say what that would change
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
@@ -1363,6 +2562,8 @@ func (c *Client) ForgetPerson(ctx context.Context, body ForgetPersonJSONRequestB
 
 // GetErasure See how far a person has been forgotten
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
 func (c *Client) GetErasure(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetErasureRequest(c.Server, id)
@@ -1377,6 +2578,8 @@ func (c *Client) GetErasure(ctx context.Context, id string, reqEditors ...Reques
 }
 
 // ListEvents Read the audit log, or follow it
+//
+// A token that is confined needs the scope "read".
 //
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1393,6 +2596,8 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 
 // ListFindings List what the targets show and the books do not explain, newest first
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/findings (the `ListFindings` operationId).
 func (c *Client) ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListFindingsRequest(c.Server, params)
@@ -1407,6 +2612,8 @@ func (c *Client) ListFindings(ctx context.Context, params *ListFindingsParams, r
 }
 
 // AcceptFindingWithBody Say that what was found may stay
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1425,6 +2632,8 @@ func (c *Client) AcceptFindingWithBody(ctx context.Context, id string, contentTy
 
 // AcceptFinding Say that what was found may stay
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
@@ -1442,6 +2651,8 @@ func (c *Client) AcceptFinding(ctx context.Context, id string, body AcceptFindin
 
 // ListFreezes List what is frozen, newest first
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/freezes (the `ListFreezes` operationId).
 func (c *Client) ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListFreezesRequest(c.Server, params)
@@ -1456,6 +2667,8 @@ func (c *Client) ListFreezes(ctx context.Context, params *ListFreezesParams, req
 }
 
 // LiftFreezeWithBody Lift a freeze
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1474,6 +2687,8 @@ func (c *Client) LiftFreezeWithBody(ctx context.Context, id string, contentType 
 
 // LiftFreeze Lift a freeze
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
@@ -1491,6 +2706,8 @@ func (c *Client) LiftFreeze(ctx context.Context, id string, body LiftFreezeJSONR
 
 // ListGrants List grants, newest first
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/grants (the `ListGrants` operationId).
 func (c *Client) ListGrants(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListGrantsRequest(c.Server, params)
@@ -1506,6 +2723,8 @@ func (c *Client) ListGrants(ctx context.Context, params *ListGrantsParams, reqEd
 
 // GetGrant Read a grant
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/grants/{id} (the `GetGrant` operationId).
 func (c *Client) GetGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetGrantRequest(c.Server, id)
@@ -1520,6 +2739,8 @@ func (c *Client) GetGrant(ctx context.Context, id string, reqEditors ...RequestE
 }
 
 // AttestGrantWithBody Attest that the target of a grant no longer exists
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1538,6 +2759,8 @@ func (c *Client) AttestGrantWithBody(ctx context.Context, id string, contentType
 
 // AttestGrant Attest that the target of a grant no longer exists
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
@@ -1554,6 +2777,8 @@ func (c *Client) AttestGrant(ctx context.Context, id string, body AttestGrantJSO
 }
 
 // IssueCredentialWithBody Get a grant's credential, sealed to a key of mine
+//
+// A token that is confined needs the scope "credential".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1572,6 +2797,8 @@ func (c *Client) IssueCredentialWithBody(ctx context.Context, id string, content
 
 // IssueCredential Get a grant's credential, sealed to a key of mine
 //
+// A token that is confined needs the scope "credential".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
@@ -1588,6 +2815,8 @@ func (c *Client) IssueCredential(ctx context.Context, id string, body IssueCrede
 }
 
 // ExtendGrantWithBody Let a grant of mine live longer
+//
+// A token that is confined needs the scope "request".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1606,6 +2835,8 @@ func (c *Client) ExtendGrantWithBody(ctx context.Context, id string, contentType
 
 // ExtendGrant Let a grant of mine live longer
 //
+// A token that is confined needs the scope "request".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
@@ -1623,6 +2854,8 @@ func (c *Client) ExtendGrant(ctx context.Context, id string, body ExtendGrantJSO
 
 // ReturnGrant Give a grant of mine back early
 //
+// A token that is confined needs the scope "request".
+//
 // Corresponds with POST /v1/grants/{id}/return (the `ReturnGrant` operationId).
 func (c *Client) ReturnGrant(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReturnGrantRequest(c.Server, id)
@@ -1637,6 +2870,8 @@ func (c *Client) ReturnGrant(ctx context.Context, id string, reqEditors ...Reque
 }
 
 // RevokeGrantWithBody Take a grant back
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1655,6 +2890,8 @@ func (c *Client) RevokeGrantWithBody(ctx context.Context, id string, contentType
 
 // RevokeGrant Take a grant back
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/grants/{id}/revoke (the `RevokeGrant` operationId).
@@ -1670,7 +2907,212 @@ func (c *Client) RevokeGrant(ctx context.Context, id string, body RevokeGrantJSO
 	return c.Client.Do(req)
 }
 
+// ListPasskeys List my passkeys, oldest first
+//
+// A token that is confined needs the scope "read".
+//
+// Corresponds with GET /v1/passkeys (the `ListPasskeys` operationId).
+func (c *Client) ListPasskeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPasskeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddPasskeyWithBody Begin to register a passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+func (c *Client) AddPasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPasskeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddPasskey Begin to register a passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+func (c *Client) AddPasskey(ctx context.Context, body AddPasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddPasskeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InvitePasskeyWithBody Let somebody register a first passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+func (c *Client) InvitePasskeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInvitePasskeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// InvitePasskey Let somebody register a first passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+func (c *Client) InvitePasskey(ctx context.Context, body InvitePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewInvitePasskeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MakeRecoveryCodes Begin to make new recovery codes, by which the old ones are void
+//
+// A token that is confined needs the scope "admin".
+//
+// Corresponds with POST /v1/passkeys/recovery-codes (the `MakeRecoveryCodes` operationId).
+func (c *Client) MakeRecoveryCodes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMakeRecoveryCodesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemovePasskey Begin to remove a passkey of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Corresponds with POST /v1/passkeys/{id}/remove (the `RemovePasskey` operationId).
+func (c *Client) RemovePasskey(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemovePasskeyRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkPersonsWithBody Make two accounts one person's
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+func (c *Client) LinkPersonsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkPersonsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkPersons Make two accounts one person's
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+func (c *Client) LinkPersons(ctx context.Context, body LinkPersonsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkPersonsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnlinkPersonWithBody Make an account a person of its own again
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+func (c *Client) UnlinkPersonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnlinkPersonRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnlinkPerson Make an account a person of its own again
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+func (c *Client) UnlinkPerson(ctx context.Context, body UnlinkPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnlinkPersonRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRequests List requests, newest first
+//
+// A token that is confined needs the scope "read".
 //
 // Corresponds with GET /v1/requests (the `ListRequests` operationId).
 func (c *Client) ListRequests(ctx context.Context, params *ListRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1686,6 +3128,8 @@ func (c *Client) ListRequests(ctx context.Context, params *ListRequestsParams, r
 }
 
 // SubmitRequestWithBody Ask for access
+//
+// A token that is confined needs the scope "request".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1704,6 +3148,8 @@ func (c *Client) SubmitRequestWithBody(ctx context.Context, params *SubmitReques
 
 // SubmitRequest Ask for access
 //
+// A token that is confined needs the scope "request".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/requests (the `SubmitRequest` operationId).
@@ -1721,6 +3167,8 @@ func (c *Client) SubmitRequest(ctx context.Context, params *SubmitRequestParams,
 
 // GetRequest Read a request, or wait until it is settled
 //
+// A token that is confined needs the scope "read".
+//
 // Corresponds with GET /v1/requests/{id} (the `GetRequest` operationId).
 func (c *Client) GetRequest(ctx context.Context, id string, params *GetRequestParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRequestRequest(c.Server, id, params)
@@ -1734,7 +3182,26 @@ func (c *Client) GetRequest(ctx context.Context, id string, params *GetRequestPa
 	return c.Client.Do(req)
 }
 
+// ConfirmRequest Begin to confirm a request of mine, or of my agent, with a passkey
+//
+// A token that is confined needs the scope "request".
+//
+// Corresponds with POST /v1/requests/{id}/confirmation (the `ConfirmRequest` operationId).
+func (c *Client) ConfirmRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmRequestRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ReviewRequestWithBody Approve or deny a request
+//
+// A token that is confined needs the scope "review".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1753,6 +3220,8 @@ func (c *Client) ReviewRequestWithBody(ctx context.Context, id string, contentTy
 
 // ReviewRequest Approve or deny a request
 //
+// A token that is confined needs the scope "review".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/requests/{id}/reviews (the `ReviewRequest` operationId).
@@ -1768,7 +3237,47 @@ func (c *Client) ReviewRequest(ctx context.Context, id string, body ReviewReques
 	return c.Client.Do(req)
 }
 
+// ConfirmReviewWithBody Begin to approve or deny a request, and to confirm that with a passkey
+//
+// A token that is confined needs the scope "review".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+func (c *Client) ConfirmReviewWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmReviewRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmReview Begin to approve or deny a request, and to confirm that with a passkey
+//
+// A token that is confined needs the scope "review".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+func (c *Client) ConfirmReview(ctx context.Context, id string, body ConfirmReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmReviewRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // WithdrawRequest Take back a request of mine
+//
+// A token that is confined needs the scope "request".
 //
 // Corresponds with POST /v1/requests/{id}/withdraw (the `WithdrawRequest` operationId).
 func (c *Client) WithdrawRequest(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1784,6 +3293,8 @@ func (c *Client) WithdrawRequest(ctx context.Context, id string, reqEditors ...R
 }
 
 // FreezeWithBody Take back and freeze the access of a person, behind a connector, or all of it
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type.
 //
@@ -1802,11 +3313,100 @@ func (c *Client) FreezeWithBody(ctx context.Context, contentType string, body io
 
 // Freeze Take back and freeze the access of a person, behind a connector, or all of it
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/revocations (the `Freeze` operationId).
 func (c *Client) Freeze(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewFreezeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions List where I am signed in and what tokens I had made, newest first
+//
+// A token that is confined needs the scope "read".
+//
+// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
+func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSessions Sign out everywhere, and end all tokens that I had made
+//
+// A token that is confined needs the scope "admin".
+//
+// Corresponds with POST /v1/sessions/end (the `EndSessions` operationId).
+func (c *Client) EndSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSession End a session or a token of mine
+//
+// Corresponds with POST /v1/sessions/{id}/end (the `EndSession` operationId).
+func (c *Client) EndSession(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MakeTokenWithBody Make a token for a program of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+func (c *Client) MakeTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMakeTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MakeToken Make a token for a program of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+func (c *Client) MakeToken(ctx context.Context, body MakeTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMakeTokenRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2066,6 +3666,327 @@ func NewProveInclusionRequest(server string, params *ProveInclusionParams) (*htt
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCeremonyRequest constructs an http.Request for the GetCeremony method
+func NewGetCeremonyRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/ceremonies/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetConfigRequest constructs an http.Request for the GetConfig method
+func NewGetConfigRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/config")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveConfigRequest calls the generic ApproveConfig builder with application/json body
+func NewApproveConfigRequest(server string, body ApproveConfigJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveConfigRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewApproveConfigRequestWithBody constructs an http.Request for the ApproveConfig method, with any body, and a specified content type
+func NewApproveConfigRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/config/approve")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRejectConfigRequest calls the generic RejectConfig builder with application/json body
+func NewRejectConfigRequest(server string, body RejectConfigJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectConfigRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRejectConfigRequestWithBody constructs an http.Request for the RejectConfig method, with any body, and a specified content type
+func NewRejectConfigRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/config/reject")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewExplainRequest calls the generic Explain builder with application/json body
+func NewExplainRequest(server string, body ExplainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExplainRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewExplainRequestWithBody constructs an http.Request for the Explain method, with any body, and a specified content type
+func NewExplainRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/decisions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListDelegationsRequest constructs an http.Request for the ListDelegations method
+func NewListDelegationsRequest(server string, params *ListDelegationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "scope", params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDelegateRequest calls the generic Delegate builder with application/json body
+func NewDelegateRequest(server string, body DelegateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDelegateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewDelegateRequestWithBody constructs an http.Request for the Delegate method, with any body, and a specified content type
+func NewDelegateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEndDelegationRequest constructs an http.Request for the EndDelegation method
+func NewEndDelegationRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/delegations/%s/end", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -2867,6 +4788,254 @@ func NewRevokeGrantRequestWithBody(server string, id string, contentType string,
 	return req, nil
 }
 
+// NewListPasskeysRequest constructs an http.Request for the ListPasskeys method
+func NewListPasskeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/passkeys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAddPasskeyRequest calls the generic AddPasskey builder with application/json body
+func NewAddPasskeyRequest(server string, body AddPasskeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddPasskeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAddPasskeyRequestWithBody constructs an http.Request for the AddPasskey method, with any body, and a specified content type
+func NewAddPasskeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/passkeys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewInvitePasskeyRequest calls the generic InvitePasskey builder with application/json body
+func NewInvitePasskeyRequest(server string, body InvitePasskeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewInvitePasskeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewInvitePasskeyRequestWithBody constructs an http.Request for the InvitePasskey method, with any body, and a specified content type
+func NewInvitePasskeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/passkeys/invitations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewMakeRecoveryCodesRequest constructs an http.Request for the MakeRecoveryCodes method
+func NewMakeRecoveryCodesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/passkeys/recovery-codes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRemovePasskeyRequest constructs an http.Request for the RemovePasskey method
+func NewRemovePasskeyRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/passkeys/%s/remove", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkPersonsRequest calls the generic LinkPersons builder with application/json body
+func NewLinkPersonsRequest(server string, body LinkPersonsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLinkPersonsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLinkPersonsRequestWithBody constructs an http.Request for the LinkPersons method, with any body, and a specified content type
+func NewLinkPersonsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/persons/link")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUnlinkPersonRequest calls the generic UnlinkPerson builder with application/json body
+func NewUnlinkPersonRequest(server string, body UnlinkPersonJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUnlinkPersonRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUnlinkPersonRequestWithBody constructs an http.Request for the UnlinkPerson method, with any body, and a specified content type
+func NewUnlinkPersonRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/persons/unlink")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListRequestsRequest constructs an http.Request for the ListRequests method
 func NewListRequestsRequest(server string, params *ListRequestsParams) (*http.Request, error) {
 	var err error
@@ -3053,6 +5222,40 @@ func NewGetRequestRequest(server string, id string, params *GetRequestParams) (*
 	return req, nil
 }
 
+// NewConfirmRequestRequest constructs an http.Request for the ConfirmRequest method
+func NewConfirmRequestRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s/confirmation", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReviewRequestRequest calls the generic ReviewRequest builder with application/json body
 func NewReviewRequestRequest(server string, id string, body ReviewRequestJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3081,6 +5284,53 @@ func NewReviewRequestRequestWithBody(server string, id string, contentType strin
 	}
 
 	operationPath := fmt.Sprintf("/v1/requests/%s/reviews", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewConfirmReviewRequest calls the generic ConfirmReview builder with application/json body
+func NewConfirmReviewRequest(server string, id string, body ConfirmReviewJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConfirmReviewRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewConfirmReviewRequestWithBody constructs an http.Request for the ConfirmReview method, with any body, and a specified content type
+func NewConfirmReviewRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/requests/%s/reviews/confirmation", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3174,6 +5424,165 @@ func NewFreezeRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sessions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEndSessionsRequest constructs an http.Request for the EndSessions method
+func NewEndSessionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sessions/end")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEndSessionRequest constructs an http.Request for the EndSession method
+func NewEndSessionRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/sessions/%s/end", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewMakeTokenRequest calls the generic MakeToken builder with application/json body
+func NewMakeTokenRequest(server string, body MakeTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMakeTokenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewMakeTokenRequestWithBody constructs an http.Request for the MakeToken method, with any body, and a specified content type
+func NewMakeTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/tokens")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewWhoamiRequest constructs an http.Request for the Whoami method
 func NewWhoamiRequest(server string) (*http.Request, error) {
 	var err error
@@ -3247,12 +5656,16 @@ type ClientWithResponsesInterface interface {
 
 	// GetCheckpointWithResponse Read the newest checkpoint of the audit log
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/audit/checkpoint (the `GetCheckpoint` operationId).
 	GetCheckpointWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetCheckpointResponse, error)
 
 	// ProveConsistencyWithResponse Prove that the audit log begins with what it was
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3261,6 +5674,8 @@ type ClientWithResponsesInterface interface {
 
 	// ExportAuditWithResponse Export the audit log with its proofs, as lines of JSON
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/audit/export (the `ExportAudit` operationId).
@@ -3268,12 +5683,124 @@ type ClientWithResponsesInterface interface {
 
 	// ProveInclusionWithResponse Prove that an entry is in the audit log
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/audit/inclusion (the `ProveInclusion` operationId).
 	ProveInclusionWithResponse(ctx context.Context, params *ProveInclusionParams, reqEditors ...RequestEditorFn) (*ProveInclusionResponse, error)
 
+	// GetCeremonyWithResponse See how far something is that I do in a browser
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/ceremonies/{id} (the `GetCeremony` operationId).
+	GetCeremonyWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetCeremonyResponse, error)
+
+	// GetConfigWithResponse See which version of the configuration is in force, and which waits
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/config (the `GetConfig` operationId).
+	GetConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigResponse, error)
+
+	// ApproveConfigWithBodyWithResponse Agree to the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+	ApproveConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveConfigResponse, error)
+
+	// ApproveConfigWithResponse Agree to the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+	ApproveConfigWithResponse(ctx context.Context, body ApproveConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveConfigResponse, error)
+
+	// RejectConfigWithBodyWithResponse Withdraw the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+	RejectConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectConfigResponse, error)
+
+	// RejectConfigWithResponse Withdraw the version of the configuration that waits
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+	RejectConfigWithResponse(ctx context.Context, body RejectConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectConfigResponse, error)
+
+	// ExplainWithBodyWithResponse What would be decided if I asked now, policy by policy
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/decisions (the `Explain` operationId).
+	ExplainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
+
+	// ExplainWithResponse What would be decided if I asked now, policy by policy
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/decisions (the `Explain` operationId).
+	ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
+
+	// ListDelegationsWithResponse List who reviews in whose stead, newest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/delegations (the `ListDelegations` operationId).
+	ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsResponse, error)
+
+	// DelegateWithBodyWithResponse Have another human review in my stead
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+	DelegateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelegateResponse, error)
+
+	// DelegateWithResponse Have another human review in my stead
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+	DelegateWithResponse(ctx context.Context, body DelegateJSONRequestBody, reqEditors ...RequestEditorFn) (*DelegateResponse, error)
+
+	// EndDelegationWithResponse End a delegation early
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/delegations/{id}/end (the `EndDelegation` operationId).
+	EndDelegationWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*EndDelegationResponse, error)
+
 	// ListEntitlementsWithResponse What I can ask for
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3282,12 +5809,16 @@ type ClientWithResponsesInterface interface {
 
 	// ForgetPersonWithBodyWithResponse Have a person forgotten, or say what that would change
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
 	ForgetPersonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ForgetPersonResponse, error)
 
 	// ForgetPersonWithResponse Have a person forgotten, or say what that would change
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3296,12 +5827,16 @@ type ClientWithResponsesInterface interface {
 
 	// GetErasureWithResponse See how far a person has been forgotten
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
 	GetErasureWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetErasureResponse, error)
 
 	// ListEventsWithResponse Read the audit log, or follow it
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3310,12 +5845,16 @@ type ClientWithResponsesInterface interface {
 
 	// ListFindingsWithResponse List what the targets show and the books do not explain, newest first
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/findings (the `ListFindings` operationId).
 	ListFindingsWithResponse(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*ListFindingsResponse, error)
 
 	// AcceptFindingWithBodyWithResponse Say that what was found may stay
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3324,12 +5863,16 @@ type ClientWithResponsesInterface interface {
 
 	// AcceptFindingWithResponse Say that what was found may stay
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
 	AcceptFindingWithResponse(ctx context.Context, id string, body AcceptFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptFindingResponse, error)
 
 	// ListFreezesWithResponse List what is frozen, newest first
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3338,12 +5881,16 @@ type ClientWithResponsesInterface interface {
 
 	// LiftFreezeWithBodyWithResponse Lift a freeze
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
 	LiftFreezeWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LiftFreezeResponse, error)
 
 	// LiftFreezeWithResponse Lift a freeze
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3352,12 +5899,16 @@ type ClientWithResponsesInterface interface {
 
 	// ListGrantsWithResponse List grants, newest first
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/grants (the `ListGrants` operationId).
 	ListGrantsWithResponse(ctx context.Context, params *ListGrantsParams, reqEditors ...RequestEditorFn) (*ListGrantsResponse, error)
 
 	// GetGrantWithResponse Read a grant
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3366,12 +5917,16 @@ type ClientWithResponsesInterface interface {
 
 	// AttestGrantWithBodyWithResponse Attest that the target of a grant no longer exists
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
 	AttestGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AttestGrantResponse, error)
 
 	// AttestGrantWithResponse Attest that the target of a grant no longer exists
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3380,12 +5935,16 @@ type ClientWithResponsesInterface interface {
 
 	// IssueCredentialWithBodyWithResponse Get a grant's credential, sealed to a key of mine
 	//
+	// A token that is confined needs the scope "credential".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
 	IssueCredentialWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueCredentialResponse, error)
 
 	// IssueCredentialWithResponse Get a grant's credential, sealed to a key of mine
+	//
+	// A token that is confined needs the scope "credential".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3394,12 +5953,16 @@ type ClientWithResponsesInterface interface {
 
 	// ExtendGrantWithBodyWithResponse Let a grant of mine live longer
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
 	ExtendGrantWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendGrantResponse, error)
 
 	// ExtendGrantWithResponse Let a grant of mine live longer
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3408,12 +5971,16 @@ type ClientWithResponsesInterface interface {
 
 	// ReturnGrantWithResponse Give a grant of mine back early
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/grants/{id}/return (the `ReturnGrant` operationId).
 	ReturnGrantWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ReturnGrantResponse, error)
 
 	// RevokeGrantWithBodyWithResponse Take a grant back
+	//
+	// A token that is confined needs the scope "admin".
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3422,12 +5989,115 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeGrantWithResponse Take a grant back
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/grants/{id}/revoke (the `RevokeGrant` operationId).
 	RevokeGrantWithResponse(ctx context.Context, id string, body RevokeGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeGrantResponse, error)
 
+	// ListPasskeysWithResponse List my passkeys, oldest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/passkeys (the `ListPasskeys` operationId).
+	ListPasskeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPasskeysResponse, error)
+
+	// AddPasskeyWithBodyWithResponse Begin to register a passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+	AddPasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddPasskeyResponse, error)
+
+	// AddPasskeyWithResponse Begin to register a passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+	AddPasskeyWithResponse(ctx context.Context, body AddPasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AddPasskeyResponse, error)
+
+	// InvitePasskeyWithBodyWithResponse Let somebody register a first passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+	InvitePasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InvitePasskeyResponse, error)
+
+	// InvitePasskeyWithResponse Let somebody register a first passkey
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+	InvitePasskeyWithResponse(ctx context.Context, body InvitePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*InvitePasskeyResponse, error)
+
+	// MakeRecoveryCodesWithResponse Begin to make new recovery codes, by which the old ones are void
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys/recovery-codes (the `MakeRecoveryCodes` operationId).
+	MakeRecoveryCodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MakeRecoveryCodesResponse, error)
+
+	// RemovePasskeyWithResponse Begin to remove a passkey of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/passkeys/{id}/remove (the `RemovePasskey` operationId).
+	RemovePasskeyWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RemovePasskeyResponse, error)
+
+	// LinkPersonsWithBodyWithResponse Make two accounts one person's
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+	LinkPersonsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkPersonsResponse, error)
+
+	// LinkPersonsWithResponse Make two accounts one person's
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+	LinkPersonsWithResponse(ctx context.Context, body LinkPersonsJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkPersonsResponse, error)
+
+	// UnlinkPersonWithBodyWithResponse Make an account a person of its own again
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+	UnlinkPersonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnlinkPersonResponse, error)
+
+	// UnlinkPersonWithResponse Make an account a person of its own again
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+	UnlinkPersonWithResponse(ctx context.Context, body UnlinkPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*UnlinkPersonResponse, error)
+
 	// ListRequestsWithResponse List requests, newest first
+	//
+	// A token that is confined needs the scope "read".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3436,12 +6106,16 @@ type ClientWithResponsesInterface interface {
 
 	// SubmitRequestWithBodyWithResponse Ask for access
 	//
+	// A token that is confined needs the scope "request".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/requests (the `SubmitRequest` operationId).
 	SubmitRequestWithBodyWithResponse(ctx context.Context, params *SubmitRequestParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitRequestResponse, error)
 
 	// SubmitRequestWithResponse Ask for access
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3450,12 +6124,25 @@ type ClientWithResponsesInterface interface {
 
 	// GetRequestWithResponse Read a request, or wait until it is settled
 	//
+	// A token that is confined needs the scope "read".
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/requests/{id} (the `GetRequest` operationId).
 	GetRequestWithResponse(ctx context.Context, id string, params *GetRequestParams, reqEditors ...RequestEditorFn) (*GetRequestResponse, error)
 
+	// ConfirmRequestWithResponse Begin to confirm a request of mine, or of my agent, with a passkey
+	//
+	// A token that is confined needs the scope "request".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/requests/{id}/confirmation (the `ConfirmRequest` operationId).
+	ConfirmRequestWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ConfirmRequestResponse, error)
+
 	// ReviewRequestWithBodyWithResponse Approve or deny a request
+	//
+	// A token that is confined needs the scope "review".
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3464,12 +6151,34 @@ type ClientWithResponsesInterface interface {
 
 	// ReviewRequestWithResponse Approve or deny a request
 	//
+	// A token that is confined needs the scope "review".
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/requests/{id}/reviews (the `ReviewRequest` operationId).
 	ReviewRequestWithResponse(ctx context.Context, id string, body ReviewRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewRequestResponse, error)
 
+	// ConfirmReviewWithBodyWithResponse Begin to approve or deny a request, and to confirm that with a passkey
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+	ConfirmReviewWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmReviewResponse, error)
+
+	// ConfirmReviewWithResponse Begin to approve or deny a request, and to confirm that with a passkey
+	//
+	// A token that is confined needs the scope "review".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+	ConfirmReviewWithResponse(ctx context.Context, id string, body ConfirmReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmReviewResponse, error)
+
 	// WithdrawRequestWithResponse Take back a request of mine
+	//
+	// A token that is confined needs the scope "request".
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3478,6 +6187,8 @@ type ClientWithResponsesInterface interface {
 
 	// FreezeWithBodyWithResponse Take back and freeze the access of a person, behind a connector, or all of it
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
@@ -3485,10 +6196,55 @@ type ClientWithResponsesInterface interface {
 
 	// FreezeWithResponse Take back and freeze the access of a person, behind a connector, or all of it
 	//
+	// A token that is confined needs the scope "admin".
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/revocations (the `Freeze` operationId).
 	FreezeWithResponse(ctx context.Context, body FreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*FreezeResponse, error)
+
+	// ListSessionsWithResponse List where I am signed in and what tokens I had made, newest first
+	//
+	// A token that is confined needs the scope "read".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
+	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+
+	// EndSessionsWithResponse Sign out everywhere, and end all tokens that I had made
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sessions/end (the `EndSessions` operationId).
+	EndSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error)
+
+	// EndSessionWithResponse End a session or a token of mine
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/sessions/{id}/end (the `EndSession` operationId).
+	EndSessionWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*EndSessionResponse, error)
+
+	// MakeTokenWithBodyWithResponse Make a token for a program of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+	MakeTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MakeTokenResponse, error)
+
+	// MakeTokenWithResponse Make a token for a program of mine
+	//
+	// A token that is confined needs the scope "admin".
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+	MakeTokenWithResponse(ctx context.Context, body MakeTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*MakeTokenResponse, error)
 
 	// WhoamiWithResponse Who the token belongs to
 	//
@@ -3684,6 +6440,390 @@ func (r ProveInclusionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ProveInclusionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCeremonyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCeremonyResponse) GetJSON200() *Ceremony {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCeremonyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCeremonyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCeremonyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCeremonyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCeremonyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConfigStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetConfigResponse) GetJSON200() *ConfigStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetConfigResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConfigStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveConfigResponse) GetJSON200() *ConfigStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApproveConfigResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConfigStatus
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectConfigResponse) GetJSON200() *ConfigStatus {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RejectConfigResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExplainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExplainResponse) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExplainResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDelegationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DelegationList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDelegationsResponse) GetJSON200() *DelegationList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListDelegationsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDelegationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDelegationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDelegationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDelegationsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DelegateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Delegation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r DelegateResponse) GetJSON201() *Delegation {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r DelegateResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r DelegateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DelegateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DelegateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DelegateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndDelegationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Delegation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndDelegationResponse) GetJSON200() *Delegation {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndDelegationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndDelegationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndDelegationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndDelegationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndDelegationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4403,6 +7543,342 @@ func (r RevokeGrantResponse) ContentType() string {
 	return ""
 }
 
+type ListPasskeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PasskeyList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPasskeysResponse) GetJSON200() *PasskeyList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListPasskeysResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPasskeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPasskeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPasskeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPasskeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AddPasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddPasskeyResponse) GetJSON201() *Ceremony {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddPasskeyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddPasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddPasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddPasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddPasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type InvitePasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Invitation
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r InvitePasskeyResponse) GetJSON201() *Invitation {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r InvitePasskeyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r InvitePasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r InvitePasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r InvitePasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r InvitePasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type MakeRecoveryCodesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r MakeRecoveryCodesResponse) GetJSON201() *Ceremony {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r MakeRecoveryCodesResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MakeRecoveryCodesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MakeRecoveryCodesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MakeRecoveryCodesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MakeRecoveryCodesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RemovePasskeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RemovePasskeyResponse) GetJSON201() *Ceremony {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RemovePasskeyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RemovePasskeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemovePasskeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemovePasskeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemovePasskeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkPersonsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Link
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkPersonsResponse) GetJSON200() *Link {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LinkPersonsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkPersonsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkPersonsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkPersonsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkPersonsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UnlinkPersonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Unlinked
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UnlinkPersonResponse) GetJSON200() *Unlinked {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UnlinkPersonResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UnlinkPersonResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnlinkPersonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnlinkPersonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnlinkPersonResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRequestsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4547,6 +8023,54 @@ func (r GetRequestResponse) ContentType() string {
 	return ""
 }
 
+type ConfirmRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ConfirmRequestResponse) GetJSON201() *Ceremony {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConfirmRequestResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReviewRequestResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4589,6 +8113,54 @@ func (r ReviewRequestResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReviewRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmReviewResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Ceremony
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ConfirmReviewResponse) GetJSON201() *Ceremony {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConfirmReviewResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmReviewResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmReviewResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmReviewResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmReviewResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4691,6 +8263,191 @@ func (r FreezeResponse) ContentType() string {
 	return ""
 }
 
+type ListSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSessionsResponse) GetJSON200() *SessionList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EndedSessions
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndSessionsResponse) GetJSON200() *EndedSessions {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndSessionsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r EndSessionResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type MakeTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Token
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r MakeTokenResponse) GetJSON201() *Token {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r MakeTokenResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MakeTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MakeTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MakeTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MakeTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type WhoamiResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4741,6 +8498,8 @@ func (r WhoamiResponse) ContentType() string {
 
 // GetCheckpointWithResponse Read the newest checkpoint of the audit log
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/audit/checkpoint (the `GetCheckpoint` operationId).
@@ -4753,6 +8512,8 @@ func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, req
 }
 
 // ProveConsistencyWithResponse Prove that the audit log begins with what it was
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4767,6 +8528,8 @@ func (c *ClientWithResponses) ProveConsistencyWithResponse(ctx context.Context, 
 
 // ExportAuditWithResponse Export the audit log with its proofs, as lines of JSON
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/audit/export (the `ExportAudit` operationId).
@@ -4780,6 +8543,8 @@ func (c *ClientWithResponses) ExportAuditWithResponse(ctx context.Context, param
 
 // ProveInclusionWithResponse Prove that an entry is in the audit log
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/audit/inclusion (the `ProveInclusion` operationId).
@@ -4791,7 +8556,189 @@ func (c *ClientWithResponses) ProveInclusionWithResponse(ctx context.Context, pa
 	return ParseProveInclusionResponse(rsp)
 }
 
+// GetCeremonyWithResponse See how far something is that I do in a browser
+//
+// A token that is confined needs the scope "read".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/ceremonies/{id} (the `GetCeremony` operationId).
+func (c *ClientWithResponses) GetCeremonyWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetCeremonyResponse, error) {
+	rsp, err := c.GetCeremony(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCeremonyResponse(rsp)
+}
+
+// GetConfigWithResponse See which version of the configuration is in force, and which waits
+//
+// A token that is confined needs the scope "read".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/config (the `GetConfig` operationId).
+func (c *ClientWithResponses) GetConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigResponse, error) {
+	rsp, err := c.GetConfig(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetConfigResponse(rsp)
+}
+
+// ApproveConfigWithBodyWithResponse Agree to the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+func (c *ClientWithResponses) ApproveConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveConfigResponse, error) {
+	rsp, err := c.ApproveConfigWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveConfigResponse(rsp)
+}
+
+// ApproveConfigWithResponse Agree to the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/config/approve (the `ApproveConfig` operationId).
+func (c *ClientWithResponses) ApproveConfigWithResponse(ctx context.Context, body ApproveConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveConfigResponse, error) {
+	rsp, err := c.ApproveConfig(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveConfigResponse(rsp)
+}
+
+// RejectConfigWithBodyWithResponse Withdraw the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+func (c *ClientWithResponses) RejectConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectConfigResponse, error) {
+	rsp, err := c.RejectConfigWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectConfigResponse(rsp)
+}
+
+// RejectConfigWithResponse Withdraw the version of the configuration that waits
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/config/reject (the `RejectConfig` operationId).
+func (c *ClientWithResponses) RejectConfigWithResponse(ctx context.Context, body RejectConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectConfigResponse, error) {
+	rsp, err := c.RejectConfig(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectConfigResponse(rsp)
+}
+
+// ExplainWithBodyWithResponse What would be decided if I asked now, policy by policy
+//
+// A token that is confined needs the scope "read".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/decisions (the `Explain` operationId).
+func (c *ClientWithResponses) ExplainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainResponse, error) {
+	rsp, err := c.ExplainWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainResponse(rsp)
+}
+
+// ExplainWithResponse What would be decided if I asked now, policy by policy
+//
+// A token that is confined needs the scope "read".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/decisions (the `Explain` operationId).
+func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error) {
+	rsp, err := c.Explain(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainResponse(rsp)
+}
+
+// ListDelegationsWithResponse List who reviews in whose stead, newest first
+//
+// A token that is confined needs the scope "read".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/delegations (the `ListDelegations` operationId).
+func (c *ClientWithResponses) ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsResponse, error) {
+	rsp, err := c.ListDelegations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDelegationsResponse(rsp)
+}
+
+// DelegateWithBodyWithResponse Have another human review in my stead
+//
+// A token that is confined needs the scope "review".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+func (c *ClientWithResponses) DelegateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DelegateResponse, error) {
+	rsp, err := c.DelegateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelegateResponse(rsp)
+}
+
+// DelegateWithResponse Have another human review in my stead
+//
+// A token that is confined needs the scope "review".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/delegations (the `Delegate` operationId).
+func (c *ClientWithResponses) DelegateWithResponse(ctx context.Context, body DelegateJSONRequestBody, reqEditors ...RequestEditorFn) (*DelegateResponse, error) {
+	rsp, err := c.Delegate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDelegateResponse(rsp)
+}
+
+// EndDelegationWithResponse End a delegation early
+//
+// A token that is confined needs the scope "review".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/delegations/{id}/end (the `EndDelegation` operationId).
+func (c *ClientWithResponses) EndDelegationWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*EndDelegationResponse, error) {
+	rsp, err := c.EndDelegation(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndDelegationResponse(rsp)
+}
+
 // ListEntitlementsWithResponse What I can ask for
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4806,6 +8753,8 @@ func (c *ClientWithResponses) ListEntitlementsWithResponse(ctx context.Context, 
 
 // ForgetPersonWithBodyWithResponse Have a person forgotten, or say what that would change
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/erasures (the `ForgetPerson` operationId).
@@ -4818,6 +8767,8 @@ func (c *ClientWithResponses) ForgetPersonWithBodyWithResponse(ctx context.Conte
 }
 
 // ForgetPersonWithResponse Have a person forgotten, or say what that would change
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4832,6 +8783,8 @@ func (c *ClientWithResponses) ForgetPersonWithResponse(ctx context.Context, body
 
 // GetErasureWithResponse See how far a person has been forgotten
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/erasures/{id} (the `GetErasure` operationId).
@@ -4844,6 +8797,8 @@ func (c *ClientWithResponses) GetErasureWithResponse(ctx context.Context, id str
 }
 
 // ListEventsWithResponse Read the audit log, or follow it
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4858,6 +8813,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 
 // ListFindingsWithResponse List what the targets show and the books do not explain, newest first
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/findings (the `ListFindings` operationId).
@@ -4870,6 +8827,8 @@ func (c *ClientWithResponses) ListFindingsWithResponse(ctx context.Context, para
 }
 
 // AcceptFindingWithBodyWithResponse Say that what was found may stay
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4884,6 +8843,8 @@ func (c *ClientWithResponses) AcceptFindingWithBodyWithResponse(ctx context.Cont
 
 // AcceptFindingWithResponse Say that what was found may stay
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/findings/{id}/accept (the `AcceptFinding` operationId).
@@ -4896,6 +8857,8 @@ func (c *ClientWithResponses) AcceptFindingWithResponse(ctx context.Context, id 
 }
 
 // ListFreezesWithResponse List what is frozen, newest first
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4910,6 +8873,8 @@ func (c *ClientWithResponses) ListFreezesWithResponse(ctx context.Context, param
 
 // LiftFreezeWithBodyWithResponse Lift a freeze
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/freezes/{id}/lift (the `LiftFreeze` operationId).
@@ -4922,6 +8887,8 @@ func (c *ClientWithResponses) LiftFreezeWithBodyWithResponse(ctx context.Context
 }
 
 // LiftFreezeWithResponse Lift a freeze
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4936,6 +8903,8 @@ func (c *ClientWithResponses) LiftFreezeWithResponse(ctx context.Context, id str
 
 // ListGrantsWithResponse List grants, newest first
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/grants (the `ListGrants` operationId).
@@ -4948,6 +8917,8 @@ func (c *ClientWithResponses) ListGrantsWithResponse(ctx context.Context, params
 }
 
 // GetGrantWithResponse Read a grant
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4962,6 +8933,8 @@ func (c *ClientWithResponses) GetGrantWithResponse(ctx context.Context, id strin
 
 // AttestGrantWithBodyWithResponse Attest that the target of a grant no longer exists
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/grants/{id}/attest (the `AttestGrant` operationId).
@@ -4974,6 +8947,8 @@ func (c *ClientWithResponses) AttestGrantWithBodyWithResponse(ctx context.Contex
 }
 
 // AttestGrantWithResponse Attest that the target of a grant no longer exists
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4988,6 +8963,8 @@ func (c *ClientWithResponses) AttestGrantWithResponse(ctx context.Context, id st
 
 // IssueCredentialWithBodyWithResponse Get a grant's credential, sealed to a key of mine
 //
+// A token that is confined needs the scope "credential".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/grants/{id}/credential (the `IssueCredential` operationId).
@@ -5000,6 +8977,8 @@ func (c *ClientWithResponses) IssueCredentialWithBodyWithResponse(ctx context.Co
 }
 
 // IssueCredentialWithResponse Get a grant's credential, sealed to a key of mine
+//
+// A token that is confined needs the scope "credential".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5014,6 +8993,8 @@ func (c *ClientWithResponses) IssueCredentialWithResponse(ctx context.Context, i
 
 // ExtendGrantWithBodyWithResponse Let a grant of mine live longer
 //
+// A token that is confined needs the scope "request".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/grants/{id}/extend (the `ExtendGrant` operationId).
@@ -5026,6 +9007,8 @@ func (c *ClientWithResponses) ExtendGrantWithBodyWithResponse(ctx context.Contex
 }
 
 // ExtendGrantWithResponse Let a grant of mine live longer
+//
+// A token that is confined needs the scope "request".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5040,6 +9023,8 @@ func (c *ClientWithResponses) ExtendGrantWithResponse(ctx context.Context, id st
 
 // ReturnGrantWithResponse Give a grant of mine back early
 //
+// A token that is confined needs the scope "request".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/grants/{id}/return (the `ReturnGrant` operationId).
@@ -5052,6 +9037,8 @@ func (c *ClientWithResponses) ReturnGrantWithResponse(ctx context.Context, id st
 }
 
 // RevokeGrantWithBodyWithResponse Take a grant back
+//
+// A token that is confined needs the scope "admin".
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5066,6 +9053,8 @@ func (c *ClientWithResponses) RevokeGrantWithBodyWithResponse(ctx context.Contex
 
 // RevokeGrantWithResponse Take a grant back
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/grants/{id}/revoke (the `RevokeGrant` operationId).
@@ -5077,7 +9066,174 @@ func (c *ClientWithResponses) RevokeGrantWithResponse(ctx context.Context, id st
 	return ParseRevokeGrantResponse(rsp)
 }
 
+// ListPasskeysWithResponse List my passkeys, oldest first
+//
+// A token that is confined needs the scope "read".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/passkeys (the `ListPasskeys` operationId).
+func (c *ClientWithResponses) ListPasskeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPasskeysResponse, error) {
+	rsp, err := c.ListPasskeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPasskeysResponse(rsp)
+}
+
+// AddPasskeyWithBodyWithResponse Begin to register a passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+func (c *ClientWithResponses) AddPasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddPasskeyResponse, error) {
+	rsp, err := c.AddPasskeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddPasskeyResponse(rsp)
+}
+
+// AddPasskeyWithResponse Begin to register a passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys (the `AddPasskey` operationId).
+func (c *ClientWithResponses) AddPasskeyWithResponse(ctx context.Context, body AddPasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AddPasskeyResponse, error) {
+	rsp, err := c.AddPasskey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddPasskeyResponse(rsp)
+}
+
+// InvitePasskeyWithBodyWithResponse Let somebody register a first passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+func (c *ClientWithResponses) InvitePasskeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*InvitePasskeyResponse, error) {
+	rsp, err := c.InvitePasskeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInvitePasskeyResponse(rsp)
+}
+
+// InvitePasskeyWithResponse Let somebody register a first passkey
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys/invitations (the `InvitePasskey` operationId).
+func (c *ClientWithResponses) InvitePasskeyWithResponse(ctx context.Context, body InvitePasskeyJSONRequestBody, reqEditors ...RequestEditorFn) (*InvitePasskeyResponse, error) {
+	rsp, err := c.InvitePasskey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseInvitePasskeyResponse(rsp)
+}
+
+// MakeRecoveryCodesWithResponse Begin to make new recovery codes, by which the old ones are void
+//
+// A token that is confined needs the scope "admin".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys/recovery-codes (the `MakeRecoveryCodes` operationId).
+func (c *ClientWithResponses) MakeRecoveryCodesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MakeRecoveryCodesResponse, error) {
+	rsp, err := c.MakeRecoveryCodes(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMakeRecoveryCodesResponse(rsp)
+}
+
+// RemovePasskeyWithResponse Begin to remove a passkey of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/passkeys/{id}/remove (the `RemovePasskey` operationId).
+func (c *ClientWithResponses) RemovePasskeyWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*RemovePasskeyResponse, error) {
+	rsp, err := c.RemovePasskey(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemovePasskeyResponse(rsp)
+}
+
+// LinkPersonsWithBodyWithResponse Make two accounts one person's
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+func (c *ClientWithResponses) LinkPersonsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkPersonsResponse, error) {
+	rsp, err := c.LinkPersonsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkPersonsResponse(rsp)
+}
+
+// LinkPersonsWithResponse Make two accounts one person's
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/persons/link (the `LinkPersons` operationId).
+func (c *ClientWithResponses) LinkPersonsWithResponse(ctx context.Context, body LinkPersonsJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkPersonsResponse, error) {
+	rsp, err := c.LinkPersons(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkPersonsResponse(rsp)
+}
+
+// UnlinkPersonWithBodyWithResponse Make an account a person of its own again
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+func (c *ClientWithResponses) UnlinkPersonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnlinkPersonResponse, error) {
+	rsp, err := c.UnlinkPersonWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnlinkPersonResponse(rsp)
+}
+
+// UnlinkPersonWithResponse Make an account a person of its own again
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/persons/unlink (the `UnlinkPerson` operationId).
+func (c *ClientWithResponses) UnlinkPersonWithResponse(ctx context.Context, body UnlinkPersonJSONRequestBody, reqEditors ...RequestEditorFn) (*UnlinkPersonResponse, error) {
+	rsp, err := c.UnlinkPerson(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnlinkPersonResponse(rsp)
+}
+
 // ListRequestsWithResponse List requests, newest first
+//
+// A token that is confined needs the scope "read".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5092,6 +9248,8 @@ func (c *ClientWithResponses) ListRequestsWithResponse(ctx context.Context, para
 
 // SubmitRequestWithBodyWithResponse Ask for access
 //
+// A token that is confined needs the scope "request".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/requests (the `SubmitRequest` operationId).
@@ -5104,6 +9262,8 @@ func (c *ClientWithResponses) SubmitRequestWithBodyWithResponse(ctx context.Cont
 }
 
 // SubmitRequestWithResponse Ask for access
+//
+// A token that is confined needs the scope "request".
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5118,6 +9278,8 @@ func (c *ClientWithResponses) SubmitRequestWithResponse(ctx context.Context, par
 
 // GetRequestWithResponse Read a request, or wait until it is settled
 //
+// A token that is confined needs the scope "read".
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/requests/{id} (the `GetRequest` operationId).
@@ -5129,7 +9291,24 @@ func (c *ClientWithResponses) GetRequestWithResponse(ctx context.Context, id str
 	return ParseGetRequestResponse(rsp)
 }
 
+// ConfirmRequestWithResponse Begin to confirm a request of mine, or of my agent, with a passkey
+//
+// A token that is confined needs the scope "request".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/requests/{id}/confirmation (the `ConfirmRequest` operationId).
+func (c *ClientWithResponses) ConfirmRequestWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*ConfirmRequestResponse, error) {
+	rsp, err := c.ConfirmRequest(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmRequestResponse(rsp)
+}
+
 // ReviewRequestWithBodyWithResponse Approve or deny a request
+//
+// A token that is confined needs the scope "review".
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5144,6 +9323,8 @@ func (c *ClientWithResponses) ReviewRequestWithBodyWithResponse(ctx context.Cont
 
 // ReviewRequestWithResponse Approve or deny a request
 //
+// A token that is confined needs the scope "review".
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/requests/{id}/reviews (the `ReviewRequest` operationId).
@@ -5155,7 +9336,39 @@ func (c *ClientWithResponses) ReviewRequestWithResponse(ctx context.Context, id 
 	return ParseReviewRequestResponse(rsp)
 }
 
+// ConfirmReviewWithBodyWithResponse Begin to approve or deny a request, and to confirm that with a passkey
+//
+// A token that is confined needs the scope "review".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+func (c *ClientWithResponses) ConfirmReviewWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConfirmReviewResponse, error) {
+	rsp, err := c.ConfirmReviewWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmReviewResponse(rsp)
+}
+
+// ConfirmReviewWithResponse Begin to approve or deny a request, and to confirm that with a passkey
+//
+// A token that is confined needs the scope "review".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/requests/{id}/reviews/confirmation (the `ConfirmReview` operationId).
+func (c *ClientWithResponses) ConfirmReviewWithResponse(ctx context.Context, id string, body ConfirmReviewJSONRequestBody, reqEditors ...RequestEditorFn) (*ConfirmReviewResponse, error) {
+	rsp, err := c.ConfirmReview(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmReviewResponse(rsp)
+}
+
 // WithdrawRequestWithResponse Take back a request of mine
+//
+// A token that is confined needs the scope "request".
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5170,6 +9383,8 @@ func (c *ClientWithResponses) WithdrawRequestWithResponse(ctx context.Context, i
 
 // FreezeWithBodyWithResponse Take back and freeze the access of a person, behind a connector, or all of it
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/revocations (the `Freeze` operationId).
@@ -5183,6 +9398,8 @@ func (c *ClientWithResponses) FreezeWithBodyWithResponse(ctx context.Context, co
 
 // FreezeWithResponse Take back and freeze the access of a person, behind a connector, or all of it
 //
+// A token that is confined needs the scope "admin".
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/revocations (the `Freeze` operationId).
@@ -5192,6 +9409,79 @@ func (c *ClientWithResponses) FreezeWithResponse(ctx context.Context, body Freez
 		return nil, err
 	}
 	return ParseFreezeResponse(rsp)
+}
+
+// ListSessionsWithResponse List where I am signed in and what tokens I had made, newest first
+//
+// A token that is confined needs the scope "read".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/sessions (the `ListSessions` operationId).
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSessionsResponse(rsp)
+}
+
+// EndSessionsWithResponse Sign out everywhere, and end all tokens that I had made
+//
+// A token that is confined needs the scope "admin".
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sessions/end (the `EndSessions` operationId).
+func (c *ClientWithResponses) EndSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error) {
+	rsp, err := c.EndSessions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionsResponse(rsp)
+}
+
+// EndSessionWithResponse End a session or a token of mine
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/sessions/{id}/end (the `EndSession` operationId).
+func (c *ClientWithResponses) EndSessionWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*EndSessionResponse, error) {
+	rsp, err := c.EndSession(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionResponse(rsp)
+}
+
+// MakeTokenWithBodyWithResponse Make a token for a program of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+func (c *ClientWithResponses) MakeTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MakeTokenResponse, error) {
+	rsp, err := c.MakeTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMakeTokenResponse(rsp)
+}
+
+// MakeTokenWithResponse Make a token for a program of mine
+//
+// A token that is confined needs the scope "admin".
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/tokens (the `MakeToken` operationId).
+func (c *ClientWithResponses) MakeTokenWithResponse(ctx context.Context, body MakeTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*MakeTokenResponse, error) {
+	rsp, err := c.MakeToken(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMakeTokenResponse(rsp)
 }
 
 // WhoamiWithResponse Who the token belongs to
@@ -5331,6 +9621,270 @@ func ParseProveInclusionResponse(rsp *http.Response) (*ProveInclusionResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Proof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCeremonyResponse parses an HTTP response from a GetCeremonyWithResponse call
+func ParseGetCeremonyResponse(rsp *http.Response) (*GetCeremonyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCeremonyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ceremony
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetConfigResponse parses an HTTP response from a GetConfigWithResponse call
+func ParseGetConfigResponse(rsp *http.Response) (*GetConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConfigStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveConfigResponse parses an HTTP response from a ApproveConfigWithResponse call
+func ParseApproveConfigResponse(rsp *http.Response) (*ApproveConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConfigStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectConfigResponse parses an HTTP response from a RejectConfigWithResponse call
+func ParseRejectConfigResponse(rsp *http.Response) (*RejectConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConfigStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainResponse parses an HTTP response from a ExplainWithResponse call
+func ParseExplainResponse(rsp *http.Response) (*ExplainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDelegationsResponse parses an HTTP response from a ListDelegationsWithResponse call
+func ParseListDelegationsResponse(rsp *http.Response) (*ListDelegationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDelegationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DelegationList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDelegateResponse parses an HTTP response from a DelegateWithResponse call
+func ParseDelegateResponse(rsp *http.Response) (*DelegateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DelegateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndDelegationResponse parses an HTTP response from a EndDelegationWithResponse call
+func ParseEndDelegationResponse(rsp *http.Response) (*EndDelegationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndDelegationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Delegation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5842,6 +10396,237 @@ func ParseRevokeGrantResponse(rsp *http.Response) (*RevokeGrantResponse, error) 
 	return response, nil
 }
 
+// ParseListPasskeysResponse parses an HTTP response from a ListPasskeysWithResponse call
+func ParseListPasskeysResponse(rsp *http.Response) (*ListPasskeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPasskeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PasskeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAddPasskeyResponse parses an HTTP response from a AddPasskeyWithResponse call
+func ParseAddPasskeyResponse(rsp *http.Response) (*AddPasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddPasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ceremony
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseInvitePasskeyResponse parses an HTTP response from a InvitePasskeyWithResponse call
+func ParseInvitePasskeyResponse(rsp *http.Response) (*InvitePasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &InvitePasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Invitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseMakeRecoveryCodesResponse parses an HTTP response from a MakeRecoveryCodesWithResponse call
+func ParseMakeRecoveryCodesResponse(rsp *http.Response) (*MakeRecoveryCodesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MakeRecoveryCodesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ceremony
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRemovePasskeyResponse parses an HTTP response from a RemovePasskeyWithResponse call
+func ParseRemovePasskeyResponse(rsp *http.Response) (*RemovePasskeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemovePasskeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ceremony
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkPersonsResponse parses an HTTP response from a LinkPersonsWithResponse call
+func ParseLinkPersonsResponse(rsp *http.Response) (*LinkPersonsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkPersonsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Link
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUnlinkPersonResponse parses an HTTP response from a UnlinkPersonWithResponse call
+func ParseUnlinkPersonResponse(rsp *http.Response) (*UnlinkPersonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnlinkPersonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Unlinked
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRequestsResponse parses an HTTP response from a ListRequestsWithResponse call
 func ParseListRequestsResponse(rsp *http.Response) (*ListRequestsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5941,6 +10726,39 @@ func ParseGetRequestResponse(rsp *http.Response) (*GetRequestResponse, error) {
 	return response, nil
 }
 
+// ParseConfirmRequestResponse parses an HTTP response from a ConfirmRequestWithResponse call
+func ParseConfirmRequestResponse(rsp *http.Response) (*ConfirmRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ceremony
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReviewRequestResponse parses an HTTP response from a ReviewRequestWithResponse call
 func ParseReviewRequestResponse(rsp *http.Response) (*ReviewRequestResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5957,6 +10775,39 @@ func ParseReviewRequestResponse(rsp *http.Response) (*ReviewRequestResponse, err
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest Request
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmReviewResponse parses an HTTP response from a ConfirmReviewWithResponse call
+func ParseConfirmReviewResponse(rsp *http.Response) (*ConfirmReviewResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmReviewResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Ceremony
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -6023,6 +10874,134 @@ func ParseFreezeResponse(rsp *http.Response) (*FreezeResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest Freeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSessionsResponse parses an HTTP response from a ListSessionsWithResponse call
+func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionsResponse parses an HTTP response from a EndSessionsWithResponse call
+func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EndedSessions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionResponse parses an HTTP response from a EndSessionWithResponse call
+func ParseEndSessionResponse(rsp *http.Response) (*EndSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseMakeTokenResponse parses an HTTP response from a MakeTokenWithResponse call
+func ParseMakeTokenResponse(rsp *http.Response) (*MakeTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MakeTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Token
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -175,6 +175,31 @@ func TestPackTellsALife(t *testing.T) {
 	}
 }
 
+// TestPackMarksAgents has an agent ask, give back, and be taken out of the log again.
+func TestPackMarksAgents(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		l := newLog(t)
+		bot := access.PrincipalID{Issuer: "static", Subject: "bot"}
+		for _, ev := range []access.Event{
+			{Kind: access.EventRequestSubmitted, Actor: bot, To: "pending"},
+			{Kind: access.EventRequestReviewed, Actor: bob, Detail: map[string]string{"verdict": "approve"}},
+			{Kind: access.EventGrantActive, Grant: "gr_1", Entitlement: "orders-db/orders:read", To: "active"},
+			{Kind: access.EventGrantRevoking, Actor: bot, Grant: "gr_1", Entitlement: "orders-db/orders:read", To: "revoking"},
+		} {
+			ev.Request, ev.Subject, ev.ActsFor = "req_1", bot, alice
+			l.add(0, ev, forget)
+		}
+		_, p := write(t, l, november())
+		who, by := "agent static/bot for static/alice", "static/bob"
+		if forget {
+			who, by = "agent (erased) for (erased)", "(erased)"
+		}
+		if g, r := p.Grants[0], p.Requests[0]; g.Who != who || g.EndedBy != who && !forget || r.By != who || r.Reviews[0].By != by {
+			t.Errorf("told is %q, ended by %q, asked by %q, reviewed by %q", g.Who, g.EndedBy, r.By, r.Reviews[0].By)
+		}
+	}
+}
+
 // TestPackFindsExceptions has one of each kind.
 func TestPackFindsExceptions(t *testing.T) {
 	l := newLog(t)

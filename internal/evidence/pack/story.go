@@ -130,8 +130,20 @@ func (t told) who(field string, p access.PrincipalID) string {
 	return p.String()
 }
 
-func (t told) actor() string   { return t.who(audit.FieldActor, t.Actor) }
-func (t told) subject() string { return t.who(audit.FieldSubject, t.Subject) }
+func (t told) actor() string {
+	actor := t.who(audit.FieldActor, t.Actor)
+	if t.Actor == t.Subject && !t.Actor.IsZero() { // of two that are erased nobody can say that they were one
+		return t.acting(actor)
+	}
+	return actor
+}
+
+func (t told) subject() string { return t.acting(t.who(audit.FieldSubject, t.Subject)) }
+
+// acting marks an agent, with the human for whom it acts.
+func (t told) acting(who string) string {
+	return access.WhoActs(who, t.who(audit.FieldActsFor, t.ActsFor))
+}
 
 func (t told) word(field string) string {
 	if slices.Contains(t.Erased, field) {
@@ -148,7 +160,7 @@ func (t told) note() Note {
 		}
 	}
 	for _, field := range t.Erased {
-		if field != audit.FieldActor && field != audit.FieldSubject {
+		if !audit.IsName(field) {
 			n.Words[field] = erased
 		}
 	}

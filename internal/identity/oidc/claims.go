@@ -23,6 +23,8 @@ type Claims struct {
 	// Attributes are the claims to keep, by the names of the attributes that they become. A claim that is not there gives no
 	// attribute.
 	Attributes map[string]string
+	// Match is the claim by which another source finds the account; empty where accounts are the provider's own.
+	Match string
 }
 
 // account reads what a token says of somebody.
@@ -40,11 +42,19 @@ func (c Claims) account(token *oidc.IDToken) (identity.Account, error) {
 			a.Name, _ = text(claims, claim) // it is for people to read, and may be missing
 		}
 	}
-	groups, err := c.groups(claims)
+	var err error
+	if a.Session, err = text(claims, "sid"); err == nil {
+		err = checkText("sid", a.Session, identity.MaxSession)
+	}
 	if err != nil {
+		return identity.Account{}, refused(err, "its ID token has no proper name of the session there")
+	}
+	if a.Groups, err = c.groups(claims); err != nil {
 		return identity.Account{}, err
 	}
-	a.Groups = groups
+	if a.Match, err = c.match(claims); err != nil {
+		return identity.Account{}, err
+	}
 	for attribute, claim := range c.Attributes {
 		value, err := text(claims, claim)
 		if err != nil {
@@ -55,6 +65,25 @@ func (c Claims) account(token *oidc.IDToken) (identity.Account, error) {
 		}
 	}
 	return a, nil
+}
+
+// match reads the claim by which another source finds the account. An address that the provider has not checked is whatever its
+// owner has typed.
+func (c Claims) match(claims map[string]json.RawMessage) (string, error) {
+	if c.Match == "" {
+		return "", nil
+	}
+	value, err := text(claims, c.Match)
+	verified := string(claims["email_verified"])
+	switch {
+	case err != nil:
+		return "", access.Wrap(access.KindMisconfigured, err, "What the identity provider says of you cannot be used: "+err.Error())
+	case value == "":
+		return "", access.Errorf(access.KindMisconfigured, "The identity provider does not say who you are in the directory: its token has no claim %.64q. Have it sent.", c.Match)
+	case c.Match == "email" && verified != "true" && verified != `"true"`:
+		return "", access.Errorf(access.KindDenied, "The identity provider has not checked your e-mail address, so it does not show who you are.")
+	}
+	return value, nil
 }
 
 // groups reads the claim of groups: a list, or the one.

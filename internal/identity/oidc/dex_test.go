@@ -36,7 +36,7 @@ func TestSignInAtDex(t *testing.T) {
 			Claims: oidc.Claims{Groups: "groups", NoGroups: noGroups, Attributes: map[string]string{"mail": "email"}}, HTTP: http.DefaultClient, Now: time.Now,
 		})
 	}
-	signIn := func(p *oidc.Provider, email, password string) (oidc.Attempt, url.Values) {
+	signIn := func(p *oidc.Provider, email, password string) (identity.Attempt, url.Values) {
 		t.Helper()
 		a, page, err := p.Begin(t.Context())
 		if err != nil {

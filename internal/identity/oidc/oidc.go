@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,42 +42,29 @@ type Config struct {
 // Provider is an OpenID provider. It is safe for concurrent use.
 type Provider struct {
 	config Config
+	// asking is the client that asks what the provider says of itself.
+	asking *http.Client
 
-	// found is nil until the provider has said of itself where everything is.
+	// found is what the provider has said of itself last; nil before it has.
 	found atomic.Pointer[endpoints]
 }
 
-type endpoints struct {
-	oauth    oauth2.Config
-	verifier *oidc.IDTokenVerifier
-	// named says that its answers name it (RFC 9207).
-	named bool
-}
-
 // New makes a Provider. Nothing is called before somebody signs in, so that Curfew starts without it.
-func New(c Config) *Provider { return &Provider{config: c} }
+func New(c Config) *Provider { return &Provider{config: c, asking: paced(*c.HTTP, c.Now)} }
 
-// Attempt is a sign-in under way. Whoever began it keeps it, where only their browser brings it back.
-type Attempt struct {
-	State    string `json:"state"`
-	Nonce    string `json:"nonce"`
-	Verifier string `json:"verifier"`
-}
-
-// Begin makes an attempt, and the address of the provider's page for it.
-func (p *Provider) Begin(ctx context.Context) (a Attempt, page string, err error) {
+// Begin implements identity.Provider.
+func (p *Provider) Begin(ctx context.Context) (a identity.Attempt, page string, err error) {
 	at, err := p.discover(ctx)
 	if err != nil {
 		return a, "", err
 	}
 	// All three are 32 random bytes; GenerateVerifier is how RFC 7636 writes them.
-	a = Attempt{State: oauth2.GenerateVerifier(), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier()}
+	a = identity.Attempt{State: oauth2.GenerateVerifier(), Nonce: oauth2.GenerateVerifier(), Verifier: oauth2.GenerateVerifier()}
 	return a, at.oauth.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
 }
 
-// Finish takes the answer with which the provider has sent somebody back. An answer that is not to this attempt is
-// access.KindUnauthenticated, and so is a token that does not verify.
-func (p *Provider) Finish(ctx context.Context, a Attempt, answer url.Values) (identity.Account, error) {
+// Finish implements identity.Provider. A token that does not verify is access.KindUnauthenticated.
+func (p *Provider) Finish(ctx context.Context, a identity.Attempt, answer url.Values) (identity.Account, error) {
 	at, err := p.discover(ctx)
 	if err != nil {
 		return identity.Account{}, err
@@ -106,7 +92,7 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, answer url.Values) (id
 }
 
 // checkAnswer holds what a browser brings back against the attempt.
-func (p *Provider) checkAnswer(a Attempt, answer url.Values, named bool) error {
+func (p *Provider) checkAnswer(a identity.Attempt, answer url.Values, named bool) error {
 	for name, values := range answer {
 		if len(values) > 1 {
 			return access.Errorf(access.KindUnauthenticated, "The answer of the identity provider has %.32q twice; sign in again.", name)
@@ -136,7 +122,7 @@ func said(answer url.Values) string {
 }
 
 // checkToken holds a token that the provider has signed against the attempt (OpenID Connect Core 1.0, section 3.1.3.7).
-func (p *Provider) checkToken(a Attempt, token *oidc.IDToken, accessToken string) error {
+func (p *Provider) checkToken(a identity.Attempt, token *oidc.IDToken, accessToken string) error {
 	var claims struct {
 		AuthorizedParty string `json:"azp"`
 	}
@@ -152,33 +138,6 @@ func (p *Provider) checkToken(a Attempt, token *oidc.IDToken, accessToken string
 		return refused(nil, "its ID token and its access token do not belong together")
 	}
 	return nil
-}
-
-// discover asks the provider where everything is (OpenID Connect Discovery 1.0), until it has answered once.
-func (p *Provider) discover(ctx context.Context) (*endpoints, error) {
-	if found := p.found.Load(); found != nil {
-		return found, nil
-	}
-	// The keys are fetched again whenever a token has one that is not known, so the context must not end with this call.
-	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.config.HTTP), p.config.Issuer)
-	if err != nil {
-		return nil, access.Wrap(access.KindUnavailable, err, "The identity provider does not answer as one; try again, or sign in with a token.")
-	}
-	var more struct {
-		Named bool `json:"authorization_response_iss_parameter_supported"`
-	}
-	if err := found.Claims(&more); err != nil {
-		return nil, access.Wrap(access.KindUnavailable, err, "What the identity provider says of itself cannot be read.")
-	}
-	p.found.Store(&endpoints{
-		oauth: oauth2.Config{
-			ClientID: p.config.ClientID, ClientSecret: p.config.ClientSecret, RedirectURL: p.config.Redirect, Endpoint: found.Endpoint(),
-			Scopes: slices.Compact(append([]string{oidc.ScopeOpenID, "profile"}, p.config.Scopes...)),
-		},
-		verifier: found.Verifier(&oidc.Config{ClientID: p.config.ClientID, Now: p.config.Now}),
-		named:    more.Named,
-	})
-	return p.found.Load(), nil
 }
 
 // exchangeError tells a code that is no longer good from a provider that does not work. The answer is not repeated.

@@ -49,7 +49,7 @@ func (t grants) Update(g access.Grant) error {
 		return err
 	}
 	g = rounded(g)
-	g.Request, g.Principal, g.Person = stored.Request, stored.Principal, stored.Person
+	g.Request, g.Principal, g.Person, g.ActsFor = stored.Request, stored.Principal, stored.Person, stored.ActsFor
 	g.Entitlement, g.CreatedAt = stored.Entitlement, stored.CreatedAt
 	switch {
 	case stored.Version != g.Version:

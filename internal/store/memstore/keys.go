@@ -70,6 +70,11 @@ func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUs
 			u.Plans++
 		}
 	}
+	for id, c := range k.tx.books.configurations.rows {
+		if id.tenant == tenant && c.text.Generation == generation {
+			u.Configurations++
+		}
+	}
 	for id, g := range k.tx.books.grants.rows {
 		if id.tenant == tenant && g.MarkGeneration == generation && (g.State != access.GrantEnded || !g.DueAt.IsZero()) {
 			u.Grants++
@@ -87,7 +92,7 @@ func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUs
 		}
 	}
 	u.Log = k.logUnder(tenant, generation)
-	for _, count := range []*int{&u.Plans, &u.Grants, &u.Rights, &u.Restores, &u.Log} {
+	for _, count := range []*int{&u.Plans, &u.Configurations, &u.Grants, &u.Rights, &u.Restores, &u.Log} {
 		*count = min(*count, max(limit, 1))
 	}
 	return u, k.tx.mayRead()
@@ -128,7 +133,7 @@ func (k keys) DestroySealing(tenant access.TenantID, generation int) error {
 		return err
 	}
 	return k.change(tenant, generation, func(key *store.Key) bool {
-		may := len(key.Sealing) > 0 && u.Plans == 0 && !k.isNewest(*key)
+		may := len(key.Sealing) > 0 && !u.Sealed() && !k.isNewest(*key)
 		key.Sealing = nil
 		return may
 	})

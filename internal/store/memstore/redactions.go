@@ -52,9 +52,24 @@ func (r redactions) Request(v access.Request) error {
 	if !stored.State.Settled() {
 		return stillOpen("request", string(v.ID), string(stored.State))
 	}
-	stored.Principal, stored.Person, stored.Reason, stored.Ticket = v.Principal, v.Person, v.Reason, v.Ticket
+	stored.Principal, stored.Person, stored.ActsFor, stored.Reason, stored.Ticket = v.Principal, v.Person, v.ActsFor, v.Reason, v.Ticket
+	stored.AskedBy, stored.AskedByPerson = v.AskedBy, v.AskedByPerson
 	stored.Params, stored.Recipient, stored.Hash = maps.Clone(v.Params), bytes.Clone(v.Recipient), bytes.Clone(v.Hash)
 	r.tx.books.requests.mine(r.tx)[requestKey(v)] = stored
+	return nil
+}
+
+func (r redactions) Delegation(v access.Delegation) error {
+	stored, err := delegations(r).Get(v.Tenant, v.ID)
+	if err != nil {
+		return err
+	}
+	if err := r.tx.mayWrite(); err != nil {
+		return err
+	}
+	stored.Absent, stored.AbsentPerson, stored.Delegate, stored.DelegatePerson = v.Absent, v.AbsentPerson, v.Delegate, v.DelegatePerson
+	stored.Reason, stored.EndedAt, stored.EndedBy = v.Reason, whole(v.EndedAt), v.EndedBy
+	r.tx.books.delegations.mine(r.tx)[delegationKey(v)] = stored
 	return nil
 }
 
@@ -63,7 +78,8 @@ func (r redactions) Review(v access.Review) error {
 	for k, list := range r.tx.books.reviews.rows {
 		if k.tenant == v.Tenant && slices.ContainsFunc(list, func(o access.Review) bool { return o.ID == v.ID }) {
 			return changeOne(r.tx, &r.tx.books.reviews, k, nil, func(o access.Review) bool { return o.ID == v.ID }, func(o *access.Review) {
-				o.Reviewer, o.Person, o.Comment, o.Hash = v.Reviewer, v.Person, v.Comment, bytes.Clone(v.Hash)
+				o.Reviewer, o.Person, o.InSteadOf = v.Reviewer, v.Person, v.InSteadOf
+				o.Comment, o.Hash = v.Comment, bytes.Clone(v.Hash)
 			})
 		}
 	}
@@ -96,7 +112,7 @@ func (r redactions) Grant(g access.Grant) error {
 	case g.Account != "" && g.Account != stored.Account:
 		return access.Errorf(access.KindConflict, "The account of the grant %.128q can only be emptied.", g.ID)
 	}
-	stored.Principal, stored.Person, stored.Account = g.Principal, g.Person, g.Account
+	stored.Principal, stored.Person, stored.ActsFor, stored.Account = g.Principal, g.Person, g.ActsFor, g.Account
 	stored.LastError, stored.Housekeeping = g.LastError, g.Housekeeping
 	stored.Version++
 	r.tx.books.grants.mine(r.tx)[grantKey(g)] = stored

@@ -62,7 +62,7 @@ func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page 
 	}
 	items, next, err := list(r.tx.books.requests.rows, "requests", tenant, page, func(q access.Request) bool {
 		return (filter.Principal.IsZero() || q.Principal == filter.Principal) && (filter.Person == "" || q.Person == filter.Person) &&
-			(filter.State == "" || q.State == filter.State)
+			(filter.AskedBy.IsZero() || q.AskedBy == filter.AskedBy) && (filter.State == "" || q.State == filter.State)
 	})
 	for i := range items {
 		items[i] = kept(items[i])

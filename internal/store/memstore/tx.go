@@ -25,6 +25,7 @@ type books struct {
 	credentials table[key, access.SealedCredential]
 	// freezes has those that were lifted too, so that a cursor goes on behind them.
 	freezes      table[key, freeze]
+	delegations  table[key, access.Delegation]
 	attestations table[key, []access.Attestation]
 	// events is the log, each at its position; unsequenced is what has none yet, in the order of its IDs.
 	events      table[access.TenantID, []store.EventRow]
@@ -36,9 +37,22 @@ type books struct {
 	// restores are in the order of their moments.
 	restores table[access.TenantID, []store.Restore]
 	rules    table[access.TenantID, string]
-	erasures table[key, access.Erasure]
-	profiles table[key, access.Profile]
-	sessions table[key, session]
+	// configurations are by their states.
+	configurations table[key, configuration]
+	erasures       table[key, access.Erasure]
+	profiles       table[key, access.Profile]
+	sessions       table[key, session]
+	provisioned    table[provisionedKey, store.ProvisionedResource]
+	// memberships has the key of each group, with the IDs of its members.
+	memberships table[provisionedKey, map[string]bool]
+	staleUsers  table[provisionedKey, stale]
+	devices     table[key, store.Device]
+	passkeys    table[key, access.Passkey]
+	// recoveryCodes are each person's, by the principal.
+	recoveryCodes table[principalKey, recoverySet]
+	ceremonies    table[key, store.Ceremony]
+	confirmations table[key, []access.Confirmation]
+	spent         table[spentKey, time.Time]
 }
 
 // key names a row: nothing of one tenant has the key of another's.
@@ -76,29 +90,40 @@ type tx struct {
 
 func (t *tx) Now() time.Time { return t.now }
 
-func (t *tx) Installation() store.Installation { return installation{t} }
-func (t *tx) Keys() store.Keys                 { return keys{t} }
-func (t *tx) Policies() store.Policies         { return policies{t} }
-func (t *tx) Requests() store.Requests         { return requests{t} }
-func (t *tx) Decisions() store.Decisions       { return decisions{t} }
-func (t *tx) Reviews() store.Reviews           { return reviews{t} }
-func (t *tx) Grants() store.Grants             { return grants{t} }
-func (t *tx) Plans() store.Plans               { return plans{t} }
-func (t *tx) Atoms() store.Atoms               { return atoms{t} }
-func (t *tx) Findings() store.Findings         { return findings{t} }
-func (t *tx) Credentials() store.Credentials   { return credentials{t} }
-func (t *tx) Freezes() store.Freezes           { return freezes{t} }
-func (t *tx) Attestations() store.Attestations { return attestations{t} }
-func (t *tx) Events() store.Events             { return events{t} }
-func (t *tx) Log() store.Log                   { return merkleLog{t} }
-func (t *tx) Cursors() store.Cursors           { return cursors{t} }
-func (t *tx) Leases() store.Leases             { return leases{t} }
-func (t *tx) Restores() store.Restores         { return restores{t} }
-func (t *tx) Rules() store.Rules               { return rules{t} }
-func (t *tx) Profiles() store.Profiles         { return profiles{t} }
-func (t *tx) Sessions() store.Sessions         { return sessions{t} }
-func (t *tx) Erasures() store.Erasures         { return erasures{t} }
-func (t *tx) Redactions() store.Redactions     { return redactions{t} }
+func (t *tx) Installation() store.Installation     { return installation{t} }
+func (t *tx) Keys() store.Keys                     { return keys{t} }
+func (t *tx) Policies() store.Policies             { return policies{t} }
+func (t *tx) Requests() store.Requests             { return requests{t} }
+func (t *tx) Decisions() store.Decisions           { return decisions{t} }
+func (t *tx) Reviews() store.Reviews               { return reviews{t} }
+func (t *tx) Grants() store.Grants                 { return grants{t} }
+func (t *tx) Plans() store.Plans                   { return plans{t} }
+func (t *tx) Atoms() store.Atoms                   { return atoms{t} }
+func (t *tx) Findings() store.Findings             { return findings{t} }
+func (t *tx) Credentials() store.Credentials       { return credentials{t} }
+func (t *tx) Freezes() store.Freezes               { return freezes{t} }
+func (t *tx) Delegations() store.Delegations       { return delegations{t} }
+func (t *tx) Attestations() store.Attestations     { return attestations{t} }
+func (t *tx) Events() store.Events                 { return events{t} }
+func (t *tx) Log() store.Log                       { return merkleLog{t} }
+func (t *tx) Cursors() store.Cursors               { return cursors{t} }
+func (t *tx) Leases() store.Leases                 { return leases{t} }
+func (t *tx) Restores() store.Restores             { return restores{t} }
+func (t *tx) Rules() store.Rules                   { return rules{t} }
+func (t *tx) Configurations() store.Configurations { return configurations{t} }
+func (t *tx) Profiles() store.Profiles             { return profiles{t} }
+func (t *tx) Sessions() store.Sessions             { return sessions{t} }
+func (t *tx) Devices() store.Devices               { return devices{t} }
+func (t *tx) Provisioned() store.Provisioned       { return provisioned{t} }
+func (t *tx) Memberships() store.Memberships       { return memberships{t} }
+func (t *tx) StaleUsers() store.StaleUsers         { return staleUsers{t} }
+func (t *tx) Passkeys() store.Passkeys             { return passkeys{t} }
+func (t *tx) RecoveryCodes() store.RecoveryCodes   { return recoveryCodes{t} }
+func (t *tx) Ceremonies() store.Ceremonies         { return ceremonies{t} }
+func (t *tx) Confirmations() store.Confirmations   { return confirmations{t} }
+func (t *tx) Erasures() store.Erasures             { return erasures{t} }
+func (t *tx) Redactions() store.Redactions         { return redactions{t} }
+func (t *tx) SpentTokens() store.SpentTokens       { return spentTokens{t} }
 
 func (t *tx) end() { t.ended = true }
 

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // maxValueBytes bounds every single value; the widest honest one is the text of a policy set.
@@ -49,6 +50,21 @@ func (c durationColumn) Scan(src any) error {
 	return nil
 }
 
+// principalColumn scans the text of a principal, or of none.
+type principalColumn struct{ dst *access.PrincipalID }
+
+// Scan implements sql.Scanner.
+func (c principalColumn) Scan(src any) error {
+	switch v := src.(type) {
+	case string:
+		return c.dst.UnmarshalText([]byte(v))
+	case []byte:
+		return c.dst.UnmarshalText(v)
+	default:
+		return fmt.Errorf("a principal is a text, and this is %T", src)
+	}
+}
+
 // countColumn scans a number.
 type countColumn struct{ dst *int }
 
@@ -75,6 +91,14 @@ func bytesOrNull(b []byte) any {
 		return nil
 	}
 	return b
+}
+
+// hashOrNull is NULL for the hash of nothing.
+func hashOrNull(h store.SecretHash) any {
+	if h == (store.SecretHash{}) {
+		return nil
+	}
+	return h[:]
 }
 
 // textOrNull is NULL for the empty text, which partial indexes leave out.

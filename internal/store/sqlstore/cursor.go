@@ -13,12 +13,13 @@ import (
 type list string
 
 const (
-	requestList list = "requests.1:"
-	grantList   list = "grants.1:"
-	findingList list = "findings.1:"
-	freezeList  list = "freezes.1:"
-	profileList list = "profiles.1:"
-	sessionList list = "sessions.1:"
+	requestList    list = "requests.1:"
+	grantList      list = "grants.1:"
+	findingList    list = "findings.1:"
+	freezeList     list = "freezes.1:"
+	delegationList list = "delegations.1:"
+	profileList    list = "profiles.1:"
+	sessionList    list = "sessions.1:"
 )
 
 // Bounds of lists.

@@ -21,6 +21,8 @@ type dialect struct {
 	// among follows a column that is to be one of the texts in the JSON array $2, in words by which each database searches
 	// an index for each of them.
 	among string
+	// elements is the texts in the JSON array $2 as a table with the column value.
+	elements string
 	// beginErasing has the triggers let through what package store's Redactions write, and endErasing has them refuse it again.
 	beginErasing, endErasing string
 

@@ -37,6 +37,7 @@ func postgresDialect() (dialect, error) {
 		beginView:    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + postgresNow,
 		lockDue:      " FOR UPDATE SKIP LOCKED",
 		among:        " = ANY (ARRAY(SELECT json_array_elements_text($2)))",
+		elements:     "json_array_elements_text($2)",
 		beginErasing: "SELECT set_config('curfew.erasing', 'on', TRUE)",
 		endErasing:   "SELECT set_config('curfew.erasing', '', TRUE)",
 		dictionary:   postgresDictionary(),

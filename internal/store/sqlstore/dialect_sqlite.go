@@ -28,6 +28,7 @@ func sqliteDialect() (dialect, error) {
 		beginUpdate:  "BEGIN IMMEDIATE",
 		beginView:    "BEGIN",
 		among:        " IN (SELECT value FROM json_each($2))",
+		elements:     "json_each($2)",
 		beginErasing: "INSERT INTO erasing (singleton) VALUES (1)",
 		endErasing:   "DELETE FROM erasing",
 		dictionary:   sqliteDictionary(),

@@ -23,15 +23,21 @@ type table struct {
 // notBooks are the tables that a copy of the books leaves out, each with the reason. Every other table that the database
 // has is copied, so that one which a migration adds is not forgotten.
 var notBooks = map[string]string{
-	"goose_db_version":    "says which migrations this database has seen",
-	"grant_transitions":   "is filled by the migrations",
-	"request_transitions": "is filled by the migrations",
-	"finding_transitions": "is filled by the migrations",
-	restoringTable:        "is about a restore into this database",
-	"erasing":             "has a row only within a statement",
-	"sessions":            "would let in who has a token from before a restore",
-	backupTable:           "is about the backup itself",
-	backupTables:          "is about the backup itself",
+	"goose_db_version":        "says which migrations this database has seen",
+	"grant_transitions":       "is filled by the migrations",
+	"request_transitions":     "is filled by the migrations",
+	"finding_transitions":     "is filled by the migrations",
+	restoringTable:            "is about a restore into this database",
+	"erasing":                 "has a row only within a statement",
+	"sessions":                "would let in who has a token from before a restore",
+	"ceremonies":              "would let somebody end what was begun before a restore",
+	"recovery_codes":          "would make codes good again that were used since",
+	"devices":                 "lets in who has a code from before a restore",
+	"spent_tokens":            "is over within minutes",
+	"configurations":          "would serve what was in force once, with tokens that a restore has not made void: the files say what is",
+	"configuration_approvals": "is of a version that is not copied",
+	backupTable:               "is about the backup itself",
+	backupTables:              "is about the backup itself",
 }
 
 // querier is a database or a transaction in it.

@@ -20,7 +20,7 @@ const grantColumns = `tenant, id, request_id, principal_issuer, principal_subjec
 	account, duration, state, end_reason, start_at, activated_at, deadline, ended_at, verified_at, verified_by,
 	residual_until, sessions_ended, kept_by, extend_to, mark_generation,
 	due_at, lease, attempt, act_by, failures, last_error, housekeeping,
-	version`
+	version, acts_for`
 
 func identityValues(g access.Grant) []any {
 	return []any{
@@ -45,9 +45,9 @@ func (t grants) Insert(g access.Grant) error {
 	return t.tx.insert(alreadyThere("grant", string(g.ID)), `
 		INSERT INTO grants (`+grantColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)
 		ON CONFLICT DO NOTHING`,
-		slices.Concat(identityValues(g), lifeValues(g), workValues(g), []any{g.Version})...)
+		slices.Concat(identityValues(g), lifeValues(g), workValues(g), []any{g.Version, g.ActsFor.String()})...)
 }
 
 func (t grants) Get(tenant access.TenantID, id access.GrantID) (access.Grant, error) {
@@ -235,7 +235,7 @@ func lanesWith(condition string) string {
 		SELECT tenant, connector FROM lanes WHERE connector IS NOT NULL`
 }
 
-// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 33 columns.
+// scanGrant names the types that database/sql knows: to others it goes by reflection, for each of 34 columns.
 func scanGrant(r row) (g access.Grant, err error) {
 	err = r.Scan((*string)(&g.Tenant), (*string)(&g.ID), (*string)(&g.Request), &g.Principal.Issuer, &g.Principal.Subject,
 		(*string)(&g.Person), (*string)(&g.Entitlement.Connector), &g.Entitlement.Resource, &g.Entitlement.Permission,
@@ -243,7 +243,7 @@ func scanGrant(r row) (g access.Grant, err error) {
 		timeColumn{&g.ActivatedAt}, timeColumn{&g.Deadline}, timeColumn{&g.EndedAt}, timeColumn{&g.VerifiedAt},
 		&g.VerifiedBy, timeColumn{&g.ResidualUntil}, countColumn{&g.SessionsEnded}, &g.KeptBy, timeColumn{&g.ExtendTo}, countColumn{&g.MarkGeneration},
 		timeColumn{&g.DueAt}, &g.Lease, countColumn{&g.Attempt}, timeColumn{&g.ActBy}, countColumn{&g.Failures}, &g.LastError,
-		&g.Housekeeping, &g.Version)
+		&g.Housekeeping, &g.Version, principalColumn{&g.ActsFor})
 	return g, err
 }
 

@@ -43,8 +43,9 @@ func (k keys) SetIdle(tenant access.TenantID, generation int, since time.Time) e
 
 // What needs a generation, as what a SELECT is of. The conditions are in the words of the partial indexes.
 const (
-	plansUnder  = ` FROM plans WHERE tenant = $1 AND key_generation = $2`
-	grantsUnder = ` FROM grants WHERE tenant = $1 AND mark_generation = $2
+	plansUnder          = ` FROM plans WHERE tenant = $1 AND key_generation = $2`
+	configurationsUnder = ` FROM configurations WHERE tenant = $1 AND key_generation = $2`
+	grantsUnder         = ` FROM grants WHERE tenant = $1 AND mark_generation = $2
 		AND mark_generation > 0 AND (state <> 'ended' OR due_at IS NOT NULL)`
 	rightsUnder = ` FROM atoms AS a WHERE a.tenant = $1 AND a.mark_generation = $2 AND a.mark_generation > 0 AND EXISTS (
 		SELECT 1 FROM grant_atoms AS h WHERE h.tenant = a.tenant AND h.connector = a.connector AND h.target = a.target
@@ -59,7 +60,7 @@ const (
 
 func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUses, err error) {
 	for what, count := range map[string]*int{
-		plansUnder: &u.Plans, grantsUnder: &u.Grants, rightsUnder: &u.Rights, restoresUnder: &u.Restores,
+		plansUnder: &u.Plans, configurationsUnder: &u.Configurations, grantsUnder: &u.Grants, rightsUnder: &u.Rights, restoresUnder: &u.Restores,
 		numberedUnder: &u.Log, unnumberedUnder: &u.Log, headsUnder: &u.Log,
 	} {
 		n, err := queryOne(k.tx, scanOne[int64], nil, `SELECT count(*) FROM (SELECT 1`+what+limitTo("$3")+`) AS counted`,
@@ -75,13 +76,14 @@ func (k keys) Uses(tenant access.TenantID, generation, limit int) (u store.KeyUs
 func (k keys) DestroySealing(tenant access.TenantID, generation int) error {
 	return k.change(tenant, generation, `
 		UPDATE tenant_keys SET sealing = NULL
-		WHERE tenant = $1 AND generation = $2 AND sealing IS NOT NULL AND `+older+` AND NOT EXISTS (SELECT 1`+plansUnder+`)`)
+		WHERE tenant = $1 AND generation = $2 AND sealing IS NOT NULL AND `+older+` AND NOT EXISTS (SELECT 1`+plansUnder+`)
+			AND NOT EXISTS (SELECT 1`+configurationsUnder+`)`)
 }
 
 func (k keys) Destroy(tenant access.TenantID, generation int) error {
 	return k.change(tenant, generation, `
 		DELETE FROM tenant_keys WHERE tenant = $1 AND generation = $2 AND `+older+`
-			AND NOT EXISTS (SELECT 1`+plansUnder+`) AND NOT EXISTS (SELECT 1`+grantsUnder+`)
+			AND NOT EXISTS (SELECT 1`+plansUnder+`) AND NOT EXISTS (SELECT 1`+configurationsUnder+`) AND NOT EXISTS (SELECT 1`+grantsUnder+`)
 			AND NOT EXISTS (SELECT 1`+rightsUnder+`) AND NOT EXISTS (SELECT 1`+restoresUnder+`)
 			AND NOT EXISTS (SELECT 1`+numberedUnder+`) AND NOT EXISTS (SELECT 1`+unnumberedUnder+`) AND NOT EXISTS (SELECT 1`+headsUnder+`)`)
 }

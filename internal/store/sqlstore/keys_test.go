@@ -32,9 +32,13 @@ func testNeededKeyInDatabase(t *testing.T, c catalog) {
 		mustExec(t, c.DB, `INSERT INTO tenant_keys (tenant, generation, wrapper, sealing, authentication) VALUES ('acme', $1, 'w', $2, $3)`, generation, b, b)
 	}
 	mustExec(t, c.DB, `INSERT INTO plans (tenant, grant_id, sealed, key_generation) VALUES ('acme', 'gr', $1, 2)`, b)
+	mustExec(t, c.DB, `INSERT INTO tenant_keys (tenant, generation, wrapper, sealing, authentication) VALUES ('acme', 5, 'w', $1, $2)`, b, b)
+	mustExec(t, c.DB, `INSERT INTO configurations (tenant, state, digest, sealed, key_generation, since) VALUES ('acme', 'waiting', 'd', $1, 5, 1)`, b)
 	for text, legal := range map[string]bool{
 		`UPDATE tenant_keys SET sealing = NULL WHERE generation = 2`:  false,
 		`DELETE FROM tenant_keys WHERE generation = 2`:                false,
+		`UPDATE tenant_keys SET sealing = NULL WHERE generation = 5`:  false,
+		`DELETE FROM tenant_keys WHERE generation = 5`:                false,
 		`UPDATE tenant_keys SET generation = 4 WHERE generation = 2`:  false,
 		`UPDATE tenant_keys SET tenant = 'x' WHERE generation = 1`:    false,
 		`UPDATE tenant_keys SET wrapper = 'x' WHERE generation = 2`:   true,

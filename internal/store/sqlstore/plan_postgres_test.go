@@ -12,10 +12,11 @@ import (
 // manyRows fills the tables, so that the planner has something to choose by.
 var manyRows = []string{
 	`INSERT INTO requests (` + requestColumns + `) SELECT 'acme', 'req_' || n, 'i', 's' || n % 500, 'p', '', '[]', 1, NULL, '', '', '{}', false, NULL, NULL,
-		(ARRAY['pending', 'denied', 'lapsed'])[1 + n % 3], n, n, NULL, 1 FROM generate_series(1, 6000) AS n`,
+		(ARRAY['pending', 'denied', 'lapsed'])[1 + n % 3], n, n, NULL, 1, '',
+		CASE WHEN n % 20 = 0 THEN 'i' ELSE '' END, CASE WHEN n % 20 = 0 THEN 's' || n % 500 ELSE '' END, '' FROM generate_series(1, 6000) AS n`,
 	`INSERT INTO grants (` + grantColumns + `) SELECT 'acme', 'gr_' || n, 'req_' || n, 'i', 's' || n % 500, 'p' || n % 500, 'c' || n % 50, 'r', 'w', n, '', 1,
 		CASE WHEN n % 20 = 0 THEN 'active' ELSE 'ended' END, '', NULL, NULL, NULL, NULL, n, '', NULL, 0, '', NULL, n % 2,
-		CASE WHEN n % 20 = 0 THEN n END, '', 0, NULL, 0, '', '', 1 FROM generate_series(1, 6000) AS n`,
+		CASE WHEN n % 20 = 0 THEN n END, '', 0, NULL, 0, '', '', 1, '' FROM generate_series(1, 6000) AS n`,
 	`INSERT INTO events (tenant, id, position, at, kind, request_id, grant_id, person, leaf) SELECT 'acme', 'ev_' || n, CASE WHEN n <= 5990 THEN n END, n, 'k', 'req_' || n % 500, 'gr_' || n % 500, '', '\\x00'
 		FROM generate_series(1, 6000) AS n`,
 	`INSERT INTO atoms (` + atomColumns + `) SELECT 'acme', 'c' || n % 50, 't', 'a' || n, 'r', false, '', 0, '', NULL, NULL, 0 FROM generate_series(1, 6000) AS n`,

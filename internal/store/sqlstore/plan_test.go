@@ -71,6 +71,20 @@ func plannedQueries() []plannedQuery {
 		{"requests", requestQuery(store.RequestFilter{}), "(tenant=? AND id<?)", ""},
 		{"requests of a principal", requestQuery(store.RequestFilter{Principal: who}),
 			"requests_by_principal (tenant=? AND principal_issuer=? AND principal_subject=? AND id<?)", "requests_by_principal"},
+		{"requests of an asker", requestQuery(store.RequestFilter{AskedBy: who}),
+			"requests_by_asker (tenant=? AND asked_by_issuer=? AND asked_by_subject=? AND id<?)", "requests_by_asker"},
+		{"delegations", func(tx store.Tx) error {
+			_, _, err := tx.Delegations().List("acme", store.DelegationFilter{}, store.Page{Limit: 10})
+			return err
+		}, "(tenant=?)", ""},
+		{"delegations of somebody", func(tx store.Tx) error {
+			_, _, err := tx.Delegations().List("acme", store.DelegationFilter{Absent: "p", Standing: now}, store.Page{Limit: 10})
+			return err
+		}, "delegations_absent (tenant=? AND absent_person=?", ""},
+		{"delegations to somebody", func(tx store.Tx) error {
+			_, _, err := tx.Delegations().List("acme", store.DelegationFilter{Delegate: "p", Standing: now}, store.Page{Limit: 10})
+			return err
+		}, "delegations_delegate (tenant=? AND delegate_person=?", ""},
 		{"requests in a state", requestQuery(store.RequestFilter{State: access.RequestPending}),
 			"requests_by_state (tenant=? AND state=? AND id<?)", "requests_by_state"},
 		{"grants", grantQuery(store.GrantFilter{}), "(tenant=? AND id<?)", ""},
@@ -113,6 +127,32 @@ func plannedQueries() []plannedQuery {
 			_, _, err := tx.Freezes().List("acme", store.Page{After: cursorAfter(freezeList, "fz_1"), Limit: 10})
 			return err
 		}, "(tenant=? AND id<?)", ""},
+		{"a page of provisioned users", provisionedQuery(store.ProvisionedFilter{}), "provisioned_kind (tenant=? AND source=? AND kind=? AND id>?)", ""},
+		{"a user of a name", provisionedQuery(store.ProvisionedFilter{Key: "k"}), "(tenant=? AND source=? AND kind=? AND name_key=?)", ""},
+		{"a user of an external ID", provisionedQuery(store.ProvisionedFilter{ExternalID: "e"}), "provisioned_external_id (tenant=? AND source=? AND kind=? AND external_id=? AND id>?)", ""},
+		{"how many users", func(tx store.Tx) error {
+			_, err := tx.Provisioned().Count(provisionedSource, store.ProvisionedUser, store.ProvisionedFilter{})
+			return err
+		}, "COVERING INDEX provisioned_kind (tenant=? AND source=? AND kind=?)", ""},
+		{"members", func(tx store.Tx) error {
+			_, err := tx.Memberships().Members(provisionedSource, "g", "u", 10)
+			return err
+		}, "(tenant=? AND source=? AND group_id=? AND user_id>?)", ""},
+		{"groups of users", func(tx store.Tx) error { _, err := tx.Memberships().GroupsOf(provisionedSource, "u"); return err },
+			"memberships_user (tenant=? AND source=? AND user_id=?)", ""},
+		{"into the queue", func(tx store.Tx) error { return tx.StaleUsers().Add(provisionedSource, true, []string{"u"}) },
+			"provisioned_kind (tenant=? AND source=? AND kind=? AND id=?)", ""},
+		{"next in the queue", func(tx store.Tx) error { _, err := tx.StaleUsers().Next(provisionedSource, 10); return err },
+			"stale_users_next (tenant=? AND source=?)", ""},
+	}
+}
+
+var provisionedSource = store.Source{Tenant: "acme", Name: "okta"}
+
+func provisionedQuery(f store.ProvisionedFilter) func(store.Tx) error {
+	return func(tx store.Tx) error {
+		_, err := tx.Provisioned().List(provisionedSource, store.ProvisionedUser, f, store.Stretch{After: "u", Limit: 10})
+		return err
 	}
 }
 

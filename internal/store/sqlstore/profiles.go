@@ -11,7 +11,7 @@ import (
 type profiles struct{ tx *tx }
 
 const profileColumns = `tenant, id, issuer, subject, kind, person, name, in_groups, attributes, acts_for_issuer,
-	acts_for_subject, told_at, gone_at, version`
+	acts_for_subject, told_at, gone_at, undecided_since, version, formerly, manager`
 
 func (p profiles) Put(v access.Profile) error {
 	groups, err := jsonText(v.Groups)
@@ -22,9 +22,13 @@ func (p profiles) Put(v access.Profile) error {
 	if err != nil {
 		return err
 	}
+	formerly, err := jsonText(v.Formerly)
+	if err != nil {
+		return err
+	}
 	text, taken := `
 		INSERT INTO profiles (`+profileColumns+`)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 + 1 WHERE $14 = 0 ON CONFLICT DO NOTHING`,
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 + 1, $16, $17 WHERE $15 = 0 ON CONFLICT DO NOTHING`,
 		alreadyThere("profile of", v.ID.String())
 	var had []string
 	if v.Version > 0 {
@@ -35,11 +39,12 @@ func (p profiles) Put(v access.Profile) error {
 		had, taken = stored.Groups, movedOn("profile of", v.ID.String())
 		text = `
 			UPDATE profiles SET kind = $5, person = $6, name = $7, in_groups = $8, attributes = $9, acts_for_issuer = $10,
-				acts_for_subject = $11, told_at = $12, gone_at = $13, version = version + 1
-			WHERE tenant = $1 AND id = $2 AND issuer = $3 AND subject = $4 AND version = $14`
+				acts_for_subject = $11, told_at = $12, gone_at = $13, undecided_since = $14, formerly = $16, manager = $17, version = version + 1
+			WHERE tenant = $1 AND id = $2 AND issuer = $3 AND subject = $4 AND version = $15`
 	}
 	err = p.tx.insert(taken, text, v.Tenant, v.ProfileID, v.ID.Issuer, v.ID.Subject, v.Kind, v.Person, v.Name, groups, attributes,
-		v.ActsFor.Issuer, v.ActsFor.Subject, micros(v.ToldAt), micros(v.GoneAt), v.Version)
+		v.ActsFor.Issuer, v.ActsFor.Subject, micros(v.ToldAt), micros(v.GoneAt),
+		micros(v.UndecidedSince), v.Version, formerly, v.Manager.String())
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,9 @@ func (p profiles) List(tenant access.TenantID, filter store.ProfileFilter, page 
 ) {
 	var w where
 	w.and("tenant", "=", tenant)
+	if filter.Issuer != "" {
+		w.and("issuer", "=", filter.Issuer)
+	}
 	if filter.Person != "" {
 		w.and("person", "=", filter.Person)
 	}
@@ -98,6 +106,12 @@ func (p profiles) List(tenant access.TenantID, filter store.ProfileFilter, page 
 	return items, next, nil
 }
 
+func (p profiles) Undecided(tenant access.TenantID, limit int) ([]access.Profile, error) {
+	return queryAll(p.tx, scanProfile, `
+		SELECT `+profileColumns+` FROM profiles WHERE tenant = $1 AND undecided_since IS NOT NULL ORDER BY undecided_since, id`+limitTo("$2"),
+		tenant, clampLimit(limit))
+}
+
 func (p profiles) Delete(tenant access.TenantID, id access.PrincipalID) error {
 	v, err := p.Get(tenant, id)
 	if err != nil {
@@ -114,6 +128,8 @@ func (p profiles) Delete(tenant access.TenantID, id access.PrincipalID) error {
 
 func scanProfile(r row) (v access.Profile, err error) {
 	err = r.Scan(&v.Tenant, &v.ProfileID, &v.ID.Issuer, &v.ID.Subject, &v.Kind, &v.Person, &v.Name, jsonColumn{&v.Groups}, jsonColumn{&v.Attributes},
-		&v.ActsFor.Issuer, &v.ActsFor.Subject, timeColumn{&v.ToldAt}, timeColumn{&v.GoneAt}, &v.Version)
+		&v.ActsFor.Issuer, &v.ActsFor.Subject, timeColumn{&v.ToldAt}, timeColumn{&v.GoneAt},
+		timeColumn{&v.UndecidedSince}, &v.Version, jsonColumn{&v.Formerly},
+		principalColumn{&v.Manager})
 	return v, err
 }

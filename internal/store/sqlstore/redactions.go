@@ -51,17 +51,27 @@ func (r redactions) Request(v access.Request) error {
 	}
 	return r.one(movedOn("request", string(v.ID)), `
 		UPDATE requests SET principal_issuer = $3, principal_subject = $4, person = $5, reason = $6, ticket = $7, params = $8,
-			recipient = $9, hash = $10
+			recipient = $9, hash = $10, acts_for = $11, asked_by_issuer = $12, asked_by_subject = $13, asked_by_person = $14
 		WHERE tenant = $1 AND id = $2`,
 		v.Tenant, v.ID, v.Principal.Issuer, v.Principal.Subject, v.Person, v.Reason, v.Ticket, params, bytesOrNull(v.Recipient),
-		bytesOrNull(v.Hash))
+		bytesOrNull(v.Hash), v.ActsFor.String(), v.AskedBy.Issuer, v.AskedBy.Subject, v.AskedByPerson)
 }
 
 func (r redactions) Review(v access.Review) error {
 	return r.one(notFound("review", string(v.ID)), `
-		UPDATE reviews SET reviewer_issuer = $3, reviewer_subject = $4, person = $5, comment = $6, hash = $7
+		UPDATE reviews SET reviewer_issuer = $3, reviewer_subject = $4, person = $5, comment = $6, hash = $7,
+			in_stead_issuer = $8, in_stead_subject = $9
 		WHERE tenant = $1 AND id = $2`,
-		v.Tenant, v.ID, v.Reviewer.Issuer, v.Reviewer.Subject, v.Person, v.Comment, v.Hash)
+		v.Tenant, v.ID, v.Reviewer.Issuer, v.Reviewer.Subject, v.Person, v.Comment, v.Hash, v.InSteadOf.Issuer, v.InSteadOf.Subject)
+}
+
+func (r redactions) Delegation(v access.Delegation) error {
+	return r.one(notFound("delegation", string(v.ID)), `
+		UPDATE delegations SET absent_issuer = $3, absent_subject = $4, absent_person = $5, delegate_issuer = $6, delegate_subject = $7,
+			delegate_person = $8, reason = $9, ended_at = $10, ended_by_issuer = $11, ended_by_subject = $12
+		WHERE tenant = $1 AND id = $2`,
+		v.Tenant, v.ID, v.Absent.Issuer, v.Absent.Subject, v.AbsentPerson, v.Delegate.Issuer, v.Delegate.Subject, v.DelegatePerson,
+		v.Reason, micros(v.EndedAt), v.EndedBy.Issuer, v.EndedBy.Subject)
 }
 
 func (r redactions) Decision(d store.Decision) error {
@@ -84,9 +94,10 @@ func (r redactions) Grant(g access.Grant) error {
 	}
 	err = r.one(movedOn("grant", string(g.ID)), `
 		UPDATE grants SET principal_issuer = $4, principal_subject = $5, person = $6, account = $7, last_error = $8,
-			housekeeping = $9, version = version + 1
+			housekeeping = $9, acts_for = $10, version = version + 1
 		WHERE tenant = $1 AND id = $2 AND version = $3`,
-		g.Tenant, g.ID, g.Version, g.Principal.Issuer, g.Principal.Subject, g.Person, g.Account, g.LastError, g.Housekeeping)
+		g.Tenant, g.ID, g.Version, g.Principal.Issuer, g.Principal.Subject, g.Person, g.Account, g.LastError, g.Housekeeping,
+		g.ActsFor.String())
 	if err != nil {
 		return err
 	}
@@ -123,6 +134,11 @@ func (r redactions) Attestation(person access.PersonID, a access.Attestation) er
 		UPDATE attestations SET person = $4, by_issuer = $5, by_subject = $6, reason = $7
 		WHERE tenant = $1 AND grant_id = $2 AND person = $3`,
 		a.Tenant, a.Grant, person, a.Person, a.By.Issuer, a.By.Subject, a.Reason)
+}
+
+func (r redactions) Confirmation(tenant access.TenantID, request access.RequestID, review access.ReviewID) error {
+	_, err := r.exec(`DELETE FROM confirmations WHERE tenant = $1 AND request = $2 AND review = $3`, tenant, request, review)
+	return err
 }
 
 func (r redactions) Freeze(f access.Freeze) error {

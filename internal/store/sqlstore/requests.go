@@ -11,7 +11,8 @@ import (
 type requests struct{ tx *tx }
 
 const requestColumns = `tenant, id, principal_issuer, principal_subject, person, bundle, entitlements, duration,
-	start_at, reason, ticket, params, break_glass, recipient, hash, state, created_at, lapses_at, settled_at, version`
+	start_at, reason, ticket, params, break_glass, recipient, hash, state, created_at, lapses_at, settled_at, version, acts_for,
+	asked_by_issuer, asked_by_subject, asked_by_person`
 
 func (r requests) Insert(request access.Request) error {
 	entitlements, err := entitlementsText(request.Entitlements)
@@ -24,13 +25,13 @@ func (r requests) Insert(request access.Request) error {
 	}
 	return r.tx.insert(alreadyThere("request", string(request.ID)), `
 		INSERT INTO requests (`+requestColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 		ON CONFLICT DO NOTHING`,
 		request.Tenant, request.ID, request.Principal.Issuer, request.Principal.Subject, request.Person,
 		request.Bundle, entitlements, request.Duration.Microseconds(), micros(request.Start), request.Reason,
 		request.Ticket, params, request.BreakGlass, bytesOrNull(request.Recipient), bytesOrNull(request.Hash),
 		request.State, micros(request.CreatedAt), micros(request.LapsesAt), micros(request.SettledAt),
-		request.Version)
+		request.Version, request.ActsFor.String(), request.AskedBy.Issuer, request.AskedBy.Subject, request.AskedByPerson)
 }
 
 func (r requests) Get(tenant access.TenantID, id access.RequestID) (access.Request, error) {
@@ -68,6 +69,11 @@ func (r requests) List(tenant access.TenantID, filter store.RequestFilter, page 
 	if !filter.Principal.IsZero() {
 		w.and("principal_issuer", "=", filter.Principal.Issuer)
 		w.and("principal_subject", "=", filter.Principal.Subject)
+	}
+	if !filter.AskedBy.IsZero() {
+		w.and("asked_by_issuer", "=", filter.AskedBy.Issuer)
+		w.and("asked_by_subject", "=", filter.AskedBy.Subject)
+		w.andText("asked_by_subject <> ''") // for the planner, which does not know what the parameter is
 	}
 	if filter.Person != "" {
 		w.and("person", "=", filter.Person)
@@ -118,6 +124,7 @@ func scanRequest(r row) (q access.Request, err error) {
 	err = r.Scan((*string)(&q.Tenant), (*string)(&q.ID), &q.Principal.Issuer, &q.Principal.Subject, (*string)(&q.Person), &q.Bundle,
 		jsonColumn{&q.Entitlements}, durationColumn{&q.Duration}, timeColumn{&q.Start}, &q.Reason, &q.Ticket,
 		jsonColumn{&q.Params}, &q.BreakGlass, &q.Recipient, &q.Hash, (*string)(&q.State), timeColumn{&q.CreatedAt},
-		timeColumn{&q.LapsesAt}, timeColumn{&q.SettledAt}, &q.Version)
+		timeColumn{&q.LapsesAt}, timeColumn{&q.SettledAt}, &q.Version, principalColumn{&q.ActsFor},
+		&q.AskedBy.Issuer, &q.AskedBy.Subject, (*string)(&q.AskedByPerson))
 	return q, err
 }

@@ -43,11 +43,14 @@ func mustExec(t *testing.T, db *sql.DB, text string, args ...any) {
 }
 
 const (
-	insertRawRequest = `INSERT INTO requests (` + requestColumns + `)
+	// The columns that every version of the schema has had; those that were added since have defaults.
+	rawRequestColumns = `tenant, id, principal_issuer, principal_subject, person, bundle, entitlements, duration,
+		start_at, reason, ticket, params, break_glass, recipient, hash, state, created_at, lapses_at, settled_at, version`
+	insertRawRequest = `INSERT INTO requests (` + rawRequestColumns + `)
 		VALUES ('acme', $1, 'i', 's', 'p', '', '[]', 1, NULL, '', '', '{}', '0', NULL, NULL, $2, 1, NULL, NULL, 1)`
 	insertRawGrant = `INSERT INTO grants (` + grantColumns + `)
 		VALUES ('acme', $1, 'req', 'i', 's', 'p', 'c', 'r', 'w', 1, '', 1, $2, '', NULL, NULL, NULL, NULL, NULL, '',
-			NULL, 0, '', NULL, 0, NULL, '', 0, NULL, 0, '', '', 1)`
+			NULL, 0, '', NULL, 0, NULL, '', 0, NULL, 0, '', '', 1, '')`
 	insertRawFinding = `INSERT INTO findings (` + findingColumns + `)
 		VALUES ('acme', $1, 'c', 'foreign', $2, $1, '', '', '', '', '', 1, NULL, '', '', '', 1)`
 )
@@ -170,7 +173,7 @@ func testFrozenColumns(t *testing.T, c catalog) {
 	work := []string{"due_at", "lease", "attempt", "act_by", "failures", "last_error", "housekeeping", "version"}
 	identity := []string{
 		"tenant", "id", "request_id", "principal_issuer", "principal_subject", "person", "connector", "resource",
-		"permission", "created_at",
+		"permission", "created_at", "acts_for",
 	}
 	mustExec(t, c.DB, insertRawRequest, "req", "pending")
 	mustExec(t, c.DB, insertRawGrant, "gr_ended", "ended")
@@ -209,7 +212,7 @@ func testKeptForEver(t *testing.T, c catalog) {
 	mustExec(t, c.DB, insertRawFinding, "fd", "open")
 	mustExec(t, c.DB, `INSERT INTO policies (tenant, digest, text) VALUES ('acme', 'd', $1)`, b)
 	mustExec(t, c.DB, `INSERT INTO decisions VALUES ('acme', 'req', 0, 1, 'd', $1, $2)`, b, b)
-	mustExec(t, c.DB, `INSERT INTO reviews VALUES ('acme', 'rev', 'req', 'i', 's', 'p', 'deny', 0, '', $1, 1)`, b)
+	mustExec(t, c.DB, `INSERT INTO reviews VALUES ('acme', 'rev', 'req', 'i', 's', 'p', 'deny', 0, '', $1, 1, '', '', '')`, b)
 	mustExec(t, c.DB, `INSERT INTO events (tenant, id, at, kind, person, leaf) VALUES ('acme', 'ev', 1, 'k', '', $1)`, b)
 	mustExec(t, c.DB, `INSERT INTO events (tenant, id, at, kind, person, leaf) VALUES ('acme', 'new', 1, 'k', '', $1)`, b)
 	mustExec(t, c.DB, `UPDATE events SET position = 1 WHERE id = 'ev'`)

@@ -25,6 +25,7 @@ type library struct {
 	credential   access.SealedCredential
 	finding      access.Finding
 	freeze       access.Freeze
+	delegation   access.Delegation
 	attestations []access.Attestation
 	events       []store.EventRow
 }
@@ -43,6 +44,7 @@ func newLibrary() library {
 		keys: []store.Key{newKey(acme, 1), newKey(acme, 2)}, policy: []byte("the text"), request: r, grant: g,
 		plan: []byte("a sealed plan"), credential: newCredential(g.ID), finding: newFinding(acme, "fd_1"),
 		attestations: []access.Attestation{newAttestation(g, "person-bo"), newAttestation(g, "person-cy")},
+		delegation:   newDelegation("dl_1", "ada", "bo"),
 		freeze:       newFreeze("fz_1", access.FreezePerson, string(r.Person)),
 		reviews:      []access.Review{newReview(r, "rev_1", "person-bo"), newReview(r, "rev_2", "person-cy")},
 		events:       []store.EventRow{newEvent(acme, "ev_1"), newEvent(acme, "ev_2")},
@@ -69,6 +71,7 @@ func (l *library) write(tx store.Tx) error {
 		func() error { return tx.Credentials().Put(acme, l.credential) },
 		func() error { return tx.Findings().Insert(l.finding) },
 		func() error { return tx.Freezes().Insert(l.freeze) },
+		func() error { return tx.Delegations().Insert(l.delegation) },
 	}
 	for _, d := range l.decisions {
 		d.Sequence = 99 // Append gives the number, whatever stands here.
@@ -106,6 +109,7 @@ func readLibrary(tx store.Tx) (l library, err error) {
 		func() (err error) { l.credential, err = tx.Credentials().Get(acme, "gr_1"); return },
 		func() (err error) { l.finding, err = tx.Findings().Get(acme, "fd_1"); return },
 		func() (err error) { l.attestations, err = tx.Attestations().List(acme, "gr_1"); return },
+		func() (err error) { l.delegation, err = tx.Delegations().Get(acme, "dl_1"); return },
 		func() (err error) { l.freeze, err = tx.Freezes().Get(acme, "fz_1"); return },
 		func() (err error) { l.events, err = tx.Events().List(acme, store.EventFilter{}, 0, 10); return },
 		func() error {

@@ -27,6 +27,9 @@ func Fill(t testing.TB, s store.Store) {
 		if err := tx.Rules().SetDecided(acme, "sha256-rules"); err != nil {
 			return err
 		}
+		if err := fillConfigurations(tx); err != nil {
+			return err
+		}
 		if err := tx.Erasures().Insert(newErasure("er_1", "person-di")); err != nil {
 			return err
 		}
@@ -34,6 +37,22 @@ func Fill(t testing.TB, s store.Store) {
 			return err
 		}
 		if err := tx.Sessions().Insert(newPending(acme, "se_1", "ada")); err != nil {
+			return err
+		}
+		if err := fillProvisioned(tx); err != nil {
+			return err
+		}
+		if err := tx.Passkeys().Insert(newPasskey(acme, "pk_1", "ada")); err != nil {
+			return err
+		}
+		if err := tx.Confirmations().Insert(newConfirmation(acme, l.request.ID, "")); err != nil {
+			return err
+		}
+		codes := []store.SecretHash{store.HashSecret("code")}
+		if err := tx.RecoveryCodes().Replace(acme, principal("ada"), "person-ada", codes); err != nil {
+			return err
+		}
+		if err := tx.Ceremonies().Insert(newCeremony(acme, "cer_1", "ada")); err != nil {
 			return err
 		}
 		head := store.LogHead{Size: 1, Checkpoint: []byte("signed"), At: tx.Now()}
@@ -53,6 +72,22 @@ func Fill(t testing.TB, s store.Store) {
 		_, err := tx.Leases().Acquire("sequence acme", "node-1", tx.Now().Add(1))
 		return err
 	})
+}
+
+// fillProvisioned writes somebody in a group, of whom the directory is to be told.
+func fillProvisioned(tx store.Tx) error {
+	source := sourceOf(acme, "okta")
+	for _, v := range []store.ProvisionedResource{
+		newResource(source, store.ProvisionedUser, "us_1", "ada"), newResource(source, store.ProvisionedGroup, "gp_1", "eng"),
+	} {
+		if err := tx.Provisioned().Put(v); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Memberships().Add(source, "gp_1", []string{"us_1"}); err != nil {
+		return err
+	}
+	return tx.StaleUsers().AddMembers(source, "gp_1")
 }
 
 // Same compares two stores that Fill has written to, one of them by way of the other.

@@ -89,6 +89,8 @@ func testListFilters(t *testing.T, s store.Store) {
 	}{
 		{"all", store.RequestFilter{}, []access.RequestID{"req_2", "req_1"}},
 		{"principal", store.RequestFilter{Principal: principal("ada")}, []access.RequestID{"req_1"}},
+		{"asker", store.RequestFilter{AskedBy: principal("cy")}, []access.RequestID{"req_2", "req_1"}},
+		{"another asker", store.RequestFilter{AskedBy: principal("ada")}, nil},
 		{"state", store.RequestFilter{State: access.RequestDenied}, []access.RequestID{"req_2"}},
 		{"together", store.RequestFilter{Principal: principal("ada"), State: access.RequestDenied}, nil},
 	}

@@ -29,7 +29,8 @@ func principal(name string) access.PrincipalID {
 // newRequest is a pending request with every field set.
 func newRequest(tenant access.TenantID, id access.RequestID) access.Request {
 	return access.Request{
-		ID: id, Tenant: tenant, Principal: principal("ada"), Person: "person-ada", Bundle: "incident",
+		ID: id, Tenant: tenant, Principal: principal("ada"), Person: "person-ada", ActsFor: principal("human of ada"), Bundle: "incident",
+		AskedBy: principal("cy"), AskedByPerson: "person-cy",
 		Entitlements: []access.Entitlement{
 			{Connector: "orders-db", Resource: "orders", Permission: "read"},
 			{Connector: "orders-db", Resource: "a:b/c", Permission: "write"},
@@ -44,7 +45,7 @@ func newRequest(tenant access.TenantID, id access.RequestID) access.Request {
 // newGrant is a scheduled grant of the request with every field set that such a grant may have.
 func newGrant(r access.Request, id access.GrantID) access.Grant {
 	return access.Grant{
-		ID: id, Tenant: r.Tenant, Request: r.ID, Principal: r.Principal, Person: r.Person,
+		ID: id, Tenant: r.Tenant, Request: r.ID, Principal: r.Principal, Person: r.Person, ActsFor: r.ActsFor,
 		Entitlement: r.Entitlements[0], Account: "ada_db", Duration: time.Hour, State: access.GrantScheduled,
 		CreatedAt: at(2), StartAt: at(3), DueAt: at(3), Version: 1,
 	}
@@ -53,7 +54,7 @@ func newGrant(r access.Request, id access.GrantID) access.Grant {
 func newReview(r access.Request, id access.ReviewID, person access.PersonID) access.Review {
 	return access.Review{
 		ID: id, Tenant: r.Tenant, Request: r.ID, Reviewer: principal(string(person)), Person: person,
-		Verdict: access.Approve, Cap: 30 * time.Minute, Comment: "half an hour is enough", Hash: []byte{9}, At: at(7),
+		Verdict: access.Approve, Delegation: "dl_1", InSteadOf: principal("ada"), Cap: 30 * time.Minute, Comment: "half an hour is enough", Hash: []byte{9}, At: at(7),
 	}
 }
 

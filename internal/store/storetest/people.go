@@ -15,10 +15,10 @@ import (
 // newProfile has every field set.
 func newProfile(tenant access.TenantID, id access.ProfileID, name string, groups ...string) access.Profile {
 	return access.Profile{
-		ProfileID: id, Tenant: tenant, ToldAt: at(3), GoneAt: at(4),
+		ProfileID: id, Tenant: tenant, ToldAt: at(3), GoneAt: at(4), UndecidedSince: at(5), Formerly: []access.PersonID{"before", "later"},
 		Principal: access.Principal{
 			ID: principal(name), Kind: access.Agent, Person: access.PersonID("person-" + name), Name: "Ms " + name, Groups: groups,
-			Attributes: map[string]string{"db_user": name}, ActsFor: principal("human of " + name),
+			Attributes: map[string]string{"db_user": name}, ActsFor: principal("human of " + name), Manager: principal("manager of " + name),
 		},
 	}
 }
@@ -50,6 +50,8 @@ func testProfiles(t *testing.T, s store.Store) {
 	want("a group's", acme, store.ProfileFilter{Group: "acme/eng"}, ada, bo)
 	want("another group's", acme, store.ProfileFilter{Group: "acme/leads"}, ada)
 	want("a group's that nobody is in", acme, store.ProfileFilter{Group: "acme/Eng"})
+	want("a source's", acme, store.ProfileFilter{Issuer: ada.ID.Issuer}, ada, bo)
+	want("another source's", acme, store.ProfileFilter{Issuer: "elsewhere"})
 	want("a person's", acme, store.ProfileFilter{Person: bo.Person}, bo)
 	want("another tenant's", umbrella, store.ProfileFilter{Group: "acme/eng"}, elsewhere)
 
@@ -67,6 +69,31 @@ func testProfiles(t *testing.T, s store.Store) {
 	again = newProfile(acme, "pr_5", "ghost")
 	again.Kind = "ghost"
 	wantKind(t, "of nobody's kind", put(again), access.KindInvalid)
+
+	// What changed is found until it was decided, the longest first.
+	bo.UndecidedSince = at(4)
+	if err := put(bo); err != nil {
+		t.Fatal(err)
+	}
+	bo.Version++
+	undecided := func(limit int, want ...access.Profile) {
+		t.Helper()
+		view(t, s, func(tx store.Tx) error {
+			got, err := tx.Profiles().Undecided(acme, limit)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("undecided (-want +got):\n%s", diff)
+			}
+			return err
+		})
+	}
+	undecided(1, bo)
+	undecided(9, bo, ada)
+	bo.UndecidedSince = access.Profile{}.UndecidedSince
+	if err := put(bo); err != nil {
+		t.Fatal(err)
+	}
+	bo.Version++
+	undecided(9, ada)
 
 	// What is told replaces what was told.
 	ada.Kind, ada.Person, ada.Name, ada.Groups, ada.Attributes = access.Human, "person-x", "", []string{"acme/admins", "acme/eng"}, nil
@@ -101,7 +128,8 @@ func testProfiles(t *testing.T, s store.Store) {
 func newPending(tenant access.TenantID, id access.SessionID, name string) store.Pending {
 	return store.Pending{
 		Session: access.Session{
-			ID: id, Tenant: tenant, Principal: principal(name), Person: access.PersonID("person-" + name), Label: "curfew on laptop",
+			ID: id, Tenant: tenant, Kind: access.SessionSignIn, Principal: principal(name), Person: access.PersonID("person-" + name),
+			Label: "curfew on laptop", ProviderSession: "session of " + name, Scopes: []access.Scope{access.ScopeRead, access.ScopeRequest}, IssuedBy: principal("issuer of " + name),
 			CreatedAt: at(1), UsedAt: at(2), EndsAt: at(100),
 		},
 		Code: store.HashSecret("code of " + string(tenant) + string(id)), Challenge: strings.Repeat("c", 43), Until: at(10),
@@ -129,11 +157,13 @@ func testSessions(t *testing.T, s store.Store) {
 	wantList := func(what string, want ...access.Session) {
 		t.Helper()
 		view(t, s, func(tx store.Tx) error {
-			got, next, err := tx.Sessions().List(acme, principal("ada"), store.Page{Limit: 10})
-			if diff := cmp.Diff(want, got); diff != "" || next != "" {
-				t.Errorf("%s (-want +got, next %q):\n%s", what, next, diff)
+			for _, filter := range []store.SessionFilter{{Principal: principal("ada")}, {Person: "person-ada"}} {
+				got, next, err := tx.Sessions().List(acme, filter, store.Page{Limit: 10})
+				if diff := cmp.Diff(want, got); diff != "" || next != "" || err != nil {
+					t.Errorf("%s of %+v (-want +got, next %q, %v):\n%s", what, filter, next, err, diff)
+				}
 			}
-			return err
+			return nil
 		})
 	}
 	same := newPending(acme, "se_1", "cy")
@@ -167,6 +197,16 @@ func testSessions(t *testing.T, s store.Store) {
 	}
 	_, err = byToken(umbrella, tokenOf(first))
 	wantKind(t, "another tenant's token", err, access.KindNotFound)
+
+	for _, id := range []access.SessionID{"se_4", first.ID} {
+		view(t, s, func(tx store.Tx) error {
+			got, err := tx.Sessions().Get(acme, id)
+			if id == first.ID && (err != nil || cmp.Diff(first.Session, got) != "") || id != first.ID && access.KindOf(err) != access.KindNotFound {
+				t.Errorf("by the ID %s: %+v, %v", id, got, err)
+			}
+			return nil
+		})
+	}
 
 	// Use moves on.
 	for _, moment := range []int{5, 4} {
@@ -217,7 +257,33 @@ func testSessionsEnd(t *testing.T, s store.Store, live store.Pending, token stor
 		}
 		return tx.Sessions().Use(acme, live.ID, at(49))
 	})
-	for _, want := range []int{2, 1, 0} {
+	// A token that somebody had made may rest, until its time is up.
+	resting := idle.Session
+	resting.ID, resting.Kind, resting.Scopes = "se_10", access.SessionToken, nil
+	begin := func(v access.Session, token string) error {
+		return s.Update(context.Background(), "test", func(tx store.Tx) error { return tx.Sessions().Begin(v, store.HashSecret(token)) })
+	}
+	if err := begin(resting, "resting"); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "a second session of that ID", begin(resting, "another"), access.KindConflict)
+	again := resting
+	again.ID = "se_11"
+	wantKind(t, "a second session of that token", begin(again, "resting"), access.KindConflict)
+	again.Kind = "ghost"
+	wantKind(t, "a session of no kind", begin(again, "another"), access.KindInvalid)
+	over := resting
+	over.ID, over.EndsAt = "se_12", at(50)
+	if err := begin(over, "over"); err != nil {
+		t.Fatal(err)
+	}
+	// A browser's may not.
+	left := idle.Session
+	left.ID, left.Kind = "se_13", access.SessionBrowser
+	if err := begin(left, "left"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{2, 2, 1, 0} {
 		update(t, s, func(tx store.Tx) error {
 			n, err := tx.Sessions().DeleteEnded(acme, at(50), at(30), 2)
 			if n != want {
@@ -229,6 +295,9 @@ func testSessionsEnd(t *testing.T, s store.Store, live store.Pending, token stor
 	view(t, s, func(tx store.Tx) error {
 		if _, err := tx.Sessions().ByCode(acme, fresh.Code); err != nil {
 			t.Errorf("a code that is good has ended: %v", err)
+		}
+		if got, err := tx.Sessions().ByToken(acme, store.HashSecret("resting")); err != nil || cmp.Diff(resting, got) != "" {
+			t.Errorf("a token that rests: %v\n%s", err, cmp.Diff(resting, got))
 		}
 		if _, err := tx.Sessions().ByToken(acme, token); err != nil {
 			t.Errorf("a session that is used has ended: %v", err)

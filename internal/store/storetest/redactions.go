@@ -29,13 +29,17 @@ func overLibrary() library {
 
 // redact has all that can name a person changed, and with it, in vain, the rest.
 func redact(tx store.Tx, l library) error {
-	w, g, q, d, rv, a, fr, fd := tx.Redactions(), l.grant, l.request, l.decisions[0], l.reviews[0], l.attestations[0], l.freeze, l.finding
-	g.Principal, g.Person, g.Account, g.LastError, g.Housekeeping = erased(), pseudonym, "", "", ""
+	w, g, q, d, rv, a, fr, fd, dl := tx.Redactions(), l.grant, l.request, l.decisions[0], l.reviews[0], l.attestations[0], l.freeze, l.finding, l.delegation
+	g.Principal, g.Person, g.ActsFor, g.Account, g.LastError, g.Housekeeping = erased(), pseudonym, erased(), "", "", ""
 	g.Entitlement.Resource, g.EndReason, g.KeptBy, g.State = "x", access.EndFailed, "x", access.GrantActive
-	q.Principal, q.Person, q.Reason, q.Ticket, q.Params, q.Recipient, q.Hash = erased(), pseudonym, "", "", nil, nil, nil
+	q.Principal, q.Person, q.ActsFor, q.Reason, q.Ticket, q.Params, q.Recipient, q.Hash = erased(), pseudonym, erased(), "", "", nil, nil, nil
+	q.AskedBy, q.AskedByPerson = erased(), pseudonym
 	q.Bundle, q.State, q.Duration, q.Version = "x", access.RequestDenied, 1, 99
 	d.Input, d.Decision, d.PolicyDigest = []byte("in"), []byte("out"), "x"
 	rv.Reviewer, rv.Person, rv.Comment, rv.Hash, rv.Verdict, rv.Cap = erased(), pseudonym, "", []byte("h"), access.Deny, 0
+	rv.InSteadOf, rv.Delegation = erased(), "x"
+	dl.Absent, dl.AbsentPerson, dl.Delegate, dl.DelegatePerson, dl.Reason = erased(), pseudonym, erased(), pseudonym, ""
+	dl.EndedAt, dl.EndedBy, dl.From, dl.Until = at(60), erased(), at(1), at(2)
 	by := a.Person
 	a.By, a.Person, a.Reason, a.At = erased(), pseudonym, "", at(999)
 	fr.By, fr.Reason, fr.Scope, fr.Value = erased(), "", access.FreezeEverything, ""
@@ -44,7 +48,7 @@ func redact(tx store.Tx, l library) error {
 	for _, write := range []func() error{
 		func() error { return w.Grant(g) }, func() error { return w.Request(q) }, func() error { return w.Decision(d) },
 		func() error { return w.Review(rv) }, func() error { return w.Attestation(by, a) }, func() error { return w.Freeze(fr) },
-		func() error { return w.Finding(fd) }, func() error { return w.Event(acme, l.events[0].ID, pseudonym, "reason", "none") },
+		func() error { return w.Finding(fd) }, func() error { return w.Delegation(dl) }, func() error { return w.Event(acme, l.events[0].ID, pseudonym, "reason", "none") },
 	} {
 		if err := write(); err != nil {
 			return err
@@ -56,12 +60,17 @@ func redact(tx store.Tx, l library) error {
 // redacted is what must be left of a library.
 func redacted(l library) library {
 	g, q, fd := &l.grant, &l.request, &l.finding
-	g.Principal, g.Person, g.Account, g.LastError, g.Housekeeping = erased(), pseudonym, "", "", ""
+	g.Principal, g.Person, g.ActsFor, g.Account, g.LastError, g.Housekeeping = erased(), pseudonym, erased(), "", "", ""
 	g.Version++
-	q.Principal, q.Person, q.Reason, q.Ticket, q.Params, q.Recipient, q.Hash = erased(), pseudonym, "", "", nil, nil, nil
+	q.Principal, q.Person, q.ActsFor, q.Reason, q.Ticket, q.Params, q.Recipient, q.Hash = erased(), pseudonym, erased(), "", "", nil, nil, nil
+	q.AskedBy, q.AskedByPerson = erased(), pseudonym
 	l.decisions[0].Input, l.decisions[0].Decision = []byte("in"), []byte("out")
 	rv, a, ev := &l.reviews[0], &l.attestations[0], &l.events[0]
 	rv.Reviewer, rv.Person, rv.Comment, rv.Hash = erased(), pseudonym, "", []byte("h")
+	rv.InSteadOf = erased()
+	dl := &l.delegation
+	dl.Absent, dl.AbsentPerson, dl.Delegate, dl.DelegatePerson, dl.Reason = erased(), pseudonym, erased(), pseudonym, ""
+	dl.EndedAt, dl.EndedBy = at(60), erased()
 	a.By, a.Person, a.Reason = erased(), pseudonym, ""
 	slices.Reverse(l.attestations)
 	l.freeze.By, l.freeze.Reason = erased(), ""

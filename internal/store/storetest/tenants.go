@@ -16,6 +16,8 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 	r.State = access.RequestApproved
 	review, decision := newReview(r, "rev_9", "person-zo"), l.decisions[0]
 	decision.Tenant = tenant
+	delegation := l.delegation
+	delegation.Tenant = tenant
 	freeze := l.freeze
 	freeze.Tenant = tenant
 	return map[string]func(store.Tx) error{
@@ -41,13 +43,16 @@ func lookups(tenant access.TenantID, l library) map[string]func(store.Tx) error 
 			}
 			return tx.Plans().Put(tenant, g.ID, sealedBy(1, []byte("p")))
 		},
-		"Plans.Get":           func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
-		"Credentials.Put":     func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
-		"Credentials.Get":     func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
-		"Attestations.Insert": func(tx store.Tx) error { return tx.Attestations().Insert(newAttestation(g, "person-zo")) },
-		"Freezes.Get":         func(tx store.Tx) error { _, err := tx.Freezes().Get(tenant, freeze.ID); return err },
-		"Freezes.Update":      func(tx store.Tx) error { return tx.Freezes().Update(freeze) },
-		"Freezes.Delete":      func(tx store.Tx) error { return tx.Freezes().Delete(tenant, freeze.ID) },
+		"Plans.Get":             func(tx store.Tx) error { _, err := tx.Plans().Get(tenant, g.ID); return err },
+		"Credentials.Put":       func(tx store.Tx) error { return tx.Credentials().Put(tenant, l.credential) },
+		"Credentials.Get":       func(tx store.Tx) error { _, err := tx.Credentials().Get(tenant, g.ID); return err },
+		"Attestations.Insert":   func(tx store.Tx) error { return tx.Attestations().Insert(newAttestation(g, "person-zo")) },
+		"Delegations.Get":       func(tx store.Tx) error { _, err := tx.Delegations().Get(tenant, l.delegation.ID); return err },
+		"Delegations.End":       func(tx store.Tx) error { return tx.Delegations().End(delegation) },
+		"Redactions.Delegation": func(tx store.Tx) error { return tx.Redactions().Delegation(delegation) },
+		"Freezes.Get":           func(tx store.Tx) error { _, err := tx.Freezes().Get(tenant, freeze.ID); return err },
+		"Freezes.Update":        func(tx store.Tx) error { return tx.Freezes().Update(freeze) },
+		"Freezes.Delete":        func(tx store.Tx) error { return tx.Freezes().Delete(tenant, freeze.ID) },
 		"Atoms.Hold": func(tx store.Tx) error {
 			return tx.Atoms().Hold(laneOf(g), g.ID, []access.Atom{newAtom("reader")})
 		},
@@ -151,6 +156,10 @@ func counts(tenant access.TenantID, l library) map[string]func(store.Tx) (int, e
 		},
 		"Attestations.List": func(tx store.Tx) (int, error) {
 			items, err := tx.Attestations().List(tenant, l.grant.ID)
+			return len(items), err
+		},
+		"Delegations.List": func(tx store.Tx) (int, error) {
+			items, _, err := tx.Delegations().List(tenant, store.DelegationFilter{}, page)
 			return len(items), err
 		},
 		"Freezes.Covering": func(tx store.Tx) (int, error) {

@@ -190,6 +190,8 @@ func writes(l library) map[string]func(store.Tx) error {
 	r := l.request
 	r.State = access.RequestDenied
 	another := newGrant(l.request, "gr_2")
+	ended := l.delegation
+	ended.EndedAt = at(60)
 	return map[string]func(store.Tx) error{
 		"Keys.Insert":      func(tx store.Tx) error { return tx.Keys().Insert(newKey(umbrella, 1)) },
 		"Keys.Rewrap":      func(tx store.Tx) error { return tx.Keys().Rewrap(l.keys[0], l.keys[0]) },
@@ -217,6 +219,8 @@ func writes(l library) map[string]func(store.Tx) error {
 		"Attestations.Insert": func(tx store.Tx) error {
 			return tx.Attestations().Insert(newAttestation(l.grant, "person-zo"))
 		},
+		"Delegations.Insert": func(tx store.Tx) error { return tx.Delegations().Insert(newDelegation("dl_9", "bo", "cy")) },
+		"Delegations.End":    func(tx store.Tx) error { return tx.Delegations().End(ended) },
 		"Freezes.Insert": func(tx store.Tx) error {
 			return tx.Freezes().Insert(newFreeze("fz_2", access.FreezeEverything, ""))
 		},

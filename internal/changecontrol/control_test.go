@@ -1,0 +1,145 @@
+package changecontrol_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/changecontrol"
+	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/store"
+)
+
+const widening = "widens " + enginetest.AliceAdmin
+
+func kindOf(t *testing.T, what string, err error, want access.Kind) {
+	t.Helper()
+	if err == nil || access.KindOf(err) != want {
+		t.Errorf("%s: %v, want %q", what, err, want)
+	}
+}
+
+// What was planned is not carried out when something else has come into force, or waits, meanwhile.
+func TestPlansAreOvertaken(t *testing.T) {
+	w := enginetest.New(t)
+	v := w.Versions()
+	consider := func(digest, text string) changecontrol.Plan {
+		t.Helper()
+		p, err := v.Consider(t.Context(), changecontrol.Version{Digest: digest, Text: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := consider("one", "one")
+	v.Propose("zero", "zero")
+	kindOf(t, "the first version after another", v.Carry(t.Context(), first), access.KindConflict)
+
+	narrow, wide := consider("two", "two"), consider("three", widening)
+	v.Propose("four", "four")
+	for _, p := range []changecontrol.Plan{narrow, wide} {
+		kindOf(t, "a plan against another version", v.Carry(t.Context(), p), access.KindConflict)
+	}
+
+	v.Propose("five", widening)
+	if err := v.Approve(t.Context(), w.Who(enginetest.Carol), "five"); err != nil {
+		t.Fatal(err)
+	}
+	agreed := consider("five", widening)
+	if agreed.Way != changecontrol.ByAdministrators {
+		t.Fatalf("%+v", agreed)
+	}
+	if err := v.Reject(t.Context(), w.Who(enginetest.AliceAdmin), "five", "not this"); err != nil {
+		t.Fatal(err)
+	}
+	kindOf(t, "what was rejected", v.Carry(t.Context(), agreed), access.KindConflict)
+	if now, err := v.InForce(t.Context()); err != nil || now.Digest != "four" {
+		t.Errorf("in force is %s, %v", now.Digest, err)
+	}
+}
+
+// An approval is of one version: another one that is proposed has none.
+func TestApprovalsAreOfOneVersion(t *testing.T) {
+	w := enginetest.New(t)
+	v := w.Versions()
+	v.Propose("one", "one")
+	v.Propose("two", widening+"\nwidens "+enginetest.Carol)
+	if err := v.Approve(t.Context(), w.Who(enginetest.Carol), "two"); err != nil {
+		t.Fatal(err)
+	}
+	v.Propose("three", widening+"\nwidens "+enginetest.Carol)
+	kindOf(t, "an approval of the one before", v.Approve(t.Context(), w.Who(enginetest.AliceAdmin), "two"), access.KindConflict)
+	v.Propose("two", widening+"\nwidens "+enginetest.Carol)
+	if err := v.Approve(t.Context(), w.Who(enginetest.AliceAdmin), "two"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := v.Status(t.Context(), w.Who(enginetest.Olga))
+	if err != nil || len(s.Waiting.Approvals) != 1 {
+		t.Errorf("%+v, %v", s.Waiting, err)
+	}
+}
+
+// Many approvals at once are one for each person, and agents and services have none.
+func TestApprovalsAtOnce(t *testing.T) {
+	w := enginetest.New(t)
+	v := w.Versions()
+	v.Propose("one", "one")
+	v.Propose("two", widening)
+	for _, who := range []string{enginetest.AliceAgent, enginetest.Bob, enginetest.Olga, enginetest.AliceAdmin} {
+		kindOf(t, "an approval by "+who, v.Approve(t.Context(), w.Who(who), "two"), access.KindDenied)
+	}
+	var all sync.WaitGroup
+	counted := make(chan error, 20)
+	for range cap(counted) {
+		all.Go(func() { counted <- v.Approve(t.Context(), w.Who(enginetest.Carol), "two") })
+	}
+	all.Wait()
+	close(counted)
+	n := 0
+	for err := range counted {
+		if err == nil {
+			n++
+		} else {
+			kindOf(t, "one more", err, access.KindConflict)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d approvals by one person", n)
+	}
+}
+
+// Two nodes that put the same version in force at one moment enter that once.
+func TestAppliedOnce(t *testing.T) {
+	w := enginetest.New(t)
+	one, other := w.Versions(), w.Versions()
+	var all sync.WaitGroup
+	for _, v := range []*enginetest.Versions{one, other} {
+		p, err := v.Consider(t.Context(), changecontrol.Version{Digest: "one", Text: []byte("one")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			if err := v.Carry(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	n := 0
+	err := w.Store.View(t.Context(), func(tx store.Tx) error {
+		numbered, err := tx.Events().List(access.DefaultTenant, store.EventFilter{}, 0, 10)
+		if err != nil {
+			return err
+		}
+		others, err := tx.Events().Unsequenced(access.DefaultTenant, 10)
+		for _, e := range append(numbered, others...) {
+			if e.Kind == access.EventConfigApplied {
+				n++
+			}
+		}
+		return err
+	})
+	if err != nil || n != 1 {
+		t.Errorf("it was entered %d times, %v", n, err)
+	}
+}
