@@ -118,7 +118,22 @@ func eventWho(ev client.Event) string {
 	case ev.Actor == "":
 		return "curfew"
 	}
+	if ev.Actor == ev.Subject {
+		return eventSubject(ev)
+	}
 	return ev.Actor
+}
+
+// eventSubject is whose access an entry is about, and for whom an agent had it.
+func eventSubject(ev client.Event) string {
+	of, actsFor := ev.Subject, ev.ActsFor
+	if slices.Contains(ev.Erased, "subject") {
+		of = erased
+	}
+	if slices.Contains(ev.Erased, "acts_for") {
+		actsFor = erased
+	}
+	return access.WhoActs(of, actsFor)
 }
 
 // eventWhat names the grant or the request by what people type for it.
@@ -127,11 +142,7 @@ func eventWhat(ev client.Event) string {
 	case ev.Grant != "":
 		return access.Short(access.GrantID(ev.Grant)) + " " + ev.Entitlement
 	case ev.Request != "":
-		of := ev.Subject
-		if slices.Contains(ev.Erased, "subject") {
-			of = erased
-		}
-		return access.Short(access.RequestID(ev.Request)) + " of " + of
+		return access.Short(access.RequestID(ev.Request)) + " of " + eventSubject(ev)
 	}
 	return ""
 }
@@ -148,7 +159,7 @@ func eventNote(ev client.Event) string {
 		notes = append(notes, part...)
 	}
 	for _, key := range ev.Erased {
-		if key != "actor" && key != "subject" {
+		if key != "actor" && key != "subject" && key != "acts_for" {
 			notes = append(notes, key+": "+erased)
 		}
 	}

@@ -40,7 +40,15 @@ func (p *program) candidates(cmd *cobra.Command, typed []string, one bool, ask f
 }
 
 func (p *program) completeEntitlements(cmd *cobra.Command, typed []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return p.candidates(cmd, typed, false, func(ctx context.Context, c *client.Client) (out []cobra.Completion, err error) {
+	return p.offered(cmd, typed, false)
+}
+
+func (p *program) completeOneEntitlement(cmd *cobra.Command, typed []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return p.offered(cmd, typed, true)
+}
+
+func (p *program) offered(cmd *cobra.Command, typed []string, one bool) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return p.candidates(cmd, typed, one, func(ctx context.Context, c *client.Client) (out []cobra.Completion, err error) {
 		list, err := decode[client.OfferList](c.ListEntitlements(ctx, nil))
 		for _, o := range list.Items {
 			out = append(out, display(o.Entitlement))
@@ -72,7 +80,20 @@ func (p *program) completeRequests(cmd *cobra.Command, typed []string, scope cli
 		requests, _, err := listRequests(ctx, c, scope)
 		for _, r := range requests {
 			if r.State == client.RequestStatePending {
-				out = append(out, cobra.CompletionWithDesc(display(access.Short(access.RequestID(r.ID))), display(r.Principal+" "+asked(r))))
+				out = append(out, cobra.CompletionWithDesc(display(access.Short(access.RequestID(r.ID))), display(who(r)+" "+asked(r))))
+			}
+		}
+		return out, err
+	})
+}
+
+// completeDelegations has those that are not over.
+func (p *program) completeDelegations(cmd *cobra.Command, typed []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return p.candidates(cmd, typed, true, func(ctx context.Context, c *client.Client) (out []cobra.Completion, err error) {
+		list, err := listDelegations(ctx, c, client.ListDelegationsParamsScopeMade, client.ListDelegationsParamsScopeReceived)
+		for _, d := range list.Items {
+			if d.EndedAt.IsZero() && time.Now().Before(d.Until) {
+				out = append(out, cobra.CompletionWithDesc(display(access.Short(access.DelegationID(d.ID))), display(d.Absent+" to "+d.Delegate)))
 			}
 		}
 		return out, err

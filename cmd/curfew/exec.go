@@ -50,6 +50,7 @@ then still runs ten seconds later is killed.`,
 	f.StringVar(&o.ticket, "ticket", "", "the ticket that it is for")
 	f.StringArrayVar(&o.params, "param", nil, "a parameter of the entitlement, as KEY=VALUE; may be repeated")
 	f.Var(&o.timeout, "timeout", "how long to wait for access")
+	noBrowserFlag(cmd, &o.noBrowser)
 	return cmd
 }
 
@@ -104,6 +105,9 @@ func (p *program) obtain(ctx context.Context, c *client.Client, typed string, o 
 	}
 	defer keys.close()
 	if asked, err = submit(ctx, c, keys, body); err != nil {
+		return g, asked, err
+	}
+	if asked, err = p.confirmed(ctx, c, asked, o.noBrowser); err != nil {
 		return g, asked, err
 	}
 	if asked, err = p.await(ctx, c, asked, time.Duration(o.timeout)); err == nil {

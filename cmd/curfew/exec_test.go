@@ -21,7 +21,7 @@ import (
 func serve(t *testing.T, w *enginetest.World, between func(http.Handler) http.Handler) (getenv func(string) string) {
 	t.Helper()
 	var handler http.Handler = api.New(api.Config{
-		Engine: w.Engine, Authenticator: w.Directory, Tenant: access.DefaultTenant,
+		Engine: w.Engine, Authenticator: w.Directory, Sessions: w.Registrar, Persons: w.Registrar, Tenant: access.DefaultTenant,
 		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	if between != nil {

@@ -58,7 +58,7 @@ func (p *program) showGrants(list client.GrantList, all bool) error {
 	now := time.Now()
 	rows := make([][]string, len(list.Items))
 	for i, g := range list.Items {
-		rows[i] = []string{access.Short(access.GrantID(g.ID)), g.Principal, g.Entitlement, string(g.State), grantNote(g, now)}
+		rows[i] = []string{access.Short(access.GrantID(g.ID)), access.WhoActs(g.Principal, g.ActsFor), g.Entitlement, string(g.State), grantNote(g, now)}
 	}
 	return p.table([]string{"ID", "WHO", "ENTITLEMENT", "STATE", "NOTE"}, rows)
 }

@@ -5,11 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,11 +16,7 @@ import (
 
 // keyring keeps the private keys to which credentials are sealed, one file per request, readable by nobody else. To lose
 // one costs little: the next fetch makes the target issue a new credential, sealed to a new key.
-type keyring struct {
-	folder string
-	// root keeps names that come from the server inside the folder.
-	root *os.Root
-}
+type keyring struct{ *folder }
 
 // heldKey is the content of a key file.
 type heldKey struct {
@@ -42,42 +35,14 @@ const (
 	keySuffix     = ".json"
 )
 
-// openKeyring opens the folder CURFEW_STATE, or else curfew in XDG_STATE_HOME or in ~/.local/state, and makes it where it
-// is missing. A folder that others can reach is refused.
+// openKeyring opens the keys of the user, and makes their folder where it is missing.
 func (p *program) openKeyring() (*keyring, error) {
-	state := p.getenv("CURFEW_STATE")
-	if state == "" {
-		base := p.getenv("XDG_STATE_HOME")
-		if base == "" {
-			home := p.getenv("HOME")
-			if home == "" {
-				return nil, usagef("there is no place for keys: set CURFEW_STATE to a folder of yours")
-			}
-			base = filepath.Join(home, ".local", "state")
-		}
-		state = filepath.Join(base, "curfew")
-	}
-	folder := filepath.Join(state, "keys")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder for keys: %w", err)
-	}
-	root, err := os.OpenRoot(folder)
+	f, err := p.openFolder("keys")
 	if err != nil {
-		return nil, fmt.Errorf("opening the folder for keys: %w", err)
+		return nil, err
 	}
-	k := &keyring{folder: folder, root: root}
-	info, err := root.Stat(".")
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = usagef("others can reach your keys in %s; run: chmod 700 %s", folder, folder)
-	}
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return k, nil
+	return &keyring{folder: f}, nil
 }
-
-// close lets go of the folder, through which nothing is written that could fail late.
-func (k *keyring) close() { _ = k.root.Close() }
 
 // create makes a key for a request that has no name yet. It is on the disk when create returns, so that nothing that
 // happens to the request's answer loses it.
@@ -134,10 +99,7 @@ func (k *keyring) forget(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := k.root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing a key: %w", err)
-	}
-	return nil
+	return k.remove(file)
 }
 
 // prune removes keys to which nothing can be sealed any more.
@@ -171,22 +133,13 @@ func (k *keyring) read(name string) (heldKey, error) {
 	if err != nil {
 		return heldKey{}, err
 	}
-	f, err := k.root.Open(file)
+	content, err := k.folder.read(file, maxKeyFile)
 	if err != nil {
 		return heldKey{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return heldKey{}, err
-	}
-	path := filepath.Join(k.folder, file)
-	if info.Mode().Perm()&0o077 != 0 {
-		return heldKey{}, usagef("others can read the key in %s; run: chmod 600 %s", path, path)
 	}
 	var held heldKey
-	if err := json.NewDecoder(io.LimitReader(f, maxKeyFile)).Decode(&held); err != nil {
-		return heldKey{}, access.Errorf(access.KindMisconfigured, "the key file %s is damaged; remove it, and a new key is made", path)
+	if err := json.Unmarshal(content, &held); err != nil {
+		return heldKey{}, access.Errorf(access.KindMisconfigured, "the key file %s is damaged; remove it, and a new key is made", k.path(file))
 	}
 	return held, nil
 }
@@ -205,19 +158,7 @@ func (k *keyring) write(name string, key *secret.RecipientKey, until time.Time) 
 	if err != nil {
 		return err
 	}
-	temporary := file + ".new"
-	f, err := k.root.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("keeping a key: %w", err)
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("keeping a key: %w", err)
-	}
-	if err := k.root.Rename(temporary, file); err != nil {
-		return fmt.Errorf("keeping a key: %w", err)
-	}
-	return nil
+	return k.folder.write(file, content)
 }
 
 // pendingName names a key by the hash of its public half.

@@ -34,7 +34,7 @@ func ring(t *testing.T) *keyring {
 
 func (k *keyring) files(t *testing.T) []string {
 	t.Helper()
-	entries, err := os.ReadDir(k.folder)
+	entries, err := os.ReadDir(k.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestPruneRemovesOnlyWhatIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(k.folder, "notes.txt"), []byte("mine"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(k.name, "notes.txt"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := k.prune(now); err != nil {

@@ -26,8 +26,9 @@ type requestOptions struct {
 	duration, timeout durationFlag
 	start             momentFlag
 	reason, ticket    string
+	onBehalfOf        string
 	params            []string
-	wait              bool
+	wait, noBrowser   bool
 }
 
 func (p *program) requestCommand() *cobra.Command {
@@ -38,7 +39,13 @@ func (p *program) requestCommand() *cobra.Command {
 		Long: `Ask for access for a stated time.
 
 Several entitlements are decided together; a bundle stands alone, as bundle:NAME. With --wait the command
-returns when access is there or will not be: 0 it is there, 3 denied, 5 nobody decided within --timeout.`,
+returns when access is there or will not be: 0 it is there, 3 denied, 5 nobody decided within --timeout.
+
+With --on-behalf-of it is asked in another's name, where a policy allows that: it is decided and reviewed as
+theirs, neither of you may review it, and only they can open the credential. Both of you can withdraw it and give
+the access back.
+
+Where a policy demands a second factor, a page opens in the browser to confirm the request with a passkey.`,
 		Example:           `  curfew request orders-db/orders:read --for 30m --reason "look at order 17" --wait`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: p.completeEntitlements,
@@ -59,13 +66,15 @@ returns when access is there or will not be: 0 it is there, 3 denied, 5 nobody d
 	f.StringVar(&o.reason, "reason", "", "why")
 	f.StringVar(&o.ticket, "ticket", "", "the ticket that it is for")
 	f.StringArrayVar(&o.params, "param", nil, "a parameter of the entitlement, as KEY=VALUE; may be repeated")
+	f.StringVar(&o.onBehalfOf, "on-behalf-of", "", "in whose name it is asked: a principal, by a bare id or ISSUER/SUBJECT")
 	f.BoolVar(&o.wait, "wait", false, "wait until access is there or will not be")
 	f.Var(&o.timeout, "timeout", "how long --wait waits")
+	noBrowserFlag(cmd, &o.noBrowser)
 	return cmd
 }
 
 func (o requestOptions) body(entitlements []string) (client.RequestBody, error) {
-	body := client.RequestBody{Entitlements: entitlements, Start: time.Time(o.start), Reason: o.reason, Ticket: o.ticket}
+	body := client.RequestBody{Entitlements: entitlements, Start: time.Time(o.start), Reason: o.reason, Ticket: o.ticket, OnBehalfOf: o.onBehalfOf}
 	if o.duration != 0 {
 		body.Duration = o.duration.String()
 	}
@@ -100,8 +109,8 @@ func (p *program) request(ctx context.Context, body client.RequestBody, o reques
 	if err != nil {
 		return err
 	}
-	var waitErr error
-	if o.wait {
+	r, waitErr := p.confirmed(ctx, c, r, o.noBrowser)
+	if waitErr == nil && o.wait {
 		r, waitErr = p.await(ctx, c, r, time.Duration(o.timeout))
 		waitErr = goesOn(r, waitErr)
 	}
@@ -128,6 +137,9 @@ func submit(ctx context.Context, c *client.Client, keys *keyring, body client.Re
 	now := time.Now()
 	if err := keys.prune(now); err != nil {
 		return client.Request{}, err
+	}
+	if body.OnBehalfOf != "" {
+		return decode[client.Request](c.SubmitRequest(ctx, nil, body)) // the key is theirs who open the credential
 	}
 	asked, _ := time.ParseDuration(body.Duration) // the client wrote it; none is zero
 	key, err := keys.create(laterOf(now, body.Start).Add(asked + keyPending))
@@ -196,10 +208,19 @@ func outcome(r client.Request) error {
 // tellRequest says where a request of the caller's stands and what to do next.
 func (p *program) tellRequest(r client.Request) {
 	id := access.Short(access.RequestID(r.ID))
+	if r.AskedBy != "" && r.State == client.RequestStateApproved {
+		p.say("Request %s is approved; its access is for %s, who alone can open the credential.", id, r.Principal)
+		return
+	}
 	switch r.State {
 	case client.RequestStatePending:
 		p.say("Request %s is %s; it lapses %s.", id, waitsFor(r), until(r.LapsesAt, time.Now()))
-		p.say("A reviewer runs:      curfew approve %s", id)
+		if waitsForMe(r) {
+			p.say("Confirm it by:        curfew confirm %s", id)
+		}
+		if len(r.Stages) > 0 {
+			p.say("A reviewer runs:      curfew approve %s", id)
+		}
 		p.say("You take it back by:  curfew withdraw %s", id)
 	case client.RequestStateApproved:
 		p.say("Request %s is approved.", id)

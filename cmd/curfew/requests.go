@@ -14,8 +14,11 @@ import (
 // cellWidth bounds what people wrote in a table, in characters.
 const cellWidth = 48
 
+// requestsOptions choose among many; none is mine.
+type requestsOptions struct{ toReview, forOthers, all bool }
+
 func (p *program) requestsCommand() *cobra.Command {
-	var toReview, all bool
+	var o requestsOptions
 	cmd := &cobra.Command{
 		Use:               "requests [ID]",
 		Short:             "Show my requests, or those that wait for my review, or one with all that it would give",
@@ -23,8 +26,8 @@ func (p *program) requestsCommand() *cobra.Command {
 		ValidArgsFunction: p.completeToReview,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				if toReview || all {
-					return usagef("an ID stands alone; --to-review and --all choose among many")
+				if o != (requestsOptions{}) {
+					return usagef("an ID stands alone; --to-review, --for-others and --all choose among many")
 				}
 				return p.showRequest(cmd.Context(), args[0])
 			}
@@ -32,27 +35,30 @@ func (p *program) requestsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := requestsFor(cmd.Context(), c, toReview, all)
+			list, err := requestsFor(cmd.Context(), c, o)
 			if err != nil {
 				return err
 			}
-			return p.showRequests(list, toReview)
+			return p.showRequests(list, o.toReview)
 		},
 	}
-	cmd.Flags().BoolVar(&toReview, "to-review", false, "those that wait for my review")
-	cmd.Flags().BoolVar(&all, "all", false, "all that I may see: everybody's for administrators and auditors")
-	cmd.MarkFlagsMutuallyExclusive("to-review", "all")
+	cmd.Flags().BoolVar(&o.toReview, "to-review", false, "those that wait for my review")
+	cmd.Flags().BoolVar(&o.forOthers, "for-others", false, "those that I asked for in another's name")
+	cmd.Flags().BoolVar(&o.all, "all", false, "all that I may see: everybody's for administrators and auditors")
+	cmd.MarkFlagsMutuallyExclusive("to-review", "for-others", "all")
 	return cmd
 }
 
-func requestsFor(ctx context.Context, c *client.Client, toReview, all bool) (list client.RequestList, err error) {
+func requestsFor(ctx context.Context, c *client.Client, o requestsOptions) (list client.RequestList, err error) {
 	in := func(scope client.ListRequestsParamsScope) ([]client.Request, string, error) {
 		return listRequests(ctx, c, scope)
 	}
 	switch {
-	case toReview:
+	case o.toReview:
 		list.Items, list.Next, err = in(client.ListRequestsParamsScopeToReview)
-	case all:
+	case o.forOthers:
+		list.Items, list.Next, err = in(client.ListRequestsParamsScopeForOthers)
+	case o.all:
 		list.Items, list.Next, err = visible(in, client.ListRequestsParamsScopeAll, client.ListRequestsParamsScopeMine)
 	default:
 		list.Items, list.Next, err = in(client.ListRequestsParamsScopeMine)
@@ -75,11 +81,23 @@ func (p *program) showRequests(list client.RequestList, toReview bool) error {
 	rows := make([][]string, len(list.Items))
 	for i, r := range list.Items {
 		rows[i] = []string{
-			access.Short(access.RequestID(r.ID)), r.Principal, asked(r), shortText(r.Duration), string(r.State),
+			access.Short(access.RequestID(r.ID)), who(r), asked(r), shortText(r.Duration), string(r.State),
 			cut(display(r.Reason), cellWidth), requestNote(r, now) + impliedNote(r),
 		}
 	}
 	return p.table([]string{"ID", "WHO", "ENTITLEMENTS", "FOR", "STATE", "REASON", "NOTE"}, rows)
+}
+
+// who is whose request it is, and who asked for it if that is another.
+func who(r client.Request) string {
+	name := access.WhoActs(r.Principal, r.ActsFor)
+	if r.Name != "" { // which people choose themselves at many a provider, so it never stands alone
+		name = cut(display(r.Name), cellWidth) + " (" + name + ")"
+	}
+	if r.AskedBy == "" {
+		return name
+	}
+	return name + " (asked by " + r.AskedBy + ")"
 }
 
 // asked is what was asked for, as it was asked for.

@@ -62,7 +62,7 @@ func findGrant(ctx context.Context, c *client.Client, typed string) (client.Gran
 }
 
 // findRequest finds the ID of the request that is meant, by its ID or the last six characters of it, among those that the
-// caller can review and those of the caller.
+// caller can review, has asked for in another's name, and those of the caller.
 func findRequest(ctx context.Context, c *client.Client, typed string) (string, error) {
 	if strings.HasPrefix(typed, access.RequestPrefix) {
 		return typed, nil
@@ -77,6 +77,13 @@ func findRequest(ctx context.Context, c *client.Client, typed string) (string, e
 	if err != nil {
 		return "", err
 	}
+	forOthers, _, err := listRequests(ctx, c, client.ListRequestsParamsScopeForOthers)
+	if err != nil {
+		return "", err
+	}
+	others = append(others, forOthers...)
+	slices.SortFunc(others, func(a, b client.Request) int { return strings.Compare(a.ID, b.ID) })
+	others = slices.CompactFunc(others, func(a, b client.Request) bool { return a.ID == b.ID })
 	// Who may see everything finds a request that waits for them in both lists.
 	others = slices.DeleteFunc(others, func(r client.Request) bool {
 		return slices.ContainsFunc(toReview, func(other client.Request) bool { return other.ID == r.ID })

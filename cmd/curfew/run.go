@@ -17,8 +17,8 @@ type program struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	// url and output are what the flags of every command say.
-	url    string
-	output string
+	url, profile string
+	output       string
 	// began says that a command has taken over, after which an error is no longer one of usage.
 	began bool
 }
@@ -54,6 +54,7 @@ func (p *program) command() *cobra.Command {
 		Short: "Access for a stated time",
 		Long: `Curfew gives access for a stated time and takes it back when the time is up.
 
+Sign in with curfew login, once for each server; --profile says which one is meant. Programs say so in the environment:
 CURFEW_URL is the address of the server, and CURFEW_TOKEN says who you are.
 Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waiting; that of exec is the command's.`,
 		SilenceUsage:  true,
@@ -67,11 +68,14 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 	}
 	root.PersistentFlags().StringVar(&p.url, "url", "", "address of the server (CURFEW_URL)")
 	root.PersistentFlags().StringVarP(&p.output, "output", "o", "table", "table or json")
+	root.PersistentFlags().StringVar(&p.profile, "profile", "", "which of the servers that I have signed in at (CURFEW_PROFILE)")
 	complete(root, "output", "table", "json")
+	_ = root.RegisterFlagCompletionFunc("profile", p.completeProfiles)
 	root.AddCommand(
-		p.listCommand(), p.requestCommand(), p.requestsCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
+		p.listCommand(), p.explainCommand(), p.requestCommand(), p.requestsCommand(), p.confirmCommand(), p.approveCommand(), p.denyCommand(), p.withdrawCommand(),
 		p.grantsCommand(), p.credentialCommand(), p.execCommand(), p.extendCommand(), p.returnCommand(), p.revokeCommand(), p.attestCommand(),
-		p.freezesCommand(), p.unfreezeCommand(), p.findingsCommand(), p.auditCommand(), p.evidenceCommand(), p.whoamiCommand(), p.versionCommand(),
+		p.freezesCommand(), p.unfreezeCommand(), p.delegateCommand(), p.delegationsCommand(), p.undelegateCommand(), p.findingsCommand(), p.configCommand(), p.auditCommand(), p.evidenceCommand(), p.mcpCommand(), p.loginCommand(), p.logoutCommand(), p.sessionsCommand(),
+		p.tokensCommand(), p.passkeysCommand(), p.personsCommand(), p.profilesCommand(), p.whoamiCommand(), p.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {
 		cmd.RunE = p.beginning(cmd.RunE)

@@ -27,6 +27,7 @@ import (
 	"github.com/curfewhq/curfew/internal/connector/memory"
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/passkey"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 //
 //	as NAME           whose token the commands use from then on
 //	exits CODE CMD…   runs a command and checks its exit code
-//	shows FILE        compares the last output with a file, after names for IDs (R1, G1, F1) and times
+//	shows FILE        compares the last output with a file, after names for IDs (R1, G1, F1, D1) and times
 //	ids               sets R1, G1 … to the last six characters of the IDs so far, R1_FULL, G1_FULL … to the whole
 //	asked N           waits until there are N requests
 //	logs-in FILE      logs in at the target with the credential in a JSON file; ! logs-in must be refused
@@ -47,6 +48,7 @@ func TestMain(m *testing.M) {
 //	target down       makes the target unreachable for what takes access away or extends it
 //	target implies X… has writing on orders give these rights too
 //	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
+//	proposes D NAME…  proposes a version of the configuration with the digest DDD…, which gives these people more
 //	mode MODE FILE    checks a file's or a folder's permissions
 //	follows TEXT CMD… runs a command that has no end until it prints a line with the text, and interrupts it
 func TestScripts(t *testing.T) {
@@ -57,23 +59,36 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"as": as, "exits": exits, "shows": shows, "ids": ids, "asked": awaitAsked, "overdue": awaitOverdue, "logs-in": logsIn, "target": target,
-			"foreign": foreign, "mode": mode, "follows": follows,
+			"foreign": foreign, "proposes": proposes, "mode": mode, "follows": follows,
 		},
 		UpdateScripts: os.Getenv("CURFEW_UPDATE_SCRIPTS") != "",
 	})
 }
 
-type worldKey struct{}
+type (
+	worldKey    struct{}
+	versionsKey struct{}
+)
 
 func setup(env *testscript.Env) error {
 	t, ok := env.T().(testing.TB)
 	if !ok {
 		return errors.New("testscript hands out no testing.TB any more")
 	}
-	w := enginetest.New(t)
+	w := enginetest.New(t, enginetest.WithEventsNumbered())
 	w.Run()
+	const url = "https://curfew.acme.example"
+	passkeys, err := passkey.New(passkey.Config{
+		URL: url, Engine: w.Engine, Store: w.Store, Directory: func() passkey.Directory { return w.Directory }, IDs: engine.UUIDs{},
+		Tenant: access.DefaultTenant, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	versions := w.Versions()
+	env.Values[versionsKey{}] = versions
 	server := httptest.NewServer(api.New(api.Config{
-		Engine: w.Engine, Authenticator: w.Directory, Tenant: access.DefaultTenant,
+		Engine: w.Engine, Authenticator: w.Directory, Sessions: w.Registrar, Persons: w.Registrar, Configuration: versions, Passkeys: passkeys, URL: url, Tenant: access.DefaultTenant,
 		Ready: func(context.Context) error { return nil }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(server.Close)
@@ -151,6 +166,12 @@ func named(ts *testscript.TestScript) (ids, names []string) {
 	for i, f := range freezes {
 		ids, names = append(ids, string(f.ID)), append(names, fmt.Sprintf("F%d", i+1))
 	}
+	delegations, _, err := w.Engine.Delegations(context.Background(), w.Who(enginetest.Carol), engine.DelegationsAll, page)
+	ts.Check(err)
+	slices.Reverse(delegations)
+	for i, d := range delegations {
+		ids, names = append(ids, string(d.ID)), append(names, fmt.Sprintf("D%d", i+1))
+	}
 	return ids, names
 }
 
@@ -161,6 +182,17 @@ func ids(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv(names[i], access.Short(access.RequestID(id)))
 		ts.Setenv(names[i]+"_FULL", id)
 	}
+}
+
+func proposes(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: proposes D NAME…")
+	}
+	text := "version " + args[0]
+	for _, name := range args[1:] {
+		text += "\nwidens " + name
+	}
+	ts.Value(versionsKey{}).(*enginetest.Versions).Propose(strings.Repeat(args[0], 64), text)
 }
 
 func askedFor(ts *testscript.TestScript) int {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,26 +28,57 @@ const (
 	tries = 3
 )
 
-// connect makes the client. The token comes from the environment alone: a flag would show it in the list of processes.
+// connect makes the client. A token comes from the environment or from a sign-in: a flag would show it in the list of
+// processes.
 func (p *program) connect() (*client.Client, error) { return p.connectFor(callTimeout) }
 
 // connectFor is connect for calls that may take so long; zero is as long as it takes.
 func (p *program) connectFor(timeout time.Duration) (*client.Client, error) {
-	address := p.url
-	if address == "" {
-		address = p.getenv("CURFEW_URL")
+	address, token, err := p.server()
+	if err != nil {
+		return nil, err
+	}
+	return p.clientFor(address, token, timeout)
+}
+
+// server is where commands go, and the token that goes with them. That of a sign-in goes to its own server and nowhere else.
+func (p *program) server() (address, token string, err error) {
+	named := p.profile != "" || p.getenv("CURFEW_PROFILE") != ""
+	address, token = cmp.Or(p.url, p.getenv("CURFEW_URL")), p.getenv("CURFEW_TOKEN")
+	if address != "" && token != "" && !named {
+		address, err = serverURL(address)
+		return address, token, err
+	}
+	list, err := p.readProfiles()
+	if err != nil {
+		return "", "", err
+	}
+	one, found, err := p.chosen(list)
+	if err != nil {
+		return "", "", err
+	}
+	if address == "" || named {
+		address = one.URL
 	}
 	if address == "" {
-		return nil, usagef("CURFEW_URL is not set: export the address of the server, as `curfewd dev` prints it")
+		return "", "", usagef("no server is known: sign in with `curfew login https://…`, or set CURFEW_URL as `curfewd dev` prints it")
 	}
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return nil, usagef("the address of the server is not like https://curfew.example.com; check CURFEW_URL and --url")
+	if address, err = serverURL(address); err != nil {
+		return "", "", err
 	}
-	token := p.getenv("CURFEW_TOKEN")
+	if found && token == "" {
+		if token, err = p.token(one); err != nil {
+			return "", "", err
+		}
+	}
 	if token == "" {
-		return nil, access.Errorf(access.KindUnauthenticated, "CURFEW_TOKEN is not set: export your token")
+		return "", "", access.Errorf(access.KindUnauthenticated, "you are not signed in at %s: run `curfew login`, or set CURFEW_TOKEN", address)
 	}
+	return address, token, nil
+}
+
+// clientFor makes the client of a server.
+func (p *program) clientFor(address, token string, timeout time.Duration) (*client.Client, error) {
 	return client.NewClient(address,
 		client.WithHTTPClient(&http.Client{
 			Timeout:   timeout,

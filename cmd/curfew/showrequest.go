@@ -27,7 +27,7 @@ func (p *program) showRequest(ctx context.Context, typed string) error {
 	case p.wantsJSON():
 		return p.printJSON(r)
 	}
-	p.say("Request %s by %s is %s (%s).", access.Short(access.RequestID(r.ID)), r.Principal, string(r.State), requestNote(r, time.Now()))
+	p.say("Request %s by %s is %s (%s).", access.Short(access.RequestID(r.ID)), who(r), string(r.State), requestNote(r, time.Now()))
 	rows := [][]string{{"Asks for", asked(r)}, {"For", shortText(r.Duration)}, {"Reason", r.Reason}}
 	if r.Bundle != "" {
 		rows = append(rows, []string{"Which is", strings.Join(r.Entitlements, " ")})

@@ -74,6 +74,12 @@ func waitsForStart(g client.Grant) bool {
 func waitsFor(r client.Request) string {
 	if r.State == client.RequestStatePending {
 		text := "waiting for " + reviewsText(r.Stages)
+		switch {
+		case waitsForMe(r) && len(r.Stages) == 0:
+			text = "waiting for a passkey to confirm it"
+		case waitsForMe(r):
+			text += " and for a passkey to confirm it"
+		}
 		if n := len(r.Reviews); n > 0 {
 			text += fmt.Sprintf(" (%d given)", n)
 		}
@@ -101,6 +107,12 @@ func reviewsText(stages []client.Stage) string {
 		texts[i] = "a review by " + strings.Join(s.From, " or ")
 		if s.Count > 1 {
 			texts[i] = fmt.Sprintf("%d reviews by %s", s.Count, strings.Join(s.From, " or "))
+		}
+		if s.Mfa {
+			texts[i] += " with a passkey"
+		}
+		if !s.Fallback.At.IsZero() {
+			texts[i] += fmt.Sprintf(" (%s also by %s)", until(s.Fallback.At, time.Now()), strings.Join(s.Fallback.From, " or "))
 		}
 	}
 	return strings.Join(texts, " and ")

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +28,14 @@ func (p *program) whoamiCommand() *cobra.Command {
 				return p.printJSON(me)
 			}
 			rows := [][]string{{"principal", me.Principal}, {"kind", string(me.Kind)}, {"person", me.Person}, {"groups", strings.Join(me.Groups, " ")}}
+			if me.Name != "" {
+				rows = slices.Insert(rows, 1, []string{"name", me.Name})
+			}
 			if me.ActsFor != "" {
 				rows = append(rows, []string{"acts for", me.ActsFor})
+			}
+			if me.Session.ID != "" {
+				rows = append(rows, []string{"session", sessionText(me.Session, time.Now())})
 			}
 			return p.table(nil, rows)
 		},

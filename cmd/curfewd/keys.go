@@ -143,16 +143,17 @@ func keyState(s engine.KeyStatus) string {
 
 // keyLine is a generation as JSON.
 type keyLine struct {
-	Generation int        `json:"generation"`
-	State      string     `json:"state"`
-	Wrapper    string     `json:"wrapper"`
-	MadeAt     time.Time  `json:"made_at"`
-	Plans      int        `json:"plans"`
-	Grants     int        `json:"grants"`
-	Rights     int        `json:"rights"`
-	Restores   int        `json:"restores"`
-	Log        int        `json:"log"`
-	GoneAt     *time.Time `json:"gone_at,omitempty"`
+	Generation     int        `json:"generation"`
+	State          string     `json:"state"`
+	Wrapper        string     `json:"wrapper"`
+	MadeAt         time.Time  `json:"made_at"`
+	Plans          int        `json:"plans"`
+	Configurations int        `json:"configurations"`
+	Grants         int        `json:"grants"`
+	Rights         int        `json:"rights"`
+	Restores       int        `json:"restores"`
+	Log            int        `json:"log"`
+	GoneAt         *time.Time `json:"gone_at,omitempty"`
 }
 
 func printKeysJSON(out io.Writer, list []engine.KeyStatus) error {
@@ -163,7 +164,7 @@ func printKeysJSON(out io.Writer, list []engine.KeyStatus) error {
 	for _, s := range list {
 		line := keyLine{
 			Generation: s.Generation, State: keyState(s), Wrapper: s.Wrapper, MadeAt: s.MadeAt,
-			Plans: s.Uses.Plans, Grants: s.Uses.Grants, Rights: s.Uses.Rights, Restores: s.Uses.Restores, Log: s.Uses.Log,
+			Plans: s.Uses.Plans, Configurations: s.Uses.Configurations, Grants: s.Uses.Grants, Rights: s.Uses.Rights, Restores: s.Uses.Restores, Log: s.Uses.Log,
 		}
 		if !s.GoneAt.IsZero() {
 			line.GoneAt = &s.GoneAt
@@ -177,14 +178,14 @@ func printKeysJSON(out io.Writer, list []engine.KeyStatus) error {
 
 func printKeys(out io.Writer, list []engine.KeyStatus) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "GENERATION\tSTATE\tMADE\tWRAPPED BY\tPLANS\tGRANTS\tRIGHTS\tRESTORES\tLOG\tGONE")
+	fmt.Fprintln(w, "GENERATION\tSTATE\tMADE\tWRAPPED BY\tPLANS\tCONFIGURATIONS\tGRANTS\tRIGHTS\tRESTORES\tLOG\tGONE")
 	for _, s := range list {
 		gone := ""
 		if !s.GoneAt.IsZero() {
 			gone = s.GoneAt.Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Generation, keyState(s), s.MadeAt.Format(time.RFC3339), s.Wrapper,
-			s.Uses.Plans, s.Uses.Grants, s.Uses.Rights, s.Uses.Restores, s.Uses.Log, gone)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", s.Generation, keyState(s), s.MadeAt.Format(time.RFC3339), s.Wrapper,
+			s.Uses.Plans, s.Uses.Configurations, s.Uses.Grants, s.Uses.Rights, s.Uses.Restores, s.Uses.Log, gone)
 	}
 	return w.Flush()
 }

@@ -83,7 +83,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand(), auditCommand(), keysCommand())
+	root.AddCommand(serveCommand(), devCommand(), checkCommand(), backupCommand(), restoreCommand(), auditCommand(), keysCommand(), configCommand())
 	return root
 }
 

@@ -103,7 +103,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	options := server.Options{Log: slog.New(slog.NewJSONHandler(d.logFile, nil)), Clock: access.SystemClock{}}
+	options := server.Options{Log: slog.New(slog.NewJSONHandler(d.logFile, nil)), Clock: access.SystemClock{}, OwnProposer: true}
 	c.Server.Listen = d.Listen
 	d.server, err = server.Start(ctx, c, options)
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/oauth2"
+
+	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/api/client"
+)
+
+const (
+	// loginWait is how long a sign-in in the browser is waited for.
+	loginWait = 10 * time.Minute
+	// mostPause is how long a server may have a device wait before it asks again, in seconds.
+	mostPause = 60
+)
+
+// clientID is the name of this program at a server (docs/signin.md).
+const clientID = "curfew-cli"
+
+func (p *program) loginCommand() *cobra.Command {
+	var noBrowser, device bool
+	var workload workloadOptions
+	cmd := &cobra.Command{
+		Use:   "login [SERVER]",
+		Short: "Sign in at a server",
+		Long: `Sign in at a server, in the browser. On a machine without one, you are shown a code to type in a browser elsewhere.
+
+The token is kept in the system's key store where there is one, and else in a file that nobody else can read. Commands then
+go to that server, until you sign in at another one or say so with --profile or CURFEW_PROFILE.
+
+With --workload what signs in is no person but what runs on a platform: it shows a token of that platform, which the server
+trusts by a rule (docs/workloads.md).`,
+		Example: `  curfew login https://curfew.example.com
+  curfew login --workload https://curfew.example.com`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			server, name, err := p.loginAt(args)
+			if err != nil {
+				return err
+			}
+			if err := workload.check(); err != nil {
+				return err
+			}
+			if workload.wanted {
+				return p.loginWorkload(cmd.Context(), profile{Name: name, URL: server}, workload)
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), loginWait)
+			defer cancel()
+			var token string
+			if device || !noBrowser && browserCommand(ctx, p.getenv, "") == nil {
+				token, err = p.signInDevice(ctx, server)
+			} else {
+				token, err = p.signIn(ctx, server, noBrowser)
+			}
+			if err != nil {
+				return err
+			}
+			return p.signedIn(ctx, profile{Name: name, URL: server}, token)
+		},
+	}
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address, and open no browser on this machine")
+	cmd.Flags().BoolVar(&device, "device", false, "sign in with a browser on another machine")
+	workload.flags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("no-browser", "device", "workload")
+	return cmd
+}
+
+// loginAt is the server to sign in at, and the name of its profile.
+func (p *program) loginAt(args []string) (server, name string, err error) {
+	list, err := p.readProfiles()
+	if err != nil {
+		return "", "", err
+	}
+	name = cmp.Or(p.profile, p.getenv("CURFEW_PROFILE"))
+	if len(args) > 0 {
+		server = args[0]
+	} else {
+		server = cmp.Or(p.url, p.getenv("CURFEW_URL"))
+	}
+	if known, ok := list.find(cmp.Or(name, list.Current)); ok && server == "" {
+		server, name = known.URL, known.Name
+	}
+	if server == "" {
+		return "", "", usagef("say at which server: curfew login https://curfew.example.com")
+	}
+	if server, err = serverURL(server); err != nil {
+		return "", "", err
+	}
+	if known, ok := list.of(server); ok && name == "" {
+		name = known.Name
+	}
+	name = cmp.Or(name, nameOf(server))
+	if !profileName.MatchString(name) {
+		return "", "", usagef("%q cannot be the name of a profile: give one with --profile, of letters, digits, dots and dashes", name)
+	}
+	if _, known := list.find(name); !known && len(list.Profiles) >= maxProfiles {
+		return "", "", usagef("you have %d profiles; sign out somewhere first", maxProfiles)
+	}
+	return server, name, nil
+}
+
+// signIn has somebody sign in, and returns the token. What the browser brings back goes to a port of this machine.
+func (p *program) signIn(ctx context.Context, server string, noBrowser bool) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("waiting for the browser: %w", err)
+	}
+	defer listener.Close()
+	config := oauthConfig(server)
+	config.RedirectURL = "http://" + listener.Addr().String() + "/"
+	verifier, state := oauth2.GenerateVerifier(), rand.Text()
+	page := config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("label", machineName()))
+	answers := make(chan answer, 1)
+	waiting := &http.Server{Handler: waitingPage(server, state, answers), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
+	go func() { _ = waiting.Serve(listener) }()
+	defer func() { _ = waiting.Close() }()
+
+	fmt.Fprintf(p.stderr, "Sign in here:\n\n  %s\n\n", display(page))
+	if !noBrowser && openBrowser(ctx, p.getenv, page) {
+		fmt.Fprintln(p.stderr, "Your browser shows that page; this waits for you.")
+	} else {
+		fmt.Fprintln(p.stderr, "Open it in a browser on this machine; this waits for you.")
+	}
+	select {
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", access.Errorf(access.KindTimeout, "nobody signed in within %s", loginWait)
+		}
+		return "", fmt.Errorf("interrupted: %w", context.Canceled)
+	case a := <-answers:
+		if a.err != nil {
+			return "", a.err
+		}
+		token, err := config.Exchange(context.WithValue(ctx, oauth2.HTTPClient, p.plainClient()), a.code, oauth2.VerifierOption(verifier))
+		if err != nil {
+			return "", signInError(err)
+		}
+		// The page that the browser shows is on its way.
+		_ = waiting.Shutdown(ctx)
+		return token.AccessToken, nil
+	}
+}
+
+// signInDevice has somebody sign in with a browser elsewhere, and returns the token.
+func (p *program) signInDevice(ctx context.Context, server string) (string, error) {
+	config := oauthConfig(server)
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.plainClient())
+	begun, err := config.DeviceAuth(ctx, oauth2.SetAuthURLParam("label", machineName()))
+	if err != nil {
+		return "", signInError(err)
+	}
+	fmt.Fprintf(p.stderr, "In a browser on any machine open\n\n  %s\n\nand type this code:\n\n  %s\n\nThis waits for you until %s.\n",
+		display(begun.VerificationURI), display(begun.UserCode), begun.Expiry.Local().Format(time.TimeOnly))
+	begun.Interval = min(max(begun.Interval, 0), mostPause) // a timer takes no others
+	token, err := config.DeviceAccessToken(ctx, begun)
+	if err != nil {
+		return "", signInError(err)
+	}
+	return token.AccessToken, nil
+}
+
+// answer is what the browser brings back.
+type answer struct {
+	code string
+	err  error
+}
+
+// waitingPage takes the one answer of the browser that is to this sign-in. Whatever else comes is told that there is nothing.
+func waitingPage(server, state string, answers chan<- answer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		w.Header().Set("Cache-Control", "no-store")
+		if r.URL.Path != "/" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 || query.Get("iss") != server {
+			http.NotFound(w, r)
+			return
+		}
+		a, said := answer{code: query.Get("code")}, "You are signed in. Go back to your terminal; you can close this page."
+		if a.code == "" {
+			a.err = access.Errorf(access.KindDenied, "you chose not to sign in")
+			said = "You are not signed in. You can close this page."
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Curfew</title>"+
+			"<style>:root{color-scheme:light dark}body{font:1.1rem system-ui,sans-serif;margin:3rem}</style><p role=\"status\">%s</p></html>", said)
+		select {
+		case answers <- a:
+		default: // an answer is there already
+		}
+	})
+}
+
+// oauthConfig is how this program asks a server (RFC 8414 describes the same at /.well-known/oauth-authorization-server).
+func oauthConfig(server string) oauth2.Config {
+	return oauth2.Config{ClientID: clientID, Endpoint: oauth2.Endpoint{
+		AuthURL: server + "/oauth/authorize", DeviceAuthURL: server + "/oauth/device", TokenURL: server + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
+	}}
+}
+
+// plainClient makes calls without a token. It goes nowhere else than it is told to.
+func (p *program) plainClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// signInError says why the server gave no token.
+func signInError(err error) error {
+	var refusal *oauth2.RetrieveError
+	if errors.As(err, &refusal) && refusal.ErrorDescription != "" {
+		return access.Errorf(access.KindUnauthenticated, "%s", refusal.ErrorDescription)
+	}
+	if errors.As(err, &refusal) {
+		return access.Errorf(access.KindUnavailable, "the server answers %d, and not as Curfew does: check its address", refusal.Response.StatusCode)
+	}
+	return unreachable(err)
+}
+
+// signedIn keeps a token, and says whose it is.
+func (p *program) signedIn(ctx context.Context, one profile, token string) error {
+	c, err := p.clientFor(one.URL, token, callTimeout)
+	if err != nil {
+		return err
+	}
+	me, err := decode[client.Principal](c.Whoami(ctx))
+	if err != nil {
+		return err
+	}
+	if one, err = p.keepToken(one, token); err != nil {
+		return err
+	}
+	list, err := p.readProfiles()
+	if err != nil {
+		return err
+	}
+	if err := p.writeProfiles(list.with(one)); err != nil {
+		return err
+	}
+	if p.wantsJSON() {
+		return p.printJSON(me)
+	}
+	until := ""
+	if me.Session.ID != "" {
+		until = ", at the latest until " + me.Session.EndsAt.Local().Format(time.DateTime)
+	}
+	p.say("Signed in at %s as %s%s.", one.URL, nameText(me), until)
+	return nil
+}
+
+// nameText is who somebody is, by name and by key.
+func nameText(me client.Principal) string {
+	if me.Name == "" {
+		return me.Principal
+	}
+	return fmt.Sprintf("%s (%s)", me.Name, me.Principal)
+}
+
+// machineName is by which people tell their sessions apart.
+func machineName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return "curfew"
+	}
+	return "curfew on " + strings.ToValidUTF8(host[:min(len(host), 64)], "")
+}
+
+// serverURL is the address of a server, as profiles have it.
+func serverURL(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", usagef("the address of the server is not like https://curfew.example.com; check CURFEW_URL and --url")
+	}
+	return strings.TrimSuffix(address, "/"), nil
+}
