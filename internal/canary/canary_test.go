@@ -31,6 +31,8 @@ func TestCanary(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, programs)
 		pg := curfewdtest.StartPostgres(t, localpeer.PostgresOptions{})
+		h.open()
+		h.provide()
 		targets := h.everyTarget(pg)
 		h.configure(targets, "sqlite:curfew.db")
 		h.live(targets, pg)
@@ -44,6 +46,8 @@ func TestCanary(t *testing.T) {
 		t.Parallel()
 		h := newHouse(t, programs)
 		pg := curfewdtest.StartPostgres(t, localpeer.PostgresOptions{Version: 15}) // which comes with its pg_dump
+		h.open()
+		h.provide()
 		books := h.postgresStore(pg)
 		targets := []target{h.postgresTarget(pg)}
 		h.configure(targets, "env:CANARY_STORE")
@@ -57,9 +61,10 @@ func TestCanary(t *testing.T) {
 // lookBehind plants what only the programs themselves know, and adds what PostgreSQL wrote down.
 func (h *house) lookBehind(pg *localpeer.Postgres, open func() (store.Store, error)) {
 	h.Helper()
-	for _, who := range people() {
+	for _, who := range append(people(), ann, "job") {
 		h.plantKeys(who)
 	}
+	h.plantMinted()
 	books, err := open()
 	if err != nil {
 		h.Fatal(err)
@@ -129,15 +134,25 @@ func (h *house) dump(pg *localpeer.Postgres) {
 // configure writes the configuration.
 func (h *house) configure(targets []target, books string) {
 	h.Helper()
-	text := "server: {listen: \"127.0.0.1:0\", key: curfew.key}\nstore: \"" + books + "\"\n" + fmt.Sprintf(curfewdtest.Directory, h.secrets()) + "connectors:"
+	listen, who := "listen: \"127.0.0.1:0\"", `["group:engineering"]`
+	if h.sources != "" {
+		listen, who = fmt.Sprintf("listen: %q, url: %q", h.listen, h.url()), `["group:engineering", "group:office/engineering"]`
+	}
+	directory := strings.Replace(fmt.Sprintf(curfewdtest.Directory, h.secrets()), "\nroles:", h.sources+"\nroles:", 1)
+	text := "server: {" + listen + ", key: curfew.key}\nstore: \"" + books + "\"\n" + directory + "connectors:"
 	for _, t := range targets {
 		text += t.config
 	}
-	h.write("curfew.yaml", text+`
+	text += `
 policies:
-  - {name: read, who: ["group:engineering"], what: ["*/**:read"], max_duration: 1h, approve: auto}
+  - {name: read, who: ` + who + `, what: ["*/**:read"], max_duration: 1h, approve: auto}
   - {name: write, who: ["group:engineering"], what: ["db/orders:write"], max_duration: 1h, approve: [{from: ["group:leads"]}]}
-`)
+`
+	if h.sources != "" {
+		text += `  - {name: confirmed, who: ["group:office/engineering"], what: ["db/orders:write"], max_duration: 1h, require: {mfa: true}, approve: auto}
+`
+	}
+	h.write("curfew.yaml", text)
 }
 
 // logShown is how much of curfewd's log a failed test shows, in bytes.
@@ -153,8 +168,7 @@ func (h *house) serve() *daemon {
 			h.Logf("curfewd's log ends: %s", log[max(0, len(log)-logShown):])
 		}
 	})
-	addr := d.await(&d.stderr, 1, `"msg":"serving","address":"([^"]+)"`)
-	h.addr = h.record("every answer of curfewd", addr)
+	d.await(&d.stderr, 1, `"msg":"(serving)"`)
 	h.lookAtBuffer("curfewd's output", &d.stdout)
 	h.lookAtBuffer("curfewd's log", &d.stderr)
 	return d

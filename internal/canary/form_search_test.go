@@ -69,5 +69,31 @@ func TestWhatIsMeantToBeThereIsNotFound(t *testing.T) {
 	}
 }
 
+// TestWhatIsHandedOutIsFoundElsewhere: in the one answer it may be, and not in another, nor anywhere else.
+func TestWhatIsHandedOutIsFoundElsewhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		often bool
+		says  func(secret string) string
+		other string
+		found int
+	}{
+		"handed out once":            {false, func(s string) string { return "token: " + s }, "", 0},
+		"handed out twice":           {false, func(s string) string { return s + " and " + s }, "", 1},
+		"on every page of a browser": {true, func(s string) string { return s + " and " + s }, "", 0},
+		"handed out, and logged":     {false, func(s string) string { return s }, "the log", 1},
+	} {
+		w := newWatch()
+		token := w.plant(t, "a token", "cft_zW4kTq9uJmH2xL7cVb3n")
+		w.allow(answers, "a token", c.often)
+		w.keep(answers, []byte(c.says(token)))
+		if c.other != "" {
+			w.keep(c.other, []byte(token))
+		}
+		if r, err := w.search(); err != nil || len(r.found) != c.found {
+			t.Errorf("%s: %s, %v, %v", name, r, r.found, err)
+		}
+	}
+}
+
 // rest is too little of a secret to be one.
 func rest(value string) string { return value[:shortest-1] }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/localpeer"
 	"github.com/curfewhq/curfew/internal/relaytest"
 )
 
@@ -36,6 +37,12 @@ type house struct {
 	tokens map[string]string
 	// programs is the folder of curfew and curfewd; addr is where people reach the server.
 	programs, addr string
+	// listen is where curfewd listens, and sources are the parts of its configuration from which people come; empty where nobody
+	// signs in.
+	listen, sources string
+	dex             *localpeer.Dex
+	passwords       map[string]string
+	platform        platform
 	// env has the secrets of the configuration that are in the environment of curfewd.
 	env []string
 	// verifiers are canaries that PostgreSQL is told instead of passwords, and that nobody else is.
@@ -46,7 +53,7 @@ type house struct {
 }
 
 // houseLimit bounds the life of a house.
-const houseLimit = 3 * time.Minute
+const houseLimit = 5 * time.Minute
 
 func newHouse(t testing.TB, programs string) *house {
 	t.Helper()
@@ -155,7 +162,10 @@ func (h *house) must(who string, args ...string) outcome {
 
 func (h *house) curfewCommand(who string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(h.ctx, h.program("curfew"), args...)
-	cmd.Env = h.environment("CURFEW_URL=http://"+h.addr, "CURFEW_TOKEN="+h.tokens[who], "CURFEW_STATE="+h.state(who))
+	cmd.Env = h.environment("CURFEW_STATE=" + h.state(who))
+	if token, ok := h.tokens[who]; ok { // others sign in
+		cmd.Env = append(cmd.Env, "CURFEW_URL="+h.url(), "CURFEW_TOKEN="+token)
+	}
 	return cmd
 }
 

@@ -22,7 +22,12 @@ type watch struct {
 	known  map[string]bool
 	forms  map[prefix][]form
 	places []place
+	// allowed are the canaries that a place may have, once each or often.
+	allowed map[allowance]bool
 }
+
+// allowance is a canary in a place.
+type allowance struct{ place, canary string }
 
 // place is somewhere that a secret could have got to.
 type place struct {
@@ -47,7 +52,9 @@ func (r report) String() string {
 	return fmt.Sprintf("searched %d places, %.1f MB, %d found", r.places, float64(r.bytes)/1e6, len(r.found))
 }
 
-func newWatch() *watch { return &watch{known: map[string]bool{}, forms: map[prefix][]form{}} }
+func newWatch() *watch {
+	return &watch{known: map[string]bool{}, forms: map[prefix][]form{}, allowed: map[allowance]bool{}}
+}
 
 // plant puts a secret under watch and returns it. It fails the test if nothing of it could be recognised.
 func (w *watch) plant(t testing.TB, name, value string) string {
@@ -73,6 +80,26 @@ func (w *watch) look(p place) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.places = append(w.places, p)
+}
+
+// allow lets each value of a canary be in a place once, where it is handed out, or often.
+func (w *watch) allow(place, canary string, often bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.allowed[allowance{place, canary}] = often
+}
+
+// contentOf reads a place.
+func (w *watch) contentOf(name string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.places {
+		if p.name == name {
+			content, _ := p.read() // search tells of errors
+			return string(content)
+		}
+	}
+	return ""
 }
 
 // keep adds a place whose content is known already.
@@ -103,11 +130,18 @@ func (w *watch) search() (r report, err error) {
 
 // find passes over the content once, however many forms there are.
 func (w *watch) find(p place, content []byte) (found []finding) {
+	handedOut := map[string]bool{}
 	for i := 0; i+shortest <= len(content); i++ {
 		for _, f := range w.forms[prefix(content[i:])] {
-			if bytes.HasPrefix(content[i:], f.bytes) && !slices.Contains(p.but, f.canary) {
-				found = append(found, finding{p.name, f.canary, f.name})
+			if !bytes.HasPrefix(content[i:], f.bytes) || slices.Contains(p.but, f.canary) {
+				continue
 			}
+			often, allowed := w.allowed[allowance{p.name, f.canary}]
+			if allowed && (often || !handedOut[string(f.bytes)]) {
+				handedOut[string(f.bytes)] = true
+				continue
+			}
+			found = append(found, finding{p.name, f.canary, f.name})
 		}
 	}
 	return found

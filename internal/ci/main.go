@@ -70,13 +70,13 @@ var underRace = []string{"-race", "-gcflags=modernc.org/sqlite/lib=-race=false",
 
 // withoutRace are packages whose processes are killed, or go on one goroutine at a time. Their concurrency is that of the
 // packages below them, which run with the detector.
-var withoutRace = []string{"internal/crash", "internal/faults", "internal/canary", "internal/dev", simulation}
+var withoutRace = []string{"internal/crash", "internal/faults", "internal/scim", "internal/journey", "internal/canary", "internal/dev", simulation}
 
 // simulation has tests that run for as long as they are told.
 const simulation = "internal/simulation"
 
 // needsPeers are the packages whose tests start servers or need programs of others; `make check` leaves them out and says so.
-var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/connector/ldap", "internal/connector/kubernetes", "internal/connector/mysql", "internal/connector/redis", "internal/connector/mongodb", "internal/connector/mongodbatlas", "internal/store/sqlstore", "internal/server", "internal/delivery/gitwitness", "internal/delivery/syslog", "internal/crash", "internal/faults", "internal/canary", "internal/dev", "cmd/curfewd", "/model"}
+var needsPeers = []string{"internal/localpeer", "internal/connector/postgres", "internal/connector/ldap", "internal/connector/kubernetes", "internal/connector/mysql", "internal/connector/redis", "internal/connector/mongodb", "internal/connector/mongodbatlas", "internal/store/sqlstore", "internal/server", "internal/delivery/gitwitness", "internal/delivery/syslog", "internal/crash", "internal/faults", "internal/scim", "internal/oauth", "internal/identity/ldap", "internal/identity/oidc", "internal/journey", "internal/canary", "internal/secret/awskms", "internal/dev", "cmd/curfewd", "/model"}
 
 func phasesOf(ctx context.Context, tier string) ([]phase, error) {
 	all, err := packages(ctx)

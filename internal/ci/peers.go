@@ -12,6 +12,7 @@ import (
 // would seem to hang.
 func builtPeers() phase {
 	return phase{name: "servers that are built from source", run: func(ctx context.Context, out io.Writer) (counts, error) {
-		return counts{}, errors.Join(localpeer.BuildKubernetes(ctx, out), localpeer.BuildFerretDB(ctx, out), localpeer.BuildDex(ctx, out))
+		return counts{}, errors.Join(localpeer.BuildKubernetes(ctx, out), localpeer.BuildFerretDB(ctx, out), localpeer.BuildDex(ctx, out),
+			localpeer.FetchOIDCProvider(ctx, out), localpeer.FetchAxe(ctx, out))
 	}}
 }

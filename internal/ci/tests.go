@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -51,7 +52,7 @@ func tests(name string, packages []string, flags ...string) phase {
 var longest = []string{
 	"internal/store/sqlstore", "internal/engine", "internal/connector/mongodb", "internal/connector/postgres", "internal/connector/kubernetes",
 	"internal/server", "internal/connector/ldap", "internal/connector/mysql", "internal/localpeer", "internal/connector/mongodbatlas", "/model",
-	"internal/crash", "internal/faults", "internal/dev", "internal/canary", simulation,
+	"cmd/curfew", "internal/crash", "internal/faults", "internal/journey", "internal/dev", "internal/canary", simulation,
 }
 
 // longestFirst puts the longest first: go test begins packages in the order in which they are named, and one that begins
@@ -127,12 +128,26 @@ func (r *report) take(e event) {
 	case "fail", "build-fail":
 		r.fail(e)
 		fmt.Fprintf(r.out, "--- FAIL %s\n%s", key, r.output[key])
+		if e.Test == "" {
+			r.unfinished(e.Package)
+		}
 	case "skip":
 		r.skip(e, r.output[key].String())
 	default:
 		return
 	}
 	delete(r.output, key)
+}
+
+// unfinished prints what the tests of a package said that never came to an end: a process that dies outside of any test, as
+// by a panic of another goroutine or by the race detector's limits, is reported as the output of the test that was running.
+func (r *report) unfinished(pkg string) {
+	for _, key := range slices.Sorted(maps.Keys(r.output)) {
+		if strings.HasPrefix(key, pkg+" ") {
+			fmt.Fprintf(r.out, "--- UNFINISHED %s\n%s", key, r.output[key])
+			delete(r.output, key)
+		}
+	}
 }
 
 func (r *report) pass(e event) {
