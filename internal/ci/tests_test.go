@@ -22,6 +22,7 @@ func TestCountsAreTrue(t *testing.T) {
 		"d/d_test.go": "package d\n\nimport \"testing\"\n\nfunc TestPanics(t *testing.T) { panic(\"it is broken\") }\n",
 		"e/e_test.go": "package e\n\nimport \"testing\"\n\nfunc TestDoesNotCompile(t *testing.T) { return 1 }\n",
 		"f/f.go":      "package f\n",
+		"g/g_test.go": "package g\n\nimport \"testing\"\n\nfunc TestDies(t *testing.T) { go panic(\"it dies elsewhere\"); select {} }\n",
 	} {
 		path := filepath.Join(module, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
@@ -35,6 +36,7 @@ func TestCountsAreTrue(t *testing.T) {
 	}{
 		"./a": {passed: 3}, "./b": {skipped: 1}, "./c": {failed: 1, says: "it is wrong"}, "./d": {failed: 1, says: "it is broken"},
 		"./e": {failed: 1, says: "too many return values"}, "./f": {},
+		"./g": {failed: 1, says: "it dies elsewhere"},
 	} {
 		var out strings.Builder
 		c, err := goTest(context.Background(), &out, []string{"test", "-json", pkg})
