@@ -64,14 +64,15 @@ func (e *Engine) ReconsiderPeople(ctx context.Context) (more bool, err error) {
 }
 
 // reconsiderPerson decides again what one principal has, and those who belong to its person: an agent is never wider than
-// its human.
+// its human; and what lives on their word, or on one that was given in their stead.
 func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
-	whose := []person{{Principal: p.ID}, {Person: p.Person}}
-	for _, w := range whose {
-		if err := e.reconsiderGrants(ctx, w); err != nil {
+	for _, of := range []store.GrantFilter{{Principal: p.ID}, {Person: p.Person}, {Reviewer: p.Person}, {InSteadOf: p.ID}} {
+		if err := e.reconsiderGrants(ctx, of); err != nil {
 			return err
 		}
-		if err := e.reconsiderRequests(ctx, w); err != nil {
+	}
+	for _, of := range []store.RequestFilter{{Principal: p.ID}, {Person: p.Person}} {
+		if err := e.reconsiderRequests(ctx, of); err != nil {
 			return err
 		}
 	}
@@ -90,23 +91,18 @@ func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
 	}))
 }
 
-// person selects what belongs to a principal, or to all of a person's.
-type person struct {
-	Principal access.PrincipalID
-	Person    access.PersonID
-}
-
-func (e *Engine) reconsiderGrants(ctx context.Context, of person) error {
-	if planted.Active(planted.LeaverKeeps) {
+func (e *Engine) reconsiderGrants(ctx context.Context, of store.GrantFilter) error {
+	onTheirWord := of.Reviewer != "" || !of.InSteadOf.IsZero()
+	if planted.Active(planted.LeaverKeeps) && !onTheirWord || planted.Active(planted.WordOutlived) && onTheirWord {
 		return nil
 	}
+	of.Unended = true
 	page := store.Page{Limit: reconsiderLimit}
 	for {
 		var grants []access.Grant
 		var next string
 		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-			filter := store.GrantFilter{Principal: of.Principal, Person: of.Person, Unended: true}
-			grants, next, err = tx.Grants().List(e.cfg.Tenant, filter, page)
+			grants, next, err = tx.Grants().List(e.cfg.Tenant, of, page)
 			return err
 		})
 		if err != nil {
@@ -127,14 +123,14 @@ func (e *Engine) reconsiderGrants(ctx context.Context, of person) error {
 }
 
 // reconsiderRequests denies the requests that wait in vain.
-func (e *Engine) reconsiderRequests(ctx context.Context, of person) error {
+func (e *Engine) reconsiderRequests(ctx context.Context, of store.RequestFilter) error {
+	of.State = access.RequestPending
 	page := store.Page{Limit: reconsiderLimit}
 	for {
 		var pending []access.Request
 		var next string
 		err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
-			filter := store.RequestFilter{Principal: of.Principal, Person: of.Person, State: access.RequestPending}
-			pending, next, err = tx.Requests().List(e.cfg.Tenant, filter, page)
+			pending, next, err = tx.Requests().List(e.cfg.Tenant, of, page)
 			return err
 		})
 		if err != nil {

@@ -181,6 +181,50 @@ func TestAReviewerLeavesMeanwhile(t *testing.T) {
 	})
 }
 
+// What lives on somebody's word, or on one in their stead, ends when they may not give it any more; and nothing else does.
+func TestWhatLivesOnAReviewersWord(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, *World, access.Principal){
+		"leads no more": func(t *testing.T, w *World, _ access.Principal) { tell(t, w, "engineering") },
+		"gone":          func(t *testing.T, w *World, erin access.Principal) { leave(t, w, erin.ID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			told(t, func(t *testing.T, w *World, _ access.Principal) {
+				erin := tell(t, w, "leads")
+				order := engine.DelegationOrder{To: w.Who(Mallory).ID, Until: time.Now().Add(30 * time.Minute), Reason: "on leave"}
+				if _, err := w.Engine.Delegate(t.Context(), erin, order); err != nil {
+					t.Fatal(err)
+				}
+				granted := func(reviewer access.Principal) access.Grant {
+					v := ask(t, w, Alice, Write, time.Hour)
+					if _, err := w.Engine.Review(t.Context(), reviewer, v.Request.ID, approve); err != nil {
+						t.Fatalf("%s reviews: %v", reviewer.ID, err)
+					}
+					synctest.Wait()
+					g := grantOf(t, w, see(t, w, Carol, v.Request.ID))
+					if g.State != access.GrantActive {
+						t.Fatalf("the grant is %s", g.State)
+					}
+					return g
+				}
+				hers, inHerStead, another := granted(erin), granted(w.Who(Mallory)), granted(w.Who(Bob))
+				time.Sleep(45 * time.Minute) // the delegation is over, which ends nothing that has begun
+				for _, g := range []access.Grant{hers, inHerStead} {
+					if g = grantByID(t, w, g.ID); g.State != access.GrantActive {
+						t.Fatalf("the grant is %s (%s)", g.State, g.EndReason)
+					}
+				}
+				change(t, w, erin)
+				synctest.Wait()
+				wantEnded(t, grantByID(t, w, hers.ID), access.EndIneligible)
+				wantEnded(t, grantByID(t, w, inHerStead.ID), access.EndIneligible)
+				if g := grantByID(t, w, another.ID); g.State != access.GrantActive {
+					t.Errorf("what lives on another's word is %s (%s)", g.State, g.EndReason)
+				}
+			})
+		})
+	}
+}
+
 // Somebody leaves while another reviews in their stead: the review is not given.
 func TestTheAbsentLeavesMeanwhile(t *testing.T) {
 	told(t, func(t *testing.T, w *World, _ access.Principal) {

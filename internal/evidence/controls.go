@@ -15,8 +15,8 @@ func soc2() []Control {
 		{
 			ID: "soc2-cc6.2", Framework: framework, Reference: "CC6.2",
 			Asks:     "Users are registered and authorised before they are given credentials, and lose them when they are no longer authorised",
-			Does:     "Credentials are issued only under a grant whose decision, reviews and policy version are kept; who leaves the directory or loses what made them eligible loses live grants at the next reload",
-			Leaves:   "Who is hired and who is in the directory: Curfew believes its configuration",
+			Does:     "Credentials are issued only under a grant whose decision, reviews and policy version are kept; who leaves the directory or loses what made them eligible loses live grants at once when a source tells of it, and at the next reload when the configuration does",
+			Leaves:   "Who is hired and who is in the directory: Curfew believes its configuration and the sources that it names",
 			Commands: []string{"curfew requests --all", "curfew audit --after 0"},
 		},
 		{

@@ -45,6 +45,8 @@ const (
 	AskerForgotten Bug = "asker-forgotten"
 	// LeaverKeeps leaves with people what they had when they left.
 	LeaverKeeps Bug = "leaver-keeps"
+	// WordOutlived leaves what lives on the word of one who has left.
+	WordOutlived Bug = "word-outlived"
 )
 
 // Bugs lists them all.
@@ -52,6 +54,6 @@ func Bugs() []Bug {
 	return []Bug{
 		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced, ReferenceCountSkipped,
 		PreImageIgnored, AuditOutsideTransaction, AccountsForPersons, OrphanIgnored, LateOrderForgotten, CredentialKept, UndoSkipped,
-		DelegationOutlived, AskerForgotten, LeaverKeeps,
+		DelegationOutlived, AskerForgotten, LeaverKeeps, WordOutlived,
 	}
 }

@@ -22,6 +22,7 @@ func promises() []promise {
 		{"who agrees stands in a stage", standsThere},
 		{"access begins on the word of those who may still give it", begunOnReviews},
 		{"who has left keeps nothing", leftIsOver},
+		{"nothing lives on the word of who has left", wordsOfThoseWhoLeft},
 		{"an approved request has one grant for each of its entitlements", oneGrantEach},
 		{"nothing is at the target that no committed plan explains", planned},
 		{"states follow the table", statesFollow},

@@ -89,7 +89,8 @@ func begunOnReviews(w *World, before, now *state) string {
 	})
 }
 
-// countApprovals counts the persons whose word is good at a moment. A seat counts once, whoever takes it.
+// countApprovals counts the persons whose word is good when access begins; at any later moment, which is the zero time, it
+// does not matter whether a delegation is over. A seat counts once, whoever takes it.
 func (w *World) countApprovals(now *state, r access.Request, at time.Time) int {
 	var taken []access.PersonID
 	counted := 0
@@ -99,7 +100,7 @@ func (w *World) countApprovals(now *state, r access.Request, at time.Time) int {
 			seat = rv.InSteadOf
 		}
 		persons := []access.PersonID{w.people.personOf(rv.Reviewer), w.people.personOf(seat)}
-		over := rv.Delegation != "" && !now.delegations[rv.Delegation].Holds(at)
+		over := rv.Delegation != "" && !at.IsZero() && !now.delegations[rv.Delegation].Holds(at)
 		left := w.known(now, rv.Reviewer).ID.IsZero() || !mayStand(w.known(now, seat), r, rv.At)
 		again := slices.ContainsFunc(persons, func(p access.PersonID) bool { return slices.Contains(taken, p) })
 		if rv.Verdict == access.Approve && !over && !left && !again {
@@ -132,4 +133,21 @@ func leftIsOver(_ *World, _, now *state) string {
 		}
 	}
 	return ""
+}
+
+// wordsOfThoseWhoLeft: once that somebody left, or leads no more, was taken into account, nothing lives on for which too few
+// persons are left who may say so.
+func wordsOfThoseWhoLeft(w *World, _, now *state) string {
+	for _, p := range now.profiles {
+		if isUndecided(p) {
+			return ""
+		}
+	}
+	return each(now, func(g access.Grant) string {
+		if g.ActivatedAt.IsZero() || g.State == access.GrantRevoking || g.State == access.GrantEnded {
+			return ""
+		}
+		counted := w.countApprovals(now, now.requests[g.Request], time.Time{})
+		return wrongf(counted < approvals(g.Entitlement), "%s is %s on the word of %d persons, and needs %d", g.ID, g.State, counted, approvals(g.Entitlement))
+	})
 }

@@ -80,6 +80,13 @@ func breachesOfPeople() map[string][]func(*World, *state, *state) {
 			inStead(func(d *access.Delegation, rv *access.Review) { d.Absent, rv.InSteadOf = id(grace), id(grace) }),
 			inStead(func(d *access.Delegation, rv *access.Review) { rv.At, d.Until = rv.At.Add(-time.Minute), d.From }),
 		},
+		"nothing lives on the word of who has left": {
+			func(_ *World, _, now *state) { now.reviews[theRequest][0].Reviewer = id(grace) },
+			func(_ *World, _, now *state) {
+				now.reviews[theRequest][0].InSteadOf, now.reviews[theRequest][0].Delegation = id(grace), "dl_1"
+			},
+			func(_ *World, _, now *state) { now.reviews = nil },
+		},
 		"who has left keeps nothing": {
 			leaves(func(p *access.Profile, _ *state) {
 				p.GoneAt, p.Groups = time.Now(), []string{source + "/engineering"}

@@ -205,6 +205,10 @@ type GrantFilter struct {
 	Person    access.PersonID
 	Request   access.RequestID
 	Connector access.ConnectorName
+	// Reviewer is a person who reviewed their request.
+	Reviewer access.PersonID
+	// InSteadOf is a principal in whose stead somebody reviewed their request.
+	InSteadOf access.PrincipalID
 	// Unended leaves out grants that have ended.
 	Unended bool
 }

@@ -82,12 +82,17 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	if err := t.tx.mayRead(); err != nil {
 		return nil, "", err
 	}
+	reviewed := func(g access.Grant, by func(access.Review) bool) bool {
+		return slices.ContainsFunc(t.tx.books.reviews.rows[key{g.Tenant, string(g.Request)}], by)
+	}
 	return list(t.tx.books.grants.rows, "grants", tenant, page, func(g access.Grant) bool {
 		return (filter.Principal.IsZero() || g.Principal == filter.Principal) &&
 			(filter.Person == "" || g.Person == filter.Person) &&
 			(filter.Request == "" || g.Request == filter.Request) &&
 			(filter.Connector == "" || g.Entitlement.Connector == filter.Connector) &&
-			(!filter.Unended || g.State != access.GrantEnded)
+			(!filter.Unended || g.State != access.GrantEnded) &&
+			(filter.Reviewer == "" || reviewed(g, func(r access.Review) bool { return r.Person == filter.Reviewer })) &&
+			(filter.InSteadOf.IsZero() || reviewed(g, func(r access.Review) bool { return r.InSteadOf == filter.InSteadOf }))
 	})
 }
 

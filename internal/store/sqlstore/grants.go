@@ -131,6 +131,17 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 	if filter.Connector != "" {
 		w.and("connector", "=", filter.Connector)
 	}
+	if filter.Reviewer != "" {
+		w.args = append(w.args, filter.Reviewer)
+		w.andText("request_id IN (SELECT request_id FROM reviews WHERE tenant = $1 AND person = " + w.param() + ")")
+	}
+	if !filter.InSteadOf.IsZero() {
+		w.args = append(w.args, filter.InSteadOf.Issuer)
+		issuer := w.param()
+		w.args = append(w.args, filter.InSteadOf.Subject)
+		w.andText("request_id IN (SELECT request_id FROM reviews WHERE tenant = $1 AND in_stead_subject <> '' AND in_stead_issuer = " +
+			issuer + " AND in_stead_subject = " + w.param() + ")")
+	}
 	if filter.Unended {
 		w.andText("state <> 'ended'")
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,9 @@ func testListFilters(t *testing.T, s store.Store) {
 		if _, err := advance(tx, list[0], access.GrantEnded); err != nil {
 			return err
 		}
-		return tx.Grants().Insert(mine)
+		agreed := newReview(r, "rv_1", "person-di")
+		agreed.Delegation, agreed.InSteadOf = "dl_1", principal("eve")
+		return errors.Join(tx.Reviews().Insert(agreed), tx.Grants().Insert(mine))
 	})
 	newest := func(grants ...access.Grant) (ids []access.GrantID) {
 		for _, g := range grants {
@@ -69,6 +72,10 @@ func testListFilters(t *testing.T, s store.Store) {
 		{"person", store.GrantFilter{Person: "person-bo"}, newest(mine)},
 		{"request", store.GrantFilter{Request: r.ID}, newest(list...)},
 		{"connector", store.GrantFilter{Connector: "orders-db"}, newest(list...)},
+		{"reviewer", store.GrantFilter{Reviewer: "person-di"}, newest(list...)},
+		{"another reviewer", store.GrantFilter{Reviewer: "person-bo"}, nil},
+		{"whose stead", store.GrantFilter{InSteadOf: principal("eve"), Unended: true}, newest(list[1:]...)},
+		{"nobody's stead", store.GrantFilter{InSteadOf: principal("di")}, nil},
 		{"unended", store.GrantFilter{Unended: true}, newest(append(list[1:], mine)...)},
 		{"together", store.GrantFilter{Principal: r.Principal, Request: r.ID, Connector: "orders-db", Unended: true},
 			newest(list[1:]...)},
