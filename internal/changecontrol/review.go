@@ -102,7 +102,7 @@ func (c *Control) waiting(ctx context.Context, digest string) (Status, error) {
 }
 
 // Approve says that an administrator by the version in force agrees to the one that waits. It is in force once somebody
-// carries that out: see Consider.
+// carries that out: see Consider. Who has agreed may say so again when enough have, to have that tried once more.
 func (c *Control) Approve(ctx context.Context, actor access.Principal, digest string) error {
 	if err := c.mayDecide(actor); err != nil {
 		return err
@@ -127,9 +127,13 @@ func (c *Control) Approve(ctx context.Context, actor access.Principal, digest st
 			return err
 		}
 		for _, a := range list {
-			if a.Person == actor.Person {
-				return access.Errorf(access.KindConflict, "You have approved this version already; another administrator must, too.")
+			if a.Person != actor.Person {
+				continue
 			}
+			if s.Waiting.Judgement.agreed(list) {
+				return nil // it could not be taken over then
+			}
+			return access.Errorf(access.KindConflict, "You have approved this version already; another administrator must, too.")
 		}
 		err = tx.Configurations().Approve(store.ConfigurationApproval{Tenant: c.Tenant, Digest: digest, By: actor.ID, Person: actor.Person, At: tx.Now()})
 		if err != nil {

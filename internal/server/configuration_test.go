@@ -248,6 +248,8 @@ func TestTakingOverFails(t *testing.T) {
 	if s := in.status(); s.Waiting == nil || len(s.Waiting.Approvals) != 1 || !strings.Contains(s.Error, "dsn2") {
 		t.Errorf("%+v", s)
 	}
+	in.decides("bo", "approve", 200, "dsn2") // tries it once more
+	in.logged(access.EventConfigApproved, 1, "")
 	in.write("dsn2", string(dsn))
 	in.says("the configuration was taken over")
 	in.wantWrite("ada", "auto")
