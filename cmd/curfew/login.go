@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -158,10 +160,15 @@ func (p *program) signIn(ctx context.Context, server string, noBrowser bool) (st
 // signInDevice has somebody sign in with a browser elsewhere, and returns the token.
 func (p *program) signInDevice(ctx context.Context, server string) (string, error) {
 	config := oauthConfig(server)
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.plainClient())
+	c := p.plainClient()
+	c.Transport = objects{http.DefaultTransport}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, c)
 	begun, err := config.DeviceAuth(ctx, oauth2.SetAuthURLParam("label", machineName()))
 	if err != nil {
 		return "", signInError(err)
+	}
+	if begun.DeviceCode == "" || begun.UserCode == "" || begun.VerificationURI == "" {
+		return "", errNoCurfew
 	}
 	fmt.Fprintf(p.stderr, "In a browser on any machine open\n\n  %s\n\nand type this code:\n\n  %s\n\nThis waits for you until %s.\n",
 		display(begun.VerificationURI), display(begun.UserCode), begun.Expiry.Local().Format(time.TimeOnly))
@@ -216,6 +223,30 @@ func (p *program) plainClient() *http.Client {
 	return &http.Client{Timeout: callTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
+// maxSignInAnswer bounds what a server says while somebody signs in, in bytes.
+const maxSignInAnswer = 1 << 20
+
+var errNoCurfew = access.Errorf(access.KindUnavailable, "the server does not answer as Curfew does: check its address")
+
+// objects passes on what is a JSON object, or a refusal. Package oauth2 takes `null` for the former, and panics.
+type objects struct{ http.RoundTripper }
+
+func (o objects) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := o.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxSignInAnswer))
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, err
+	}
+	if answer.StatusCode == http.StatusOK && !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return nil, errNoCurfew
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(text))
+	return answer, nil
+}
+
 // signInError says why the server gave no token.
 func signInError(err error) error {
 	var refusal *oauth2.RetrieveError
@@ -225,7 +256,12 @@ func signInError(err error) error {
 	if errors.As(err, &refusal) {
 		return access.Errorf(access.KindUnavailable, "the server answers %d, and not as Curfew does: check its address", refusal.Response.StatusCode)
 	}
-	return unreachable(err)
+	var network *url.Error
+	over := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if over || errors.As(err, &network) && !errors.Is(err, errNoCurfew) {
+		return unreachable(err)
+	}
+	return errNoCurfew
 }
 
 // signedIn keeps a token, and says whose it is.
