@@ -29,6 +29,9 @@ type issuer struct {
 	extra map[string]any // of what it says of itself
 	asked atomic.Int32   // how often its keys were
 	away  atomic.Bool
+	held  atomic.Pointer[chan struct{}] // it does not answer until this is closed
+	// reached has something when somebody is held.
+	reached chan struct{}
 }
 
 func newKey(t testing.TB, id string) jose.JSONWebKey {
@@ -41,11 +44,15 @@ func newKey(t testing.TB, id string) jose.JSONWebKey {
 }
 
 func newIssuer(t testing.TB) *issuer {
-	i := &issuer{TB: t, key: newKey(t, "first"), extra: map[string]any{}}
+	i := &issuer{TB: t, key: newKey(t, "first"), extra: map[string]any{}, reached: make(chan struct{}, 10)}
 	i.keys = []jose.JSONWebKey{i.key.Public()}
 	mux := http.NewServeMux()
 	answer := func(path string, what func() any) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			if held := i.held.Load(); held != nil {
+				i.reached <- struct{}{}
+				<-*held
+			}
 			if i.away.Load() {
 				http.Error(w, "away", http.StatusBadGateway)
 				return
@@ -73,6 +80,24 @@ func newIssuer(t testing.TB) *issuer {
 	i.Server = httptest.NewServer(mux)
 	t.Cleanup(i.Close)
 	return i
+}
+
+// hold has it answer nobody until release is called.
+func (i *issuer) hold() (release func()) {
+	held := make(chan struct{})
+	i.held.Store(&held)
+	return func() {
+		i.held.Store(nil)
+		close(held)
+	}
+}
+
+// add has it sign with another key beside those that it publishes.
+func (i *issuer) add(id string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.key = newKey(i.TB, id)
+	i.keys = append(i.keys, i.key.Public())
 }
 
 // rotate has it sign with another key; the old one is no more among those that it publishes.

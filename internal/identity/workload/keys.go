@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -63,8 +64,10 @@ type keys struct {
 	source KeySource
 	client *http.Client
 	now    func() time.Time
-	// turn is held while they are looked at or read: who comes meanwhile waits for what is read.
-	turn           chan struct{}
+	// turn is held while they are read. Who needs what is read waits for it, and nobody else does.
+	turn chan struct{}
+	// mu guards what follows. It is written with turn held as well.
+	mu             sync.Mutex
 	set            []jose.JSONWebKey
 	readAt, tryAt  time.Time
 	lastTryFailure error
@@ -106,29 +109,61 @@ func (k *keys) payload(ctx context.Context, token string) ([]byte, error) {
 
 // find are the keys that may have signed a token which names that one. They are read anew when they are old, or it is not there.
 func (k *keys) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
+	found, age := k.known(id)
+	if len(found) > 0 && age < keysFresh {
+		return found, nil
+	}
 	select {
 	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	now := k.now()
-	found := named(k.set, id)
-	if (len(found) == 0 || now.Sub(k.readAt) >= keysFresh) && now.Sub(k.tryAt) >= keysPause {
-		k.tryAt = now
-		set, err := k.read(ctx)
-		if k.lastTryFailure = err; err == nil {
-			k.set, k.readAt = set, now
-			found = named(set, id)
+	default:
+		if len(found) > 0 && age < keysUsable {
+			return found, nil // somebody else sees to it that they are read, however long that takes
+		}
+		select {
+		case k.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
+	defer func() { <-k.turn }()
+	// Whoever comes next relies on it too, so that it does not end with who asked first.
+	failure := k.refresh(context.WithoutCancel(ctx), id)
+	found, age = k.known(id)
 	switch {
-	case k.lastTryFailure != nil && (len(found) == 0 || now.Sub(k.readAt) >= keysUsable):
-		return nil, fmt.Errorf("%w: %w", errKeys, k.lastTryFailure)
+	case failure != nil && (len(found) == 0 || age >= keysUsable):
+		return nil, fmt.Errorf("%w: %w", errKeys, failure)
 	case len(found) == 0:
 		return nil, errSignature
 	}
 	return found, nil
+}
+
+// known are the keys of that name, and how long ago they were read.
+func (k *keys) known(id string) (found []jose.JSONWebKey, age time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return named(k.set, id), k.now().Sub(k.readAt)
+}
+
+// refresh reads the keys, if they are old or that one is not there, and nobody has tried a moment ago. It returns why that failed
+// the last time.
+func (k *keys) refresh(ctx context.Context, id string) error {
+	now := k.now()
+	k.mu.Lock()
+	fresh := len(named(k.set, id)) > 0 && now.Sub(k.readAt) < keysFresh
+	if fresh || now.Sub(k.tryAt) < keysPause {
+		defer k.mu.Unlock()
+		return k.lastTryFailure
+	}
+	k.tryAt = now
+	k.mu.Unlock()
+	set, err := k.read(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lastTryFailure = err; err == nil {
+		k.set, k.readAt = set, now
+	}
+	return err
 }
 
 // named are the keys of that name; all of them where a token names none.

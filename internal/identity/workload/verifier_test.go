@@ -1,6 +1,7 @@
 package workload_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -225,6 +226,58 @@ func TestIssuerIsAway(t *testing.T) {
 	c.pass(2 * time.Minute)
 	if _, err := v.Verify(t.Context(), token); access.KindOf(err) != access.KindUnavailable {
 		t.Errorf("when they are too old: %v", err)
+	}
+}
+
+// An issuer that does not answer holds up nobody whose key is known.
+func TestIssuerHangs(t *testing.T) {
+	i, c := newIssuer(t), newClock()
+	v := newVerifier(t, c, i.rule(func(r *workload.Rule) { r.MaxAge = 24 * time.Hour }))
+	known := i.token(map[string]any{"exp": now().Add(24 * time.Hour).Unix()})
+	verify := func(token string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err := v.Verify(ctx, token)
+		return err
+	}
+	if err := verify(known); err != nil {
+		t.Fatal(err)
+	}
+	for name, pass := range map[string]time.Duration{"fresh": 10 * time.Second, "usable": 20 * time.Minute} {
+		release := i.hold()
+		c.pass(pass)
+		i.add(name)
+		unknown := i.token(map[string]any{"exp": now().Add(24 * time.Hour).Unix()})
+		waits := make(chan error)
+		go func() { waits <- verify(unknown) }()
+		<-i.reached
+		if err := verify(known); err != nil {
+			t.Errorf("a token of a known key, which is %s: %v", name, err)
+		}
+		release()
+		if err := <-waits; err != nil {
+			t.Errorf("a token of a new key, when the issuer answers: %v", err)
+		}
+	}
+}
+
+// What one who has gone asked for is read for those who come after.
+func TestWhoAskedHasGone(t *testing.T) {
+	i, c := newIssuer(t), newClock()
+	v := newVerifier(t, c, i.rule(nil))
+	release := i.hold()
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := v.Verify(ctx, i.token(nil))
+		gone <- err
+	}()
+	<-i.reached
+	cancel()
+	release()
+	<-gone
+	if _, err := v.Verify(t.Context(), i.token(nil)); err != nil {
+		t.Errorf("a token of a key that was read for another: %v", err)
 	}
 }
 
