@@ -26,6 +26,9 @@ func (r *Registrar) ownerOf(ctx context.Context, in SignIn) (func(store.Tx, Ente
 	of, elsewhere := r.directory().config.Accounts[in.Source]
 	if !elsewhere {
 		return func(tx store.Tx, enter Enter) (access.Profile, error) {
+			if err := r.refuseOver(tx, in); err != nil {
+				return access.Profile{}, err
+			}
 			return r.Tell(tx, enter, in.Source, in.Account)
 		}, nil
 	}
@@ -37,6 +40,9 @@ func (r *Registrar) ownerOf(ctx context.Context, in SignIn) (func(store.Tx, Ente
 		return nil, err
 	}
 	return func(tx store.Tx, _ Enter) (access.Profile, error) {
+		if err := r.refuseOver(tx, in); err != nil {
+			return access.Profile{}, err
+		}
 		p, err := tx.Profiles().Get(r.tenant, id)
 		if access.KindOf(err) == access.KindNotFound || err == nil && !of.fits(p, in.Account.Match) {
 			return p, errNobody // who was it a moment ago

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/identity"
@@ -25,6 +26,12 @@ func (r *Registrar) EndedAtProvider(ctx context.Context, source string, told ide
 		}
 		if err != nil {
 			return err
+		}
+		if told.Session != "" {
+			err := tx.SpentTokens().Spend(r.tenant, providerSession(source, told.Subject, told.Session), tx.Now().Add(overFor))
+			if err != nil && access.KindOf(err) != access.KindConflict { // it was over before
+				return err
+			}
 		}
 		ended, err := tx.Sessions().DeleteSignIns(r.tenant, r.signIns(source, told))
 		if err != nil {
@@ -54,4 +61,30 @@ func (r *Registrar) signIns(source string, told identity.Ended) store.SignIns {
 		return store.SignIns{Source: of.Of, Subject: told.Subject}
 	}
 	return store.SignIns{Source: source, Subject: told.Subject, ProviderSession: told.Session}
+}
+
+// overFor is how long it is remembered that a session at a provider is over: no sign-in under way takes longer.
+const overFor = time.Hour
+
+// providerSession is by what it is remembered: for one subject, or for whoever's it is.
+func providerSession(source, subject, session string) store.SecretHash {
+	return store.HashSecret("session at " + source + "\n" + subject + "\n" + session)
+}
+
+// refuseOver refuses a sign-in by a session at the provider that is over by now: the provider may say so after it has signed
+// somebody in, and before their session here begins.
+func (r *Registrar) refuseOver(tx store.Tx, in SignIn) error {
+	if in.Account.Session == "" {
+		return nil
+	}
+	for _, subject := range []string{"", in.Account.Subject} {
+		over, err := tx.SpentTokens().Spent(r.tenant, providerSession(in.Source, subject, in.Account.Session))
+		if err != nil {
+			return err
+		}
+		if over {
+			return access.Errorf(access.KindUnauthenticated, "Your session at the identity provider has ended meanwhile; sign in again.")
+		}
+	}
+	return nil
 }

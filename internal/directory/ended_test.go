@@ -98,7 +98,7 @@ func TestEndedAtProvider(t *testing.T) {
 
 		// What was said is spent, until it would not be believed any more.
 		again := identity.Ended{ID: "4", Subject: c.ID.Subject, Until: time.Now().Add(2 * time.Minute)}
-		back, _ := signInIn(t, w, "third")
+		back, _ := signInIn(t, w, "fourth")
 		if _, err := w.Registrar.EndedAtProvider(t.Context(), "sso", again); access.KindOf(err) != access.KindUnauthenticated {
 			t.Errorf("said once more: %v", err)
 		}
@@ -106,4 +106,44 @@ func TestEndedAtProvider(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		ended("sso", identity.Ended{ID: "4", Session: "none"}, 0)
 	})
+}
+
+// A provider may say that a session is over after it has signed somebody in by it, and before theirs begins here: it does not.
+func TestEndedBeforeItBegins(t *testing.T) {
+	for name, told := range map[string]identity.Ended{
+		"whoever's it is": {ID: "1", Session: "first"}, "hers": {ID: "1", Subject: "00u/erin", Session: "first"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			house(t, func(t *testing.T, w *World) {
+				account := erin("payments")
+				begins := func(session string) (errs [2]error) {
+					account.Session = session
+					in := directory.SignIn{Source: "sso", Account: account, Label: "curfew on vm", Challenge: challenge()}
+					_, errs[0] = w.Registrar.Begin(t.Context(), in)
+					_, _, errs[1] = w.Registrar.BeginBrowser(t.Context(), in, "")
+					return errs
+				}
+				told.Until = time.Now().Add(2 * time.Minute)
+				if _, err := w.Registrar.EndedAtProvider(t.Context(), "sso", told); err != nil {
+					t.Fatal(err)
+				}
+				for i, err := range begins("first") {
+					if access.KindOf(err) != access.KindUnauthenticated {
+						t.Errorf("way %d, by a session that is over: %v", i, err)
+					}
+				}
+				told.ID = "2"
+				if _, err := w.Registrar.EndedAtProvider(t.Context(), "sso", told); err != nil {
+					t.Errorf("said in other words: %v", err)
+				}
+				for _, session := range []string{"second", ""} {
+					for i, err := range begins(session) {
+						if err != nil {
+							t.Errorf("way %d, by the session %q: %v", i, session, err)
+						}
+					}
+				}
+			})
+		})
+	}
 }

@@ -16,6 +16,14 @@ type spentKey struct {
 // spentTokens implements store.SpentTokens.
 type spentTokens struct{ tx *tx }
 
+func (s spentTokens) Spent(tenant access.TenantID, token store.SecretHash) (bool, error) {
+	if err := s.tx.mayRead(); err != nil {
+		return false, err
+	}
+	_, spent := s.tx.books.spent.rows[spentKey{tenant, token}]
+	return spent, nil
+}
+
 func (s spentTokens) Spend(tenant access.TenantID, token store.SecretHash, until time.Time) error {
 	if err := s.tx.mayWrite(); err != nil {
 		return err

@@ -10,6 +10,11 @@ import (
 // spentTokens implements store.SpentTokens.
 type spentTokens struct{ tx *tx }
 
+func (s spentTokens) Spent(tenant access.TenantID, token store.SecretHash) (bool, error) {
+	n, err := queryOne(s.tx, scanInt, nil, `SELECT count(*) FROM spent_tokens WHERE tenant = $1 AND token = $2`, tenant, token[:])
+	return n > 0, err
+}
+
 func (s spentTokens) Spend(tenant access.TenantID, token store.SecretHash, until time.Time) error {
 	return s.tx.insert(access.Errorf(access.KindConflict, "This token was used before."),
 		`INSERT INTO spent_tokens (tenant, token, until) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, tenant, token[:], micros(until))

@@ -101,6 +101,19 @@ func testSpentTokens(t *testing.T, s store.Store) {
 		}
 	}
 	wantKind(t, "a token once more", spend(acme, "one"), access.KindConflict)
+	spent := func(tenant access.TenantID, token string, want bool) {
+		t.Helper()
+		view(t, s, func(tx store.Tx) error {
+			got, err := tx.SpentTokens().Spent(tenant, store.HashSecret(token))
+			if got != want {
+				t.Errorf("the token %s of %s is spent: %t", token, tenant, got)
+			}
+			return err
+		})
+	}
+	spent(acme, "one", true)
+	spent(acme, "a third", false)
+	spent("nobody", "one", false)
 	for _, c := range []struct{ moment, want int }{{49, 0}, {50, 1}, {50, 1}, {50, 0}} {
 		update(t, s, func(tx store.Tx) error {
 			n, err := tx.SpentTokens().DeleteEnded(acme, at(c.moment), 1)
@@ -110,6 +123,8 @@ func testSpentTokens(t *testing.T, s store.Store) {
 			return err
 		})
 	}
+	spent(acme, "one", false)
+	spent(umbrella, "one", true)
 	if err := spend(acme, "one"); err != nil {
 		t.Errorf("a token of that name, when the first is over: %v", err)
 	}
