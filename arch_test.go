@@ -24,6 +24,7 @@ var floors = []struct {
 	{0, "internal/access"},
 	{0, "internal/coredump"},
 	{0, "internal/nearmiss"},
+	{0, "internal/onethread"},
 	{0, "internal/planted"},
 	{0, "internal/syncbuf"},
 	{1, "internal/policy"},
@@ -86,19 +87,20 @@ var exceptions = map[[2]string]string{}
 
 // onlyThese says what a package of ours may import of ours at most.
 var onlyThese = map[string][]string{
-	"internal/access":   {},
-	"internal/coredump": {},
-	"internal/evidence": {},
-	"internal/nearmiss": {},
-	"internal/planted":  {},
-	"internal/syncbuf":  {},
-	"cmd/curfew":        {"internal/access", "internal/api/client", "internal/audit", "internal/coredump", "internal/evidence", "internal/evidence/pack", "internal/secret"},
+	"internal/access":    {},
+	"internal/coredump":  {},
+	"internal/evidence":  {},
+	"internal/nearmiss":  {},
+	"internal/onethread": {},
+	"internal/planted":   {},
+	"internal/syncbuf":   {},
+	"cmd/curfew":         {"internal/access", "internal/api/client", "internal/audit", "internal/coredump", "internal/evidence", "internal/evidence/pack", "internal/secret"},
 }
 
 // testOnly are packages that no program may link.
 var testOnly = []string{
 	"internal/enginetest", "internal/connector/connectortest", "internal/store/storetest", "internal/store/memstore",
-	"internal/connector/memory", "internal/relaytest", "internal/simulation", "internal/curfewdtest", "bench",
+	"internal/connector/memory", "internal/onethread", "internal/relaytest", "internal/simulation", "internal/curfewdtest", "bench",
 }
 
 func TestImportsGoDown(t *testing.T) {
@@ -159,6 +161,33 @@ func TestTestsStayInReach(t *testing.T) {
 			if !ok || to > max(from, 5) {
 				t.Errorf("a test of %s (floor %d) imports %s (floor %d)", pkg, from, imp, to)
 			}
+		}
+	}
+}
+
+// TestBubblesHaveOneThread: package onethread says why.
+func TestBubblesHaveOneThread(t *testing.T) {
+	bubbles, remedied := map[string]bool{}, map[string]bool{}
+	walk(t, func(path string) {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			switch spec.Path.Value {
+			case `"testing/synctest"`:
+				bubbles[filepath.Dir(path)] = true
+			case strconv.Quote(module + "internal/onethread"):
+				remedied[filepath.Dir(path)] = true
+			}
+		}
+	})
+	if len(bubbles) == 0 {
+		t.Error("no package has bubbles")
+	}
+	for dir := range bubbles {
+		if !remedied[dir] {
+			t.Errorf("the tests of %s have bubbles, and no TestMain with onethread.Main", dir)
 		}
 	}
 }
