@@ -75,10 +75,19 @@ policies:
   - {name: slow, who: ["group:engineering"], what: ["db/orders:slow"], max_duration: 1h, approve: [{from: ["group:leads"], within: 1s}]}
 `
 
+// newLife begins a life in a child that dies at the point.
 func newLife(t *testing.T, pg curfewdtest.Target, at point) *life {
 	t.Helper()
+	l := unborn(t, pg, at)
+	l.child = start(t, l.company.Config(), at)
+	return l
+}
+
+// unborn is a life without a child.
+func unborn(t *testing.T, pg curfewdtest.Target, at point) *life {
+	t.Helper()
 	folder := t.TempDir()
-	logIn := fmt.Sprintf("alice_%d", slices.Index(append(points(), rotationPoints()...), at))
+	logIn := fmt.Sprintf("alice_%d", slices.Index(slices.Concat(points(), rotationPoints(), configurationPoints()), at))
 	company := curfewdtest.NewCompany(t, folder, map[string]string{
 		"dsn": pg.AccountDSN(), "curfew.yaml": fmt.Sprintf(configText, folder, logIn),
 	})
@@ -86,7 +95,6 @@ func newLife(t *testing.T, pg curfewdtest.Target, at point) *life {
 	t.Cleanup(cancel)
 	l := &life{T: t, ctx: ctx, pg: pg, at: at, company: company, storeAt: filepath.Join(folder, "curfew.db"), logIn: logIn}
 	l.makeLogIn()
-	l.child = start(t, company.Config(), at)
 	return l
 }
 
