@@ -18,7 +18,7 @@ import (
 // delegates has one review in the stead of another for a day.
 func delegates(t *testing.T, w *World, absent, to string) access.Delegation {
 	t.Helper()
-	d, err := w.Engine.Delegate(t.Context(), w.Who(absent), engine.DelegationOrder{To: w.Who(to).ID, Until: time.Now().Add(24 * time.Hour), Reason: "on leave"})
+	d, err := w.Engine.Delegate(t.Context(), w.Who(absent), engine.DelegationOrder{To: w.Who(to).ID, Until: time.Now().Add(2 * time.Hour), Reason: "on leave"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,9 +202,9 @@ func TestADelegatesReviewLapses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *World) {
-				start := 23 * time.Hour
+				start := time.Hour
 				if name == "the delegation is over" {
-					start = 25 * time.Hour
+					start = 3 * time.Hour
 				}
 				d := delegates(t, w, Bob, Mallory)
 				v := askFor(t, w, Write, time.Now().Add(start))

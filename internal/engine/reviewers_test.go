@@ -64,7 +64,7 @@ func TestNobodyWithoutAManager(t *testing.T) {
 func TestANewManagerBeforeActivation(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
 		r, err := w.Engine.Submit(t.Context(), w.Who(Alice), engine.Submission{
-			Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Start: time.Now().Add(24 * time.Hour),
+			Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Start: time.Now().Add(2 * time.Hour),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestANewManagerBeforeActivation(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		time.Sleep(25 * time.Hour)
+		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		v, err := w.Engine.Request(t.Context(), w.Who(Alice), r.ID)
 		if err != nil || len(v.Grants) != 1 || v.Grants[0].State != access.GrantEnded || v.Grants[0].EndReason != access.EndIneligible {

@@ -47,6 +47,8 @@ const (
 	LeaverKeeps Bug = "leaver-keeps"
 	// WordOutlived leaves what lives on the word of one who has left.
 	WordOutlived Bug = "word-outlived"
+	// LogoutForgotten lets somebody sign in by a session that the identity provider has ended meanwhile.
+	LogoutForgotten Bug = "logout-forgotten"
 )
 
 // Bugs lists them all.
@@ -54,6 +56,6 @@ func Bugs() []Bug {
 	return []Bug{
 		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced, ReferenceCountSkipped,
 		PreImageIgnored, AuditOutsideTransaction, AccountsForPersons, OrphanIgnored, LateOrderForgotten, CredentialKept, UndoSkipped,
-		DelegationOutlived, AskerForgotten, LeaverKeeps, WordOutlived,
+		DelegationOutlived, AskerForgotten, LeaverKeeps, WordOutlived, LogoutForgotten,
 	}
 }

@@ -33,9 +33,10 @@ func audited(_ *World, before, now *state) string {
 	want = append(want, keysMadeAndDestroyed(before, now)...)
 	want = append(want, delegationsBegunAndEnded(before, now)...)
 	want = append(want, peopleComeAndGone(before, now)...)
+	want = append(want, sessionsBegun(before, now)...)
 	left := append(want, freezesBegunAndLifted(before, now)...)
 	for _, e := range now.entries {
-		if !changesState(e) {
+		if !changesState(e) || e.Kind == access.EventSessionEnded {
 			continue
 		}
 		i := slices.Index(left, e)
@@ -47,7 +48,7 @@ func audited(_ *World, before, now *state) string {
 	if len(left) > 0 {
 		return fmt.Sprintf("no entry %v", left[0])
 	}
-	return ""
+	return sessionsEnded(before, now)
 }
 
 // changesOf are the entries that a grant must have by what has become of it.

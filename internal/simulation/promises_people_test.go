@@ -46,6 +46,16 @@ func leaves(change func(p *access.Profile, now *state)) func(*World, *state, *st
 	}
 }
 
+// signedIn has somebody of whom the source tells be signed in.
+func signedIn(change func(p *access.Profile, s *access.Session)) func(*World, *state, *state) {
+	return func(_ *World, _, now *state) {
+		p := access.Profile{ProfileID: "pr_1", Principal: access.Principal{ID: id(grace), Person: grace}}
+		s := access.Session{ID: "se_1", Principal: p.ID, Person: p.Person}
+		change(&p, &s)
+		now.profiles, now.sessions = map[access.ProfileID]access.Profile{p.ProfileID: p}, map[access.SessionID]access.Session{s.ID: s}
+	}
+}
+
 // breachesOfPeople are breaches of what is promised of who agrees, in whose stead, and who leaves.
 func breachesOfPeople() map[string][]func(*World, *state, *state) {
 	type breach = func(*World, *state, *state)
@@ -79,6 +89,21 @@ func breachesOfPeople() map[string][]func(*World, *state, *state) {
 			inStead(func(d *access.Delegation, _ *access.Review) { d.EndedAt = d.From }),
 			inStead(func(d *access.Delegation, rv *access.Review) { d.Absent, rv.InSteadOf = id(grace), id(grace) }),
 			inStead(func(d *access.Delegation, rv *access.Review) { rv.At, d.Until = rv.At.Add(-time.Minute), d.From }),
+		},
+		"who has left is signed out": {
+			signedIn(func(p *access.Profile, _ *access.Session) { p.GoneAt = time.Now() }),
+			signedIn(func(_ *access.Profile, s *access.Session) { s.Person = "another" }),
+		},
+		"a session that has ended stays so": {
+			func(w *World, _, now *state) {
+				now.sessions, w.ended["se_1"] = map[access.SessionID]access.Session{"se_1": {ID: "se_1"}}, true
+			},
+		},
+		"no session outlives the provider's it came of": {
+			func(w *World, _, now *state) {
+				now.sessions = map[access.SessionID]access.Session{"se_1": {ID: "se_1", Kind: access.SessionSignIn, ProviderSession: "sid-1"}}
+				w.there = []*atProvider{{name: "sid-1", over: true}}
+			},
 		},
 		"nothing lives on the word of who has left": {
 			func(_ *World, _, now *state) { now.reviews[theRequest][0].Reviewer = id(grace) },

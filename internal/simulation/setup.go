@@ -46,7 +46,7 @@ func NewSetup() (*Setup, error) {
 	}
 	dir := directory.Config{Entries: enginetest.People(), Tenant: access.DefaultTenant, Roles: map[access.Role][]policy.Selector{
 		access.RoleAdmin: {"group:static/platform", "principal:static/dave"}, access.RoleAuditor: {"group:static/audit"},
-	}}
+	}, Limits: limits(), Accounts: map[string]directory.Accounts{provider: {Of: source, Attribute: directory.SubjectAttribute}}}
 	rule, err := policy.CompileAccountRule(accountRule)
 	if err != nil {
 		return nil, err

@@ -120,7 +120,8 @@ func places() []string {
 		"finding: orphan", "finding: after_end", "finding: foreign", "finding: forged", "shape: own", "shape: bare", "shape: marked",
 		"found missing", "announced", "brought forward", "turn of another", "no account",
 		"approved: in another's name", "reviewed: in another's stead", "reviewed: by the fall-back", "not begun: the delegation is over",
-		"taken back: who has it has left",
+		"taken back: who has it has left", "taken back: who agreed has left",
+		"signed in", "not signed in: over at the provider", "a session goes on", "session.ended",
 	}
 	for _, name := range engine.Transactions() {
 		if !slices.Contains(notSimulated(), name) {

@@ -40,6 +40,7 @@ type state struct {
 	delegations  map[access.DelegationID]access.Delegation
 	// profiles are those of whom the source has told, by their IDs.
 	profiles map[access.ProfileID]access.Profile
+	sessions map[access.SessionID]access.Session
 	// accounts are what Curfew made at the target, by the grant that their mark names, and others what it did not make.
 	accounts map[access.GrantID]memory.Account
 	others   map[string]memory.Account
@@ -68,6 +69,7 @@ func (w *World) look() (state, error) {
 		accounts: map[access.GrantID]memory.Account{}, others: map[string]memory.Account{}, members: map[right]access.Mark{},
 		findings: map[access.FindingID]access.Finding{}, attestations: map[access.GrantID][]access.Attestation{},
 		delegations: map[access.DelegationID]access.Delegation{}, profiles: map[access.ProfileID]access.Profile{},
+		sessions: map[access.SessionID]access.Session{},
 	}
 	err := w.books.View(context.Background(), func(tx store.Tx) error {
 		s.now = tx.Now()
@@ -124,7 +126,10 @@ func (s *state) readPeople(tx store.Tx) error {
 	for _, d := range delegations {
 		s.delegations[d.ID] = d
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.readSessions(tx)
 }
 
 func (s *state) readRequests(tx store.Tx) error {

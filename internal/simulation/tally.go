@@ -58,8 +58,8 @@ func (w *World) tallyPeople(before, now *state) {
 			}
 		}
 	}
-	for id, g := range now.grants {
-		was := before.grants[id]
+	for grant, g := range now.grants {
+		was := before.grants[grant]
 		over := func(rv access.Review) bool {
 			return rv.Delegation != "" && !now.delegations[rv.Delegation].Holds(now.now)
 		}
@@ -68,6 +68,10 @@ func (w *World) tallyPeople(before, now *state) {
 		}
 		if g.EndReason == access.EndIneligible && was.State.Live() && was.EndReason == "" && g.Principal.Issuer == source {
 			w.reached["taken back: who has it has left"]++
+		}
+		byGrace := func(rv access.Review) bool { return rv.Reviewer == id(grace) || rv.InSteadOf == id(grace) }
+		if g.EndReason == access.EndIneligible && was.State.Live() && was.EndReason == "" && slices.ContainsFunc(now.reviews[g.Request], byGrace) {
+			w.reached["taken back: who agreed has left"]++
 		}
 	}
 }

@@ -46,6 +46,10 @@ type World struct {
 	// askers are who asked for what was accepted, whatever the books say of it.
 	askers map[access.RequestID]access.PrincipalID
 	opened []session
+	// there are the sessions at the provider, held what came of them here, and ended the sessions here that were and are no more.
+	there []*atProvider
+	held  []held
+	ended map[access.SessionID]bool
 
 	// seen is what the promises were last checked on, with the entries of all states before it in entered; changed says that there may be something new.
 	seen    state
@@ -72,6 +76,7 @@ func newWorld(setup *Setup, c *choices, open func(*clock) store.Store) *World {
 	w := &World{
 		setup: setup, choose: c, ids: &counter{}, random: salts(), storeClock: &clock{}, targetClock: &clock{},
 		reached: map[string]int{}, askers: map[access.RequestID]access.PrincipalID{}, entered: map[access.EventID]bool{}, marks: map[access.GrantID]access.Mark{}, strays: map[access.GrantID]*stray{}, owner: newOwner(),
+		ended: map[access.SessionID]bool{},
 	}
 	w.trace.begin = time.Now()
 	w.sched = scheduler{baton: make(chan struct{}), panicked: func(t *task, value any, stack []byte) {
