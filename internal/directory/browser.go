@@ -64,7 +64,7 @@ func (r *Registrar) BeginBrowser(ctx context.Context, in SignIn, had string) (se
 		if _, err := tx.Sessions().DeleteEnded(r.tenant, now, now.Add(-limits.Idle), housekeeping); err != nil {
 			return err
 		}
-		if err := r.makeRoom(tx, p.ID); err != nil {
+		if err := r.makeRoom(tx, enter, p.ID); err != nil {
 			return err
 		}
 		s = access.Session{

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 	"unicode"
@@ -95,7 +96,7 @@ func (r *Registrar) Redeem(ctx context.Context, code, verifier string) (token st
 		if refused = !tx.Now().Before(p.Until) || !answers(p.Challenge, verifier); refused {
 			return tx.Sessions().Delete(r.tenant, p.ID)
 		}
-		if err := r.makeRoom(tx, p.Principal); err != nil {
+		if err := r.makeRoom(tx, enter, p.Principal); err != nil {
 			return err
 		}
 		if err := tx.Sessions().Issue(r.tenant, p.ID, store.HashSecret(token)); err != nil {
@@ -113,12 +114,18 @@ func (r *Registrar) Redeem(ctx context.Context, code, verifier string) (token st
 }
 
 // makeRoom ends the oldest session of a principal who has as many as may be.
-func (r *Registrar) makeRoom(tx store.Tx, id access.PrincipalID) error {
+func (r *Registrar) makeRoom(tx store.Tx, enter Enter, id access.PrincipalID) error {
 	sessions, _, err := tx.Sessions().List(r.tenant, store.SessionFilter{Principal: id}, store.Page{Limit: maxSessions})
 	if err != nil || len(sessions) < maxSessions {
 		return err
 	}
-	return tx.Sessions().Delete(r.tenant, sessions[len(sessions)-1].ID)
+	oldest := sessions[len(sessions)-1]
+	if err := tx.Sessions().Delete(r.tenant, oldest.ID); err != nil {
+		return err
+	}
+	event := sessionEvent(access.EventSessionEnded, oldest, id)
+	event.Detail["why"] = fmt.Sprintf("The principal has %d sessions, and this was the oldest.", len(sessions))
+	return enter(event)
 }
 
 // SignOut ends a session of the caller's.
