@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -66,7 +67,14 @@ func (e *Engine) ReconsiderPeople(ctx context.Context) (more bool, err error) {
 // reconsiderPerson decides again what one principal has, and those who belong to its person: an agent is never wider than
 // its human; and what lives on their word, or on one that was given in their stead.
 func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
-	for _, of := range []store.GrantFilter{{Principal: p.ID}, {Person: p.Person}, {Reviewer: p.Person}, {InSteadOf: p.ID}} {
+	grants := []store.GrantFilter{{Principal: p.ID}, {Person: p.Person}, {InSteadOf: p.ID}}
+	var delegations []store.DelegationFilter
+	// Reviews and delegations keep the person by whom they were given, whatever the principal was linked with since.
+	for _, person := range append(slices.Clone(p.Formerly), p.Person) {
+		grants = append(grants, store.GrantFilter{Reviewer: person})
+		delegations = append(delegations, store.DelegationFilter{Absent: person}, store.DelegationFilter{Delegate: person})
+	}
+	for _, of := range grants {
 		if err := e.reconsiderGrants(ctx, of); err != nil {
 			return err
 		}
@@ -76,7 +84,7 @@ func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
 			return err
 		}
 	}
-	for _, of := range []store.DelegationFilter{{Absent: p.Person}, {Delegate: p.Person}} {
+	for _, of := range delegations {
 		if err := e.endOrphaned(ctx, of); err != nil {
 			return err
 		}

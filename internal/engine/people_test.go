@@ -37,15 +37,21 @@ func told(t *testing.T, test func(t *testing.T, w *World, erin access.Principal)
 // tell has the source say which groups Erin has, and returns her as the directory knows her then.
 func tell(t *testing.T, w *World, groups ...string) access.Principal {
 	t.Helper()
-	var erin access.Profile
+	return tellOf(t, w, "00u-erin", groups...)
+}
+
+// tellOf has the source say which groups somebody has.
+func tellOf(t *testing.T, w *World, subject string, groups ...string) access.Principal {
+	t.Helper()
+	var p access.Profile
 	err := w.Engine.Change(t.Context(), "test", func(tx store.Tx, enter func(access.Event) error) (err error) {
-		erin, err = w.Registrar.Tell(tx, enter, sso, identity.Account{Subject: "00u-erin", Name: "Erin", Groups: groups})
+		p, err = w.Registrar.Tell(tx, enter, sso, identity.Account{Subject: subject, Name: subject, Groups: groups})
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return erin.Principal
+	return p.Principal
 }
 
 // leave has the source say that Erin is there no more.
@@ -223,6 +229,37 @@ func TestWhatLivesOnAReviewersWord(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who agreed was linked with another account afterwards, and then leaves: what lives on their word ends all the same.
+func TestAReviewerWhoWasLinkedLeaves(t *testing.T) {
+	told(t, func(t *testing.T, w *World, _ access.Principal) {
+		erin, other := tell(t, w, "leads"), tellOf(t, w, "00u-other")
+		v := ask(t, w, Alice, Write, time.Hour)
+		if _, err := w.Engine.Review(t.Context(), erin, v.Request.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		order := engine.DelegationOrder{To: w.Who(Mallory).ID, Until: time.Now().Add(30 * time.Minute), Reason: "on leave"}
+		d, err := w.Engine.Delegate(t.Context(), erin, order)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Registrar.Link(t.Context(), w.Who(Carol), other.ID, erin.ID, "one human"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if g := grantOf(t, w, see(t, w, Carol, v.Request.ID)); g.State != access.GrantActive {
+			t.Fatalf("linked, the grant is %s (%s)", g.State, g.EndReason)
+		}
+		made, _, err := w.Engine.Delegations(t.Context(), w.Who(Carol), engine.DelegationsAll, store.Page{Limit: 10})
+		if err != nil || len(made) != 1 || made[0].ID != d.ID || made[0].EndedAt.IsZero() {
+			t.Errorf("the delegation of who is another person by now: %+v, %v", made, err)
+		}
+		leave(t, w, erin.ID)
+		synctest.Wait()
+		wantEnded(t, grantOf(t, w, see(t, w, Carol, v.Request.ID)), access.EndIneligible)
+	})
 }
 
 // Somebody leaves while another reviews in their stead: the review is not given.
