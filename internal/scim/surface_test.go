@@ -83,6 +83,20 @@ func TestConditions(t *testing.T) {
 	o.must(http.StatusNoContent, "DELETE", "/Users/"+id, nil, "If-Match", "*")
 }
 
+// A group of which a member was deleted is not what clients have read.
+func TestConditionsAfterADeletion(t *testing.T) {
+	onEach(t, func(t *testing.T, o *office) {
+		ada := o.user("ada")
+		id := o.group("Platform", ada)
+		tag := o.must(http.StatusOK, "GET", "/Groups/"+id, nil).header.Get("ETag")
+		o.must(http.StatusNoContent, "DELETE", "/Users/"+ada, nil)
+		if got := o.must(http.StatusOK, "GET", "/Groups/"+id, nil, "If-None-Match", tag); got.at("members") != nil {
+			t.Errorf("the members are %v", got.at("members"))
+		}
+		o.wantError(o.call("PUT", "/Groups/"+id, `{"displayName":"Platform"}`, "If-Match", tag), http.StatusPreconditionFailed, "")
+	})
+}
+
 // Of many who write what they have read, one wins each version.
 func TestConcurrentWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, o *office) {

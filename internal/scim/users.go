@@ -136,9 +136,32 @@ func (c *call) deleteUser() (*answer, error) {
 				return nil, err
 			}
 		}
+		if err := w.touchGroups(v); err != nil {
+			return nil, err
+		}
 		if err := w.tx.Provisioned().Delete(c.source.Source, v.Kind, v.ID); err != nil {
 			return nil, err
 		}
 		return &answer{status: http.StatusNoContent}, w.recordUser(access.EventUserDeleted, v, map[string]string{})
 	})
+}
+
+// touchGroups gives the groups of a user who is to be deleted another version: a client that has read them with this member
+// has not read them as they are.
+func (w *writing) touchGroups(user store.ProvisionedResource) error {
+	in, err := w.tx.Memberships().GroupsOf(w.source.Source, user.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range in[user.ID] {
+		v, err := w.tx.Provisioned().Get(w.source.Source, store.ProvisionedGroup, g.ID)
+		if err != nil {
+			return err
+		}
+		v.ChangedAt = w.tx.Now()
+		if err := w.tx.Provisioned().Put(v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
