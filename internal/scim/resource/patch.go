@@ -171,11 +171,42 @@ func (p Path) changeOne(before any, op string, value any) (any, error) {
 	if p.sub != nil {
 		return p.changePart(before, op, value)
 	}
-	after, err := normalOne(p.attr, value)
-	if err != nil || after == nil {
-		return before, err
+	return replaced(p.attr, before, op, value)
+}
+
+// replaced is a value after a change that gives it or, of a complex one, parts of it. A part that is replaced by null is taken
+// away, as an attribute is (RFC 7643, section 2.5); a manager would stay one otherwise whom the client has taken away.
+func replaced(a *Attribute, before any, op string, value any) (any, error) {
+	after, err := normalOne(a, value)
+	if err != nil {
+		return nil, err
+	}
+	if op == "replace" {
+		before = withoutNulls(a, before, value)
+	}
+	if after == nil {
+		return before, nil
 	}
 	return merge(before, after), nil
+}
+
+// withoutNulls is a complex value without the parts that are null in another.
+func withoutNulls(a *Attribute, before, value any) any {
+	one, isComplex := before.(Document)
+	parts, ok := value.(map[string]any)
+	if !isComplex || !ok {
+		return before
+	}
+	one = one.Clone()
+	for name, part := range parts {
+		if sub := a.sub(name); sub != nil && sub.written() && part == nil {
+			delete(one, sub.Name)
+		}
+	}
+	if len(one) == 0 {
+		return nil
+	}
+	return one
 }
 
 // changePart changes the path's part of one complex value.
@@ -302,11 +333,7 @@ func (p Path) changeValue(one Document, op string, value any) (any, error) {
 	case op == "remove":
 		return nil, nil
 	}
-	given, err := normalOne(p.attr, value)
-	if err != nil || given == nil {
-		return one, err
-	}
-	return merge(one, given), nil
+	return replaced(p.attr, one, op, value)
 }
 
 // make is the value that adding to a selection without values makes: adding to emails[type eq "work"].value, as Microsoft
