@@ -184,3 +184,24 @@ func TestServiceChangesHands(t *testing.T) {
 		}
 	})
 }
+
+// Who is another person by the moment at which they are linked, or has left, is not linked with who they were: nobody would be
+// one person then, and told to be.
+func TestLinkMeanwhile(t *testing.T) {
+	for name, meanwhile := range map[string]func(*testing.T, *World, access.Principal, access.Principal){
+		"the one is linked": func(t *testing.T, w *World, one, _ access.Principal) { link(t, w, one) },
+		"the one leaves":    func(t *testing.T, w *World, one, _ access.Principal) { gone(t, w, one.ID) },
+		"the other leaves":  func(t *testing.T, w *World, _, other access.Principal) { gone(t, w, other.ID) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			house(t, func(t *testing.T, w *World) {
+				_, one := signedIn(t, w, "one")
+				_, other := signedIn(t, w, "other")
+				r := directory.NewRegistrar(late{w.Engine, func() { meanwhile(t, w, one, other) }}, engine.UUIDs{}, access.DefaultTenant, func() *directory.Directory { return w.Directory })
+				if l, err := r.Link(t.Context(), w.Who(Carol), one.ID, other.ID, "one human"); access.KindOf(err) != access.KindConflict {
+					t.Errorf("%+v, %v", l, err)
+				}
+			})
+		})
+	}
+}

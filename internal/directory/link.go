@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
@@ -88,6 +89,9 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 	}
 	err = r.books.Change(ctx, txLinked, func(tx store.Tx, enter func(access.Event) error) error {
 		l = Link{Person: one.Person, Formerly: other.Person}
+		if err := errors.Join(r.refuseMoved(tx, one), r.refuseMoved(tx, other)); err != nil {
+			return err
+		}
 		moved, err := r.mayMove(tx, other.Person)
 		if err != nil {
 			return err
@@ -110,6 +114,19 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 		return nil
 	})
 	return l, err
+}
+
+// refuseMoved is an error where somebody has left, or is another person by now: who is linked with who they were is linked with
+// nobody.
+func (r *Registrar) refuseMoved(tx store.Tx, p access.Principal) error {
+	if _, listed := r.directory().principals[p.ID]; listed {
+		return nil // they change with the configuration
+	}
+	now, err := tx.Profiles().Get(r.tenant, p.ID)
+	if access.KindOf(err) == access.KindNotFound || err == nil && (!r.directory().there(now) || now.Person != p.Person) {
+		return access.Errorf(access.KindConflict, "%s has left at this moment, or was linked or told apart; look again.", p.ID)
+	}
+	return err
 }
 
 // lists reports whether the configuration has a principal of the person.
