@@ -65,9 +65,9 @@ func (e *Engine) ReconsiderPeople(ctx context.Context) (more bool, err error) {
 }
 
 // reconsiderPerson decides again what one principal has, and those who belong to its person: an agent is never wider than
-// its human; and what lives on their word, or on one that was given in their stead.
+// its human; and what lives on their word, or on one that was given in their stead, and what they asked for in another's name.
 func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
-	grants := []store.GrantFilter{{Principal: p.ID}, {Person: p.Person}, {InSteadOf: p.ID}}
+	grants := []store.GrantFilter{{Principal: p.ID}, {Person: p.Person}, {AskedBy: p.ID}, {InSteadOf: p.ID}}
 	var delegations []store.DelegationFilter
 	// Reviews and delegations keep the person by whom they were given, whatever the principal was linked with since.
 	for _, person := range append(slices.Clone(p.Formerly), p.Person) {
@@ -79,7 +79,7 @@ func (e *Engine) reconsiderPerson(ctx context.Context, p access.Profile) error {
 			return err
 		}
 	}
-	for _, of := range []store.RequestFilter{{Principal: p.ID}, {Person: p.Person}} {
+	for _, of := range []store.RequestFilter{{Principal: p.ID}, {Person: p.Person}, {AskedBy: p.ID}} {
 		if err := e.reconsiderRequests(ctx, of); err != nil {
 			return err
 		}

@@ -262,6 +262,42 @@ func TestAReviewerWhoWasLinkedLeaves(t *testing.T) {
 	})
 }
 
+// Who asked in another's name leaves: what was given or waits on their asking ends at once, as it would at the next reload.
+func TestWhoAskedLeaves(t *testing.T) {
+	policies := provided()
+	for i := range policies {
+		if len(policies[i].OnBehalfOf) > 0 {
+			policies[i].OnBehalfOf = append(policies[i].OnBehalfOf, "group:sso/leads")
+		}
+	}
+	bubble(t, func(t *testing.T, w *World) {
+		erin := tell(t, w, "leads")
+		asked := func() access.Request {
+			r, err := w.Engine.Submit(t.Context(), erin, engine.Submission{
+				Entitlements: []access.Entitlement{Entitlement(Write)}, Duration: time.Hour, Reason: "order 17", OnBehalfOf: w.Who(Alice).ID,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		live, waits := asked(), asked()
+		if _, err := review(t, w, Bob, live.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if g := grantOf(t, w, see(t, w, Carol, live.ID)); g.State != access.GrantActive {
+			t.Fatalf("the grant is %s", g.State)
+		}
+		leave(t, w, erin.ID)
+		synctest.Wait()
+		wantEnded(t, grantOf(t, w, see(t, w, Carol, live.ID)), access.EndIneligible)
+		if r := see(t, w, Carol, waits.ID).Request; r.State != access.RequestDenied {
+			t.Errorf("what waits for a review is %s", r.State)
+		}
+	}, WithPolicies(policies...))
+}
+
 // Somebody leaves while another reviews in their stead: the review is not given.
 func TestTheAbsentLeavesMeanwhile(t *testing.T) {
 	told(t, func(t *testing.T, w *World, _ access.Principal) {

@@ -209,6 +209,8 @@ type GrantFilter struct {
 	Reviewer access.PersonID
 	// InSteadOf is a principal in whose stead somebody reviewed their request.
 	InSteadOf access.PrincipalID
+	// AskedBy is a principal who asked for them in another's name.
+	AskedBy access.PrincipalID
 	// Unended leaves out grants that have ended.
 	Unended bool
 }

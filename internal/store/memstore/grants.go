@@ -92,7 +92,8 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 			(filter.Connector == "" || g.Entitlement.Connector == filter.Connector) &&
 			(!filter.Unended || g.State != access.GrantEnded) &&
 			(filter.Reviewer == "" || reviewed(g, func(r access.Review) bool { return r.Person == filter.Reviewer })) &&
-			(filter.InSteadOf.IsZero() || reviewed(g, func(r access.Review) bool { return r.InSteadOf == filter.InSteadOf }))
+			(filter.InSteadOf.IsZero() || reviewed(g, func(r access.Review) bool { return r.InSteadOf == filter.InSteadOf })) &&
+			(filter.AskedBy.IsZero() || t.tx.books.requests.rows[key{g.Tenant, string(g.Request)}].AskedBy == filter.AskedBy)
 	})
 }
 

@@ -142,6 +142,13 @@ func (t grants) List(tenant access.TenantID, filter store.GrantFilter, page stor
 		w.andText("request_id IN (SELECT request_id FROM reviews WHERE tenant = $1 AND in_stead_subject <> '' AND in_stead_issuer = " +
 			issuer + " AND in_stead_subject = " + w.param() + ")")
 	}
+	if !filter.AskedBy.IsZero() {
+		w.args = append(w.args, filter.AskedBy.Issuer)
+		issuer := w.param()
+		w.args = append(w.args, filter.AskedBy.Subject)
+		w.andText("request_id IN (SELECT id FROM requests WHERE tenant = $1 AND asked_by_subject <> '' AND asked_by_issuer = " +
+			issuer + " AND asked_by_subject = " + w.param() + ")")
+	}
 	if filter.Unended {
 		w.andText("state <> 'ended'")
 	}

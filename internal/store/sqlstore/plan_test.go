@@ -121,6 +121,8 @@ func plannedQueries() []plannedQuery {
 			"reviews_by_person (tenant=? AND person=?)", "reviews_by_person"},
 		{"what lives on a word in somebody's stead", grantQuery(store.GrantFilter{InSteadOf: who, Unended: true}),
 			"reviews_in_stead (tenant=? AND in_stead_issuer=? AND in_stead_subject=?)", "reviews_in_stead"},
+		{"what somebody asked for in another's name", grantQuery(store.GrantFilter{AskedBy: who, Unended: true}),
+			"requests_by_asker (tenant=? AND asked_by_issuer=? AND asked_by_subject=?)", "requests_by_asker"},
 		{"attestations", func(tx store.Tx) error { _, err := tx.Attestations().List("acme", "gr_1"); return err },
 			"(tenant=? AND grant_id=?)", ""},
 		{"freezes that cover", func(tx store.Tx) error { _, err := tx.Freezes().Covering("acme", "p1", "c1"); return err },

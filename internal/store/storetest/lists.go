@@ -76,6 +76,8 @@ func testListFilters(t *testing.T, s store.Store) {
 		{"another reviewer", store.GrantFilter{Reviewer: "person-bo"}, nil},
 		{"whose stead", store.GrantFilter{InSteadOf: principal("eve"), Unended: true}, newest(list[1:]...)},
 		{"nobody's stead", store.GrantFilter{InSteadOf: principal("di")}, nil},
+		{"asker", store.GrantFilter{AskedBy: principal("cy"), Unended: true}, newest(append(list[1:], mine)...)},
+		{"another asker", store.GrantFilter{AskedBy: principal("ada")}, nil},
 		{"unended", store.GrantFilter{Unended: true}, newest(append(list[1:], mine)...)},
 		{"together", store.GrantFilter{Principal: r.Principal, Request: r.ID, Connector: "orders-db", Unended: true},
 			newest(list[1:]...)},
