@@ -98,7 +98,8 @@ func (r *reading) groups() ([]*group, error) {
 	return groups, err
 }
 
-// key makes names of entries comparable: their values ignore case and are escaped in one way.
+// key makes names of entries comparable: their values ignore case and how much space there is between words (RFC 4518, section 2.6),
+// and are escaped in one way.
 func key(dn string) string {
 	parsed, err := protocol.ParseDN(dn)
 	if err != nil {
@@ -107,7 +108,7 @@ func key(dn string) string {
 	for _, rdn := range parsed.RDNs {
 		for _, part := range rdn.Attributes {
 			// Before they are escaped, which hides letters that are not ASCII.
-			part.Type, part.Value = strings.ToLower(part.Type), strings.ToLower(part.Value)
+			part.Type, part.Value = strings.ToLower(part.Type), strings.Join(strings.Fields(strings.ToLower(part.Value)), " ")
 		}
 	}
 	return parsed.String()
@@ -143,7 +144,8 @@ func peopleIn(group string) string {
 var errNesting = errors.New("groups are nested too deep")
 
 // walkGroups finds the groups that somebody is in, also by way of others, in what the groups list. Of groups that are in each other
-// each is visited once.
+// each is visited once. Two people of one uid are refused where a group means one of them by it: nobody can tell which, and whoever
+// may make an entry in a unit of theirs could take another's place.
 func walkGroups(groups []*group, people []*person) error {
 	byMember, byName := map[string][]*group{}, map[string][]*group{}
 	for _, g := range groups {
@@ -162,10 +164,16 @@ func walkGroups(groups []*group, people []*person) error {
 		}
 		above[g] = names
 	}
+	named := map[string]*person{}
 	for _, p := range people {
 		direct := byMember[key(p.dn)]
-		if p.uid != "" {
-			direct = slices.Concat(direct, byName[p.uid])
+		for _, uid := range p.uids {
+			in := byName[uid]
+			if other := named[uid]; other != nil && len(in) > 0 {
+				return fmt.Errorf("the entries %.200q and %.200q have the same uid, by which the group %.200q has a member; confine base or filter", p.dn, other.dn, in[0].dn)
+			}
+			named[uid] = p
+			direct = slices.Concat(direct, in)
 		}
 		for _, g := range direct {
 			p.Groups = append(p.Groups, above[g]...)

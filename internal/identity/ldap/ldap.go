@@ -120,7 +120,8 @@ type reading struct {
 // (RFC 2307).
 type person struct {
 	identity.Account
-	manager, dn, uid string
+	manager, dn string
+	uids        []string
 }
 
 // people reads everybody who is not disabled.
@@ -160,7 +161,7 @@ func (r *reading) people() ([]*person, error) {
 
 // person reads what an entry says of somebody.
 func (r *reading) person(e *protocol.Entry) (*person, error) {
-	p := &person{dn: e.DN, uid: e.GetEqualFoldAttributeValue("uid"), manager: e.GetEqualFoldAttributeValue(manager), Account: identity.Account{Attributes: map[string]string{}}}
+	p := &person{dn: e.DN, uids: e.GetEqualFoldAttributeValues("uid"), manager: e.GetEqualFoldAttributeValue(manager), Account: identity.Account{Attributes: map[string]string{}}}
 	if p.Subject = r.readID(e); p.Subject == "" {
 		return nil, fmt.Errorf("it has no %s that Curfew's account may read", r.id)
 	}

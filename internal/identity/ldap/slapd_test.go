@@ -161,6 +161,40 @@ func TestPeopleOfOpenLDAP(t *testing.T) {
 	}
 }
 
+// Groups mean people by what their entries are called, whatever case and spaces that is written with, and by each uid that they have.
+// Two of one uid are nobody's to tell apart.
+func TestNamesInOpenLDAP(t *testing.T) {
+	s := newSlapd(t, localpeer.OpenLDAPOptions{})
+	dee := "cn=Dee  Adler,ou=people," + suffix
+	s.add(dee, "inetOrgPerson", "cn", "Dee  Adler", "sn", "Adler", "uid", "dee")
+	written := "cn=dee adler,ou=People," + suffix
+	if s.id(written) != s.id(dee) {
+		t.Fatal("the server tells the two names apart")
+	}
+	s.group("payments", written)
+	s.person("bob", "uid", "bobby")
+	s.add("cn=shell,ou=groups,"+suffix, "posixGroup", "cn", "shell", "gidNumber", "7", "memberUid", "bobby")
+	got, err := s.list(s.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range got {
+		want := map[string]string{s.id(dee): "payments", s.id(personDN("bob")): "shell"}[a.Subject]
+		if len(a.Groups) != 1 || a.Groups[0] != want {
+			t.Errorf("%s is in %v, want %s", a.Name, a.Groups, want)
+		}
+	}
+	s.add("ou=guests,ou=people,"+suffix, "organizationalUnit", "ou", "guests")
+	s.add("uid=dee,ou=guests,ou=people,"+suffix, "inetOrgPerson", "cn", "Another", "sn", "A", "uid", "dee")
+	if got, err := s.list(s.config()); err != nil || len(got) != 3 {
+		t.Errorf("two of one uid that no group has: %d people, %v", len(got), err)
+	}
+	s.add("uid=bobby,ou=guests,ou=people,"+suffix, "inetOrgPerson", "cn", "Impostor", "sn", "I", "uid", "bobby")
+	if got, err := s.list(s.config()); err == nil || !strings.Contains(err.Error(), "have the same uid") {
+		t.Errorf("two of one uid that a group has: %v, %v", got, err)
+	}
+}
+
 // Whoever is disabled is not listed.
 func TestDisabledInOpenLDAP(t *testing.T) {
 	s := newSlapd(t, localpeer.OpenLDAPOptions{PasswordPolicy: true})
