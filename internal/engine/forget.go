@@ -53,8 +53,8 @@ func (e *Engine) PlanForget(ctx context.Context, actor access.Principal, o Forge
 	return ForgetPlan{Counts: v.Counts, InDirectory: known}, nil
 }
 
-// calledBefore finds the principals that were of the person before they were linked with others. It looks at all.
-func (e *Engine) calledBefore(ctx context.Context, person access.PersonID) (ids []access.PrincipalID, err error) {
+// calledBefore finds the profiles that were of the person before they were linked with others. It looks at all.
+func (e *Engine) calledBefore(ctx context.Context, person access.PersonID) (were []access.Profile, err error) {
 	page := store.Page{Limit: maxProfiles}
 	for {
 		var profiles []access.Profile
@@ -67,11 +67,11 @@ func (e *Engine) calledBefore(ctx context.Context, person access.PersonID) (ids 
 		}
 		for _, p := range profiles {
 			if slices.Contains(p.Formerly, person) {
-				ids = append(ids, p.ID)
+				were = append(were, p)
 			}
 		}
 		if page.After == "" {
-			return ids, nil
+			return were, nil
 		}
 	}
 }
@@ -174,7 +174,12 @@ func (e *Engine) beginForget(ctx context.Context, actor access.Principal, o Forg
 	if err != nil {
 		return v, nil, err
 	}
-	v.Principals = append(v.Principals, was...)
+	for _, p := range was {
+		if p.Person == actor.Person {
+			return v, nil, access.Errorf(access.KindDenied, "Nobody has themselves forgotten, whatever they were called before their accounts were linked: another administrator must do it.")
+		}
+		v.Principals = append(v.Principals, p.ID)
+	}
 	for _, id := range o.Principals {
 		person, err := e.personOf(ctx, id)
 		switch {

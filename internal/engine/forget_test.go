@@ -312,6 +312,17 @@ func TestForgetIsRefused(t *testing.T) {
 	}
 }
 
+// Nobody has themselves forgotten under the name that an account of theirs had before it was linked.
+func TestNobodyForgetsWhoTheyWere(t *testing.T) {
+	told(t, func(t *testing.T, w *World, erin access.Principal) {
+		if _, err := w.Registrar.LinkByProof(t.Context(), access.Caller{Principal: erin}, Carol+"-token"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Engine.Forget(t.Context(), w.Who(Carol), engine.ForgetOrder{Person: erin.Person}, "asked to")
+		wantKind(t, err, access.KindDenied)
+	})
+}
+
 // What is not over yet keeps the name of a reviewer, so that their review still counts.
 func TestForgettingAReviewerEndsNobodysAccess(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
