@@ -57,6 +57,26 @@ func TestADelegateReviews(t *testing.T) {
 	})
 }
 
+// Who reviews for two who are absent takes the seat of the other, where one of them has reviewed all the same.
+func TestADelegateOfTwoTakesTheFreeSeat(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		delegates(t, w, Bob, Mallory)
+		time.Sleep(time.Minute)
+		later := delegates(t, w, Dave, Mallory)
+		v := ask(t, w, Alice, Drop, time.Hour)
+		if _, err := review(t, w, Bob, v.Request.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		r, err := review(t, w, Mallory, v.Request.ID, approve)
+		if err != nil || r.State != access.RequestApproved {
+			t.Fatalf("it is %s, %v", r.State, err)
+		}
+		if rv := see(t, w, Carol, r.ID).Reviews[1]; rv.Delegation != later.ID {
+			t.Errorf("the review is by %s, in the stead of %s", rv.Delegation, rv.InSteadOf)
+		}
+	})
+}
+
 // A delegation that is ended while access is about to begin ends before it begins.
 func TestADelegationEndsMeanwhile(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {

@@ -102,11 +102,28 @@ func (w weighing) stands(r access.Request, open []policy.OpenStage) bool {
 // seat is that of somebody absent which the actor takes with this review: in a stage that is open, or, who denies before
 // their turn, in another.
 func (w weighing) seat(r access.Request, open []policy.OpenStage) (seat, bool) {
-	one, ok := w.actor.seatIn(open, partiesOf(r))
-	if !ok && !w.actor.fitsAny(open, partiesOf(r)) {
-		return w.actor.seatIn(w.stages(), partiesOf(r))
+	actor := w.freeFirst(r)
+	one, ok := actor.seatIn(open, partiesOf(r))
+	if !ok && !actor.fitsAny(open, partiesOf(r)) {
+		return actor.seatIn(w.stages(), partiesOf(r))
 	}
 	return one, ok
+}
+
+// freeFirst is the actor with those seats last of which somebody has made use already: in them an approval would count for
+// nothing, while somebody else whom the actor stands for is missed.
+func (w weighing) freeFirst(r access.Request) reviewer {
+	given := counting(r.Hash, w.d, w.reviewed)
+	taken := func(one seat) bool {
+		return slices.ContainsFunc(given, func(v policy.Reviewed) bool {
+			persons := []access.PersonID{v.Reviewer.Person, v.Review.Person, v.Absent.Person}
+			return v.Review.Verdict == access.Approve && slices.Contains(persons, one.absent.Person)
+		})
+	}
+	actor := w.actor
+	free := slices.DeleteFunc(slices.Clone(actor.seats), taken)
+	actor.seats = append(free, slices.DeleteFunc(slices.Clone(actor.seats), func(one seat) bool { return !taken(one) })...)
+	return actor
 }
 
 // progress is where the reviews that count stand.
