@@ -17,7 +17,7 @@ type Decision struct {
 	Stages    []DecisionStage  `json:"stages" nullable:"false" doc:"Who must agree; the stages of one policy come one after the other"`
 	Targets   []TargetDecision `json:"targets" nullable:"false" doc:"Each entitlement by itself; one denial denies the request"`
 	LeftOut   int              `json:"left_out,omitempty" doc:"Policies for somebody or something else that are left out, because there are very many"`
-	Principal string           `json:"principal"`
+	Principal string           `json:"principal" doc:"Whose request it would be"`
 	ActsFor   string           `json:"acts_for,omitempty" doc:"The human for whom the agent acts, to whom the decision is narrowed"`
 }
 
@@ -54,7 +54,7 @@ type TargetDecision struct {
 type Considered struct {
 	Policy string `json:"policy"`
 	Effect string `json:"effect" enum:"allow,deny,guard"`
-	Result string `json:"result" enum:"decided,guarded,denied,candidate,not for you,not for this,condition false,too long,unmet,not break-glass,only break-glass,past until,no reviewer,error"`
+	Result string `json:"result" enum:"decided,guarded,denied,candidate,not for you,not for this,condition false,too long,unmet,not break-glass,only break-glass,past until,no reviewer,not on behalf of others,error"`
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -74,6 +74,9 @@ func (s *surface) decide(ctx context.Context, in *decideInput) (*decideOutput, e
 	}
 	out := newDecision(x)
 	out.Principal, out.ActsFor = principalText(actor.ID), principalText(actor.ActsFor)
+	if !submission.OnBehalfOf.IsZero() { // for whom an agent asks acts for nobody
+		out.Principal, out.ActsFor = principalText(submission.OnBehalfOf), ""
+	}
 	return &decideOutput{Body: out}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/api"
+	"github.com/curfewhq/curfew/internal/api/client"
 	"github.com/curfewhq/curfew/internal/enginetest"
 )
 
@@ -36,4 +37,23 @@ func TestDecisions(t *testing.T) {
 		t.Error(detail)
 	}
 	refused(t, s.call("", "POST", "/v1/decisions", ask), 401)
+}
+
+// What is asked in another's name is decided as theirs, and said to be; a policy that lets nobody ask so is told in a word that
+// the API's document has.
+func TestDecisionsInAnothersName(t *testing.T) {
+	s := serve(t)
+	d := ok[api.Decision](s, enginetest.Bob, "POST", "/v1/decisions", `{"entitlements":["orders-db/orders:write"],"reason":"x","on_behalf_of":"alice"}`)
+	if d.Decision != "review" || d.Principal != enginetest.Alice {
+		t.Errorf("%+v", d)
+	}
+	d = ok[api.Decision](s, enginetest.Bob, "POST", "/v1/decisions", `{"entitlements":["orders-db/orders:read"],"reason":"x","on_behalf_of":"alice"}`)
+	if len(d.Targets) != 1 || d.Decision != "denied" {
+		t.Fatalf("%+v", d)
+	}
+	for _, c := range d.Targets[0].Policies {
+		if !client.ConsideredResult(c.Result).Valid() {
+			t.Errorf("the document has no result %q", c.Result)
+		}
+	}
 }

@@ -61,20 +61,21 @@ func (e ConsideredEffect) Valid() bool {
 
 // Defines values for ConsideredResult.
 const (
-	ConsideredResultCandidate      ConsideredResult = "candidate"
-	ConsideredResultConditionFalse ConsideredResult = "condition false"
-	ConsideredResultDecided        ConsideredResult = "decided"
-	ConsideredResultDenied         ConsideredResult = "denied"
-	ConsideredResultError          ConsideredResult = "error"
-	ConsideredResultGuarded        ConsideredResult = "guarded"
-	ConsideredResultNoReviewer     ConsideredResult = "no reviewer"
-	ConsideredResultNotBreakGlass  ConsideredResult = "not break-glass"
-	ConsideredResultNotForThis     ConsideredResult = "not for this"
-	ConsideredResultNotForYou      ConsideredResult = "not for you"
-	ConsideredResultOnlyBreakGlass ConsideredResult = "only break-glass"
-	ConsideredResultPastUntil      ConsideredResult = "past until"
-	ConsideredResultTooLong        ConsideredResult = "too long"
-	ConsideredResultUnmet          ConsideredResult = "unmet"
+	ConsideredResultCandidate           ConsideredResult = "candidate"
+	ConsideredResultConditionFalse      ConsideredResult = "condition false"
+	ConsideredResultDecided             ConsideredResult = "decided"
+	ConsideredResultDenied              ConsideredResult = "denied"
+	ConsideredResultError               ConsideredResult = "error"
+	ConsideredResultGuarded             ConsideredResult = "guarded"
+	ConsideredResultNoReviewer          ConsideredResult = "no reviewer"
+	ConsideredResultNotBreakGlass       ConsideredResult = "not break-glass"
+	ConsideredResultNotForThis          ConsideredResult = "not for this"
+	ConsideredResultNotForYou           ConsideredResult = "not for you"
+	ConsideredResultNotOnBehalfOfOthers ConsideredResult = "not on behalf of others"
+	ConsideredResultOnlyBreakGlass      ConsideredResult = "only break-glass"
+	ConsideredResultPastUntil           ConsideredResult = "past until"
+	ConsideredResultTooLong             ConsideredResult = "too long"
+	ConsideredResultUnmet               ConsideredResult = "unmet"
 )
 
 // Valid indicates whether the value is a known member of the ConsideredResult enum.
@@ -99,6 +100,8 @@ func (e ConsideredResult) Valid() bool {
 	case ConsideredResultNotForThis:
 		return true
 	case ConsideredResultNotForYou:
+		return true
+	case ConsideredResultNotOnBehalfOfOthers:
 		return true
 	case ConsideredResultOnlyBreakGlass:
 		return true
@@ -590,8 +593,10 @@ type Decision struct {
 	LeftOut int64 `json:"left_out,omitempty,omitzero"`
 
 	// Missing What of it must still follow the request: mfa
-	Missing   []string `json:"missing"`
-	Principal string   `json:"principal"`
+	Missing []string `json:"missing"`
+
+	// Principal Whose request it would be
+	Principal string `json:"principal"`
 
 	// Requires What the policies that decide demand, met or not: reason, ticket, mfa
 	Requires []string `json:"requires"`
