@@ -66,7 +66,7 @@ func (e *Engine) fetch(ctx context.Context, actor access.Principal, id access.Gr
 func (c *change) mayOpen(actor access.Principal, id access.GrantID) (access.Grant, error) {
 	g, err := c.Grants().Get(c.engine.cfg.Tenant, id)
 	if err != nil {
-		return access.Grant{}, err
+		return access.Grant{}, c.engine.unseen(actor, err, "grant", string(id))
 	}
 	if g.Principal != actor.ID {
 		return access.Grant{}, c.notToOpen(actor, g)

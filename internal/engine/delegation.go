@@ -101,7 +101,7 @@ func (e *Engine) EndDelegation(ctx context.Context, actor access.Principal, id a
 	err := e.update(ctx, txUndelegate, func(c *change) error {
 		d, err := c.Delegations().Get(e.cfg.Tenant, id)
 		if err != nil {
-			return err
+			return e.unseen(actor, err, "delegation", string(id))
 		}
 		party := actor.Kind == access.Human && (actor.Person == d.AbsentPerson || actor.Person == d.DelegatePerson)
 		switch {

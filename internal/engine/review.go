@@ -358,7 +358,7 @@ func (e *Engine) Withdraw(ctx context.Context, actor access.Principal, id access
 	err := e.update(ctx, txWithdraw, func(c *change) error {
 		r, err := c.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
-			return err
+			return e.unseen(actor, err, "request", string(id))
 		}
 		if r.Principal != actor.ID && r.AskedBy != actor.ID {
 			return access.Errorf(access.KindNotFound, "You have no request %s.", id)

@@ -30,7 +30,7 @@ func (e *Engine) takeBack(ctx context.Context, actor access.Principal, id access
 	err := e.update(ctx, txRevoke, func(c *change) error {
 		g, err := c.Grants().Get(e.cfg.Tenant, id)
 		if err != nil {
-			return err
+			return e.unseen(actor, err, "grant", string(id))
 		}
 		asked, err := e.askedForGrant(c.Tx, actor, g)
 		switch {

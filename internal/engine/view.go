@@ -88,6 +88,14 @@ func (e *Engine) maySeeGrant(actor access.Principal, g access.Grant) bool {
 	return owns(actor, g.Principal, g.Person) || e.seesAll(actor)
 }
 
+// unseen tells somebody who does not see everything the same of what is not there as of what they may not see.
+func (e *Engine) unseen(actor access.Principal, err error, what, id string) error {
+	if is(err, access.KindNotFound) && !e.seesAll(actor) {
+		return access.Errorf(access.KindNotFound, "You have no %s %s.", what, id)
+	}
+	return err
+}
+
 // Request reads one request. What the actor may not see is not found.
 func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.RequestID) (v RequestView, err error) {
 	var now time.Time
@@ -99,7 +107,7 @@ func (e *Engine) Request(ctx context.Context, actor access.Principal, id access.
 		}
 		r, err := tx.Requests().Get(e.cfg.Tenant, id)
 		if err != nil {
-			return err
+			return e.unseen(actor, err, "request", string(id))
 		}
 		views, err := e.views(tx, r)
 		if err == nil {
@@ -333,7 +341,7 @@ func (e *Engine) Grant(ctx context.Context, actor access.Principal, id access.Gr
 	err := e.cfg.Store.View(ctx, func(tx store.Tx) (err error) {
 		if g, err = tx.Grants().Get(e.cfg.Tenant, id); err != nil || e.maySeeGrant(actor, g) {
 			sees = err == nil
-			return err
+			return e.unseen(actor, err, "grant", string(id))
 		}
 		sees, err = e.askedForGrant(tx, actor, g)
 		return err
