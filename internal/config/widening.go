@@ -135,7 +135,7 @@ func (w *widening) ownEntries() string {
 		if !there || before.Person != w.person {
 			return fmt.Sprintf("directory.static: %q is a principal of this person's, and was not", p.ID.Subject)
 		}
-		if !sameEntry(before.Principal, p.Principal) {
+		if !w.sameEntry(before.Principal, p.Principal) {
 			return fmt.Sprintf("directory.static: the entry %q was changed", p.ID.Subject)
 		}
 		w.selves = append(w.selves, p.Principal)
@@ -151,10 +151,19 @@ func (w *widening) ownEntries() string {
 	return ""
 }
 
-// sameEntry compares what decisions may go by.
-func sameEntry(a, b access.Principal) bool {
-	a.Name, b.Name = "", ""
+// sameEntry compares what decisions may go by. What somebody is called is for people to read, unless something goes by it.
+func (w *widening) sameEntry(a, b access.Principal) bool {
+	if !w.now.readsNames() && !w.next.readsNames() {
+		a.Name, b.Name = "", ""
+	}
 	return a.Equal(b)
+}
+
+// readsNames reports whether a policy, or a rule for accounts, goes by what somebody is called.
+func (c *Config) readsNames() bool {
+	return c.PolicySet.ReadsNames() || slices.ContainsFunc(c.Connectors, func(one Connector) bool {
+		return one.Account != nil && one.Account.ReadsNames()
+	})
 }
 
 func (w *widening) roles() string {

@@ -130,6 +130,22 @@ func TestWidened(t *testing.T) {
 	}
 }
 
+// What somebody is called counts where a policy, or a rule for accounts, goes by it.
+func TestNamesThatCount(t *testing.T) {
+	const name, named = "{id: ada, kind", "{id: ada, name: Ada, kind"
+	for what, change := range map[string][2]string{
+		"a condition": {"what: ['db/**:read'], max_duration: 4h", `what: ['db/**:read'], when: 'principal.name == "Ada"', max_duration: 4h`},
+		"an end":      {"what: ['db/**:read'], max_duration: 4h", `what: ['db/**:read'], until: 'principal.name == "Ada" ? now + duration("1h") : now', max_duration: 4h`},
+		"an account":  {"db: {type: standin,", "db: {type: standin-accounts, account: 'principal.name',"},
+	} {
+		now := strings.Replace(settledText, change[0], change[1], 1)
+		next := strings.Replace(now, name, named, 1)
+		if got := whose(config.Widened(load(t, write(t, now)), load(t, write(t, next)), nil)); got != `ada: directory.static: the entry "ada" was changed` {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
 // Who is told of by a source administers and is widened as well.
 func TestWidenedOfSources(t *testing.T) {
 	eve := access.Principal{ID: access.PrincipalID{Issuer: "okta", Subject: "eve"}, Kind: access.Human, Person: "pe_1", Groups: []string{"okta/ops"}}

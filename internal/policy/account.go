@@ -43,6 +43,9 @@ func CompileAccountRule(text string) (*AccountRule, error) {
 // Text is the rule as it was written.
 func (r *AccountRule) Text() string { return r.text }
 
+// ReadsNames reports whether the rule goes by what somebody is called.
+func (r *AccountRule) ReadsNames() bool { return r.expression.readsNames() }
+
 // Account is who the principal is at the target. Its error is a sentence's end that is safe to show: it names neither a
 // value nor another principal.
 func (r *AccountRule) Account(p access.Principal) (string, error) {

@@ -172,6 +172,9 @@ func (e *expression) variables() []string {
 	return e.reads
 }
 
+// readsNames reports whether the expression goes by what somebody is called.
+func (e *expression) readsNames() bool { return slices.Contains(e.variables(), principalName) }
+
 // findVariables finds the variables that a checked expression reads.
 func (l *language) findVariables(a *ast.AST) []string {
 	read := map[string]bool{}

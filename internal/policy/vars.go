@@ -23,6 +23,9 @@ type variable struct {
 	value func(*subject) any
 }
 
+// principalName is what the requester is called, which people read and which few policies go by.
+const principalName = "principal.name"
+
 // variables is the one list of what expressions can read. Each is declared by its full name, so that a misspelt
 // resource.lables is an error when the policy is read.
 func variables() map[string]variable {
@@ -35,7 +38,7 @@ func variables() map[string]variable {
 		"principal.subject":    {cel.StringType, func(s *subject) any { return s.in.Principal.ID.Subject }},
 		"principal.kind":       {cel.StringType, func(s *subject) any { return string(s.in.Principal.Kind) }},
 		"principal.person":     {cel.StringType, func(s *subject) any { return string(s.in.Principal.Person) }},
-		"principal.name":       {cel.StringType, func(s *subject) any { return s.in.Principal.Name }},
+		principalName:          {cel.StringType, func(s *subject) any { return s.in.Principal.Name }},
 		"principal.groups":     {cel.ListType(cel.StringType), func(s *subject) any { return s.in.Principal.Groups }},
 		"principal.attributes": {texts, func(s *subject) any { return s.in.Principal.Attributes }},
 		"principal.acts_for":   {cel.StringType, func(s *subject) any { return s.in.Principal.ActsFor.String() }},

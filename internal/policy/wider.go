@@ -53,6 +53,11 @@ func (s *Set) Named(who []access.Principal) []Selector {
 	return slices.Compact(names)
 }
 
+// ReadsNames reports whether a policy goes by what somebody is called.
+func (s *Set) ReadsNames() bool {
+	return slices.ContainsFunc(s.policies, func(p *compiled) bool { return p.when.readsNames() || p.until.readsNames() })
+}
+
 func (s *Set) allowsAny(who []access.Principal, fits func(*pattern) bool) bool {
 	return slices.ContainsFunc(s.concerning(who, EffectAllow), func(p *compiled) bool {
 		for i := range p.patterns {
