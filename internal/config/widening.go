@@ -91,11 +91,11 @@ type widening struct {
 
 // why is the first reason to think so, or nothing.
 func (w *widening) why() string {
-	if w.left() {
-		return ""
+	if why := w.lastOther(); why != "" || w.left() {
+		return why
 	}
 	for _, look := range []func() string{
-		w.ownEntries, w.roles, w.lastOther, w.sources, w.tokens, w.policies, w.named, w.bundles, w.connectors,
+		w.ownEntries, w.roles, w.sources, w.tokens, w.policies, w.named, w.bundles, w.connectors,
 	} {
 		if why := look(); why != "" {
 			return why
@@ -171,19 +171,22 @@ func (w *widening) roles() string {
 		has := func(c *Config) bool {
 			return slices.ContainsFunc(w.selves, func(p access.Principal) bool { return p.Kind == access.Human && c.hasRole(p, role) })
 		}
-		if has(w.next) && !has(w.now) {
+		switch {
+		case has(w.next) && !has(w.now):
 			return fmt.Sprintf("roles: they get the role %s", role)
+		case role == access.RoleAdmin && has(w.now) && !has(w.next):
+			// What an administrator is given waits, and what others are given does not: who steps down could be given all the next time.
+			return fmt.Sprintf("roles: they lose the role %s, and nobody would be asked about what they are given later", role)
 		}
 	}
 	return ""
 }
 
-// lastOther looks whether nobody else is left who could disagree the next time.
+// lastOther looks whether nobody would be left who could disagree with another the next time. That is more for whoever writes the
+// files, and so for those too who would be administrators no more: one who goes may come back when nobody is asked.
 func (w *widening) lastOther() string {
-	administers := func(c *Config, mine bool) bool {
-		return slices.ContainsFunc(c.Administrators(w.told), func(p access.Principal) bool { return (p.Person == w.person) == mine })
-	}
-	if administers(w.next, true) && administers(w.now, false) && !administers(w.next, false) {
+	now, next := onePerPerson(w.now.Administrators(w.told)), onePerPerson(w.next.Administrators(w.told))
+	if len(now) > 1 && len(next) < 2 {
 		return "roles: no other administrator would be left"
 	}
 	return ""

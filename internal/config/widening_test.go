@@ -85,16 +85,16 @@ func TestWidened(t *testing.T) {
 		"an attribute":                  {[]string{"{team: a}", "{team: b}"}, `the entry "ada" was changed`, ""},
 		"a second account":              {[]string{"    - {id: cy,", "    - {id: ada2, kind: human, person: ada}\n    - {id: cy,"}, `"ada2" is a principal of this person's`, ""},
 		"their own token":               {[]string{"env:ADA", "env:ADA2"}, "", `the token of "ada" is new`},
-		"the other's token goes":        {[]string{", token: env:BO", ""}, "no other administrator would be left", ""},
+		"the other's token goes":        {[]string{", token: env:BO", ""}, "no other administrator would be left", "no other administrator would be left"},
 		"somebody else's token":         {[]string{"env:CY", "env:OTHER"}, `the token of "cy" is new`, `the token of "cy" is new`},
 		"a colleague without a token":   {[]string{"    - {id: cy,", "    - {id: dee, kind: human}\n    - {id: cy,"}, "", ""},
 		"a colleague with a token":      {[]string{"    - {id: cy,", "    - {id: dee, kind: human, token: env:DEE}\n    - {id: cy,"}, `the token of "dee" is new`, `the token of "dee" is new`},
-		"who is gone":                   {[]string{"    - {id: ada, kind: human, groups: [admins, eng], attributes: {team: a}, token: env:ADA}\n    - {id: ada-agent, kind: agent, acts_for: ada, groups: [bots], token: env:AGENT}\n", "    - {id: ada-agent, kind: service, person: cy, groups: [bots]}\n"}, "another's now", "no other administrator would be left"},
+		"who is gone":                   {[]string{"    - {id: ada, kind: human, groups: [admins, eng], attributes: {team: a}, token: env:ADA}\n    - {id: ada-agent, kind: agent, acts_for: ada, groups: [bots], token: env:AGENT}\n", "    - {id: ada-agent, kind: service, person: cy, groups: [bots]}\n"}, "no other administrator would be left", "no other administrator would be left"},
 		"another person of the account": {[]string{"{id: ada, kind: human,", "{id: ada, kind: human, person: eve,"}, both, ""},
 		"a reviewer more":               {[]string{"groups: [eng], token: env:CY", "groups: [eng, leads], token: env:CY"}, `"cy" is one of those whom their policies name as group:static/leads`, ""},
 		"the role of auditor":           {[]string{"['person:lee']", "['person:lee', 'person:bo']"}, "", "they get the role auditor"},
 		"a new administrator":           {[]string{"['group:admins']", "['group:admins', 'group:leads']"}, "", ""},
-		"the only administrator":        {[]string{"['group:admins']", "['person:bo']"}, "", "no other administrator would be left"},
+		"the only administrator":        {[]string{"['group:admins']", "['person:bo']"}, "no other administrator would be left", "no other administrator would be left"},
 		"whom a workload is":            {[]string{"repo:acme/app", "repo:acme/other"}, "directory.workloads", "directory.workloads"},
 		"a policy for all":              {[]string{"who: ['group:eng'], what: ['db/**:read']", "who: ['group:eng', 'person:bo'], what: ['db/**:read']"}, "", `policy "read", which allows, was changed`},
 		"a policy longer":               {[]string{"max_duration: 4h", "max_duration: 5h"}, `policy "read", which allows, was changed`, ""},
@@ -127,6 +127,32 @@ func TestWidened(t *testing.T) {
 				t.Errorf("nobody: %s", whose(got))
 			}
 		})
+	}
+}
+
+// Nobody comes by more in two steps of which neither waits for somebody else: by stepping down as an administrator first, or by
+// leaving nobody behind who would be asked.
+func TestWidenedInTwoSteps(t *testing.T) {
+	eve := access.Principal{ID: access.PrincipalID{Issuer: "okta", Subject: "eve"}, Kind: access.Human, Person: "pe_1", Groups: []string{"okta/ops"}}
+	okta := strings.Replace(settledText, "  sessions:", "  scim: {name: okta, token: env:SCIM}\n  sessions:", 1)
+	three := strings.Replace(okta, "['group:admins']", "['group:admins', 'group:okta/ops']", 1)
+	const ada = "    - {id: ada, kind: human, groups: [admins, eng], attributes: {team: a}, token: env:ADA}\n    - {id: ada-agent, kind: agent, acts_for: ada, groups: [bots], token: env:AGENT}\n"
+	agentless := strings.NewReplacer("    - {id: ada-agent, kind: agent, acts_for: ada, groups: [bots], token: env:AGENT}\n", "",
+		"  - {name: bots, who: ['group:bots'], what: ['db/**:read'], max_duration: 1h, approve: auto}\n", "",
+		"  - {name: never, effect: deny, who: ['group:bots'], what: ['db/**:write']}\n", "").Replace(okta)
+	const gone = "roles: no other administrator would be left"
+	for name, c := range map[string]struct {
+		now, next string
+		want      string
+	}{
+		"who steps down":                      {three, strings.Replace(three, "'group:admins'", "'person:bo'", 1), "ada: roles: they lose the role admin, and nobody would be asked about what they are given later"},
+		"who steps down in a source":          {three, okta, "eve: roles: they lose the role admin, and nobody would be asked about what they are given later"},
+		"who leaves one behind":               {agentless, strings.Replace(agentless, strings.SplitAfter(ada, "\n")[0], "", 1), "ada: " + gone + "; bo: " + gone},
+		"all, for a group in which nobody is": {okta, strings.Replace(okta, "'group:admins'", "'group:okta/nobody'", 1), "ada: " + gone + "; bo: " + gone},
+	} {
+		if got := whose(config.Widened(load(t, write(t, c.now)), load(t, write(t, c.next)), []access.Principal{eve})); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 
