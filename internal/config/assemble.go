@@ -33,6 +33,9 @@ func (a *assembly) assemble() *Config {
 	a.targets = a.newTargets(cfg.Connectors)
 	cfg.Bundles = a.bundles()
 	cfg.Policies, cfg.PolicySet = a.policies()
+	for _, s := range a.secrets {
+		cfg.references = append(cfg.references, s.ref)
+	}
 	return cfg
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	// Policies are in file order, as written; PolicySet is the same, compiled.
 	Policies  []policy.Policy
 	PolicySet *policy.Set
+	// references are those to secrets, wherever they stand.
+	references []secret.Ref
 }
 
 // Server says how Curfew itself is reached.

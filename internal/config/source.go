@@ -30,7 +30,7 @@ func (s *source) whole() position { return position{src: s} }
 // resolve makes a path of the file relative to where the process runs.
 func (s *source) resolve(path string) string {
 	if filepath.IsAbs(path) {
-		return path
+		return filepath.Clean(path) // so that one file has one name
 	}
 	return filepath.Join(s.dir, path)
 }

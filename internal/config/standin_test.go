@@ -23,6 +23,7 @@ type standIn struct {
 	KeepObjects bool                         `json:"keep_objects"`
 	LockTimeout time.Duration                `json:"lock_timeout"`
 	Databases   []string                     `json:"databases"`
+	TokenFile   string                       `json:"token_file,omitempty"`
 }
 
 type standInAccount struct {

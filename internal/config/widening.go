@@ -3,12 +3,15 @@ package config
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/secret"
 )
 
 // Widening says that a configuration may give an administrator more than the one before.
@@ -95,7 +98,7 @@ func (w *widening) why() string {
 		return why
 	}
 	for _, look := range []func() string{
-		w.ownEntries, w.roles, w.sources, w.tokens, w.policies, w.named, w.bundles, w.connectors,
+		w.ownEntries, w.roles, w.sources, w.tokens, w.secrets, w.policies, w.named, w.bundles, w.connectors,
 	} {
 		if why := look(); why != "" {
 			return why
@@ -227,6 +230,50 @@ func (w *widening) tokens() string {
 	return ""
 }
 
+// secrets looks for a secret that would be shown where it was not: whoever answers there learns it, and so may come to be whose token
+// it is, or to have what a connector has. A witness is shown whatever its token leads to. What a connector alone uses, and
+// newly, is looked at by connectors.
+func (w *widening) secrets() string {
+	for _, witness := range w.next.Audit.Witnesses {
+		known := slices.ContainsFunc(w.now.Audit.Witnesses, func(other Witness) bool {
+			return other.Webhook == witness.Webhook && other.Token == witness.Token
+		})
+		if witness.Token != "" && !known {
+			return fmt.Sprintf("audit.witnesses: %q is shown a secret that it was not shown before", witness.Name)
+		}
+	}
+	for _, c := range w.next.Connectors {
+		i := slices.IndexFunc(w.now.Connectors, func(other Connector) bool { return other.Name == c.Name })
+		if i >= 0 && sameAddress(w.now.Connectors[i], c) {
+			continue
+		}
+		for _, ref := range c.shown() {
+			if w.now.uses(ref) {
+				return fmt.Sprintf("connectors: %q shows a secret that is in use (%s) where it was not shown before", c.Name, ref)
+			}
+		}
+	}
+	return ""
+}
+
+// uses reports whether a secret is in use.
+func (c *Config) uses(ref secret.Ref) bool {
+	return slices.Contains(c.references, ref) || slices.ContainsFunc(c.Connectors, func(one Connector) bool { return slices.Contains(one.shown(), ref) })
+}
+
+// shown are the secrets that a target is shown: those of references, and a token that is read for every call.
+func (c Connector) shown() []secret.Ref {
+	all := slices.Clone(c.Secrets)
+	values := reflect.ValueOf(c.Config).Elem()
+	for _, field := range reflect.VisibleFields(values.Type()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if path := values.FieldByIndex(field.Index); name == "token_file" && path.Kind() == reflect.String && path.Len() > 0 {
+			all = append(all, secret.Ref("file:"+filepath.Clean(path.String())))
+		}
+	}
+	return all
+}
+
 func (w *widening) policies() string {
 	if why := policy.Wider(w.now.PolicySet, w.next.PolicySet, w.selves); why != "" {
 		return "policies: " + why
@@ -321,6 +368,24 @@ func sameTarget(a, b Connector) bool {
 	}
 	return a.Type.Name == b.Type.Name && maps.Equal(a.Labels, b.Labels) && sameOwners(a.Owners, b.Owners) && rule(a) == rule(b) &&
 		slices.Equal(a.Secrets, b.Secrets) && reflect.DeepEqual(a.Config, b.Config)
+}
+
+// sameAddress reports whether two connectors show the same secrets at the same place, as far as can be told: what can be asked for is
+// the one key of all types that says nothing of that.
+func sameAddress(a, b Connector) bool {
+	if a.Type.Name != b.Type.Name || !slices.Equal(a.Secrets, b.Secrets) {
+		return false
+	}
+	one, other := reflect.ValueOf(a.Config).Elem(), reflect.ValueOf(b.Config).Elem()
+	for _, field := range reflect.VisibleFields(one.Type()) {
+		if !field.IsExported() || field.Tag.Get("json") == "permissions" {
+			continue
+		}
+		if !reflect.DeepEqual(one.FieldByIndex(field.Index).Interface(), other.FieldByIndex(field.Index).Interface()) {
+			return false
+		}
+	}
+	return true
 }
 
 func sameOwners(a, b connector.Owners) bool {

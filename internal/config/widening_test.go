@@ -156,6 +156,37 @@ func TestWidenedInTwoSteps(t *testing.T) {
 	}
 }
 
+// A secret that is in use is shown nowhere else without another's word: whoever answers there would have it.
+func TestSecretsGoNowhereElse(t *testing.T) {
+	const all = "ada: %s; bo: %[1]s"
+	witnessed := strings.Replace(settledText, "{id: lee, kind: human, groups: [leads]}", "{id: lee, kind: human, groups: [leads], token: file:/etc/curfew/lee}", 1)
+	witnessed = strings.Replace(witnessed, "connectors:\n", "audit: {witnesses: [{name: nas, file: /mnt/nas/checkpoints}, {name: notary, webhook: 'https://notary.example/', token: env:NOTARY}]}\nconnectors:\n", 1)
+	const witness = `audit.witnesses: "notary" is shown a secret that it was not shown before`
+	const connector = `connectors: "far" shows a secret that is in use (%s) where it was not shown before`
+	for name, c := range map[string]struct{ before, after, want string }{
+		"a colleague's token, to a witness": {"token: env:NOTARY", "token: env:CY", witness},
+		"a witness elsewhere":               {"notary.example/", "elsewhere.example/", witness},
+		"a witness by another name":         {"name: notary", "name: records", ""},
+		"a witness less":                    {", {name: notary, webhook: 'https://notary.example/', token: env:NOTARY}", "", ""},
+		"a witness that is a file":          {"/mnt/nas/checkpoints", "/mnt/nas/checkpoints2", ""},
+		"a colleague's token, to a target":  {"env:FAR", "env:CY", fmt.Sprintf(connector, "env:CY")},
+		"another target's password":         {"env:FAR", "env:DSN", fmt.Sprintf(connector, "env:DSN")},
+		"a target elsewhere":                {"dsn: env:FAR,", "dsn: env:FAR, port: 99,", fmt.Sprintf(connector, "env:FAR")},
+		"a colleague's file, to a target":   {"env:FAR", "file:/etc/curfew/./lee", fmt.Sprintf(connector, "file:/etc/curfew/lee")},
+		"the same, read for every call":     {"dsn: env:FAR,", "dsn: env:FARTHER, token_file: /etc/curfew/lee,", fmt.Sprintf(connector, "file:/etc/curfew/lee")},
+		"a new password":                    {"env:FAR", "env:FARTHER", ""},
+		"what can be asked for":             {"dsn: env:FAR, permissions: {read: {roles: [r]}}", "dsn: env:FAR, permissions: {read: {roles: [q]}}", ""},
+	} {
+		want := c.want
+		if want != "" {
+			want = fmt.Sprintf(all, want)
+		}
+		if got := whose(config.Widened(load(t, write(t, witnessed)), change(t, witnessed, c.before, c.after), nil)); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // What somebody is called counts where a policy, or a rule for accounts, goes by it.
 func TestNamesThatCount(t *testing.T) {
 	const name, named = "{id: ada, kind", "{id: ada, name: Ada, kind"
