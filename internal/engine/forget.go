@@ -168,6 +168,11 @@ func (e *Engine) beginForget(ctx context.Context, actor access.Principal, o Forg
 	}
 	v = access.Erasure{Tenant: e.cfg.Tenant, Person: o.Person}
 	for _, p := range members {
+		// Who is forgotten is an administrator no more, until their source tells of them anew: the last who could disagree with another
+		// would be gone by that one's word alone. Whom the configuration lists stays, whatever is forgotten.
+		if p.ID.Issuer != access.StaticIssuer && e.directory().HasRole(p, access.RoleAdmin) {
+			return v, nil, access.Errorf(access.KindConflict, "%s is an administrator: take the role from them first, at the source that tells of them or in the configuration.", p.ID)
+		}
 		v.Principals, known = append(v.Principals, p.ID), append(known, p.ID)
 	}
 	was, err := e.calledBefore(ctx, o.Person)

@@ -335,15 +335,16 @@ func TestOtherNodesFollow(t *testing.T) {
 	in.until("the first node follows", func() bool { return strings.Contains(in.asksToWrite("ada"), `"denied"`) })
 }
 
-// An administrator of whom a source tells approves like any other, and is widened like any other.
-func TestAdministratorsOfSources(t *testing.T) {
-	in := newGuarded(t, "sqlite")
+// newProvisioned starts an installation with Ada, and with Eve of whom a source tells. Both administer it once Eve is in the group ops.
+func newProvisioned(t *testing.T) (in *installation, text, eve string, join func()) {
+	t.Helper()
+	in = newGuarded(t, "sqlite")
 	in.stop()
 	token := strings.Repeat("scim-token", 4)
 	in.write("scim", token)
-	provisioned := strings.Replace(strings.Replace(strings.Replace(guarded, "directory:\n", "directory:\n  scim: {name: okta, token: \"file:scim\"}\n", 1),
+	text = strings.Replace(strings.Replace(strings.Replace(guarded, "directory:\n", "directory:\n  scim: {name: okta, token: \"file:scim\"}\n", 1),
 		`admin: ["group:admins"]`, `admin: ["person:ada", "group:okta/ops"]`, 1), `key: key}`, `key: key, url: "http://localhost:8420"}`, 1)
-	in.write("curfew.yaml", provisioned)
+	in.write("curfew.yaml", text)
 	if err := server.ApproveByHand(t.Context(), in.config(), "people come from SCIM now", io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -356,14 +357,38 @@ func TestAdministratorsOfSources(t *testing.T) {
 		}
 		return made
 	}
-	eve := scim("Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"eve"}`)
+	eve = scim("Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"eve"}`).ID
+	return in, text, eve, func() {
+		t.Helper()
+		scim("Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"ops","members":[{"value":%q}]}`, eve))
+	}
+}
+
+// An administrator of whom a source tells approves like any other, and is widened like any other.
+func TestAdministratorsOfSources(t *testing.T) {
+	in, provisioned, _, join := newProvisioned(t)
 	// Ada is the only administrator until Eve is in the group.
 	in.propose(strings.Replace(provisioned, `approve: [{from: ["group:leads"]}]`, "approve: auto", 1), false)
 	in.says("gives the only administrator more")
-	scim("Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"ops","members":[{"value":%q}]}`, eve.ID))
+	join()
 	in.propose(strings.Replace(provisioned, `who: ["group:engineering"], what: ["db/orders:write"]`, `who: ["group:okta/ops", "person:ada"], what: ["db/orders:*"]`, 1), true)
 	status, body := in.call("ada-token", "GET", "/v1/config", "")
 	if status != 200 || !strings.Contains(body, `"principal":"okta/`) || !strings.Contains(body, `"principal":"ada"`) || !strings.Contains(body, `"needs":2`) {
 		t.Errorf("%d %s", status, body)
 	}
+}
+
+// Nobody has the other administrator, of whom a source tells, forgotten, so as to be asked no more about what widens them.
+func TestOtherAdministratorIsNotForgotten(t *testing.T) {
+	in, provisioned, eve, join := newProvisioned(t)
+	join()
+	p, err := in.server.Directory().Principal(t.Context(), access.PrincipalID{Issuer: "okta", Subject: eve})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := in.call("ada-token", "POST", "/v1/erasures", fmt.Sprintf(`{"person":%q,"reason":"asked for it in writing"}`, p.Person))
+	if status != 409 || !strings.Contains(body, "is an administrator") {
+		t.Errorf("the other administrator is forgotten: %d %s", status, body)
+	}
+	in.propose(strings.Replace(provisioned, `approve: [{from: ["group:leads"]}]`, "approve: auto", 1), true)
 }
