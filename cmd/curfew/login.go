@@ -192,13 +192,18 @@ func waitingPage(server, state string, answers chan<- answer) http.Handler {
 		query := r.URL.Query()
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		w.Header().Set("Cache-Control", "no-store")
-		if r.URL.Path != "/" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 || query.Get("iss") != server {
+		if r.URL.Path != "/" || subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 {
 			http.NotFound(w, r)
 			return
 		}
 		a, said := answer{code: query.Get("code")}, "You are signed in. Go back to your terminal; you can close this page."
-		if a.code == "" {
+		switch {
+		case query.Get("iss") != server:
+			a = answer{err: otherAddress(server, query.Get("iss"))}
+		case a.code == "":
 			a.err = access.Errorf(access.KindDenied, "you chose not to sign in")
+		}
+		if a.err != nil {
 			said = "You are not signed in. You can close this page."
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -209,6 +214,15 @@ func waitingPage(server, state string, answers chan<- answer) http.Handler {
 		default: // an answer is there already
 		}
 	})
+}
+
+// otherAddress is the error of an answer that names another server than was asked (RFC 9207): a code goes to none but the one that
+// made it. Mostly it is the same under another address than people are meant to type.
+func otherAddress(server, named string) error {
+	if named, err := serverURL(named); err == nil {
+		return access.Errorf(access.KindUnauthenticated, "%s goes by another address, so that its answer is not taken: if you know that one, run `curfew login %s`", display(server), display(named))
+	}
+	return access.Errorf(access.KindUnauthenticated, "the answer does not say that it is of %s, and is not taken: check its address", display(server))
 }
 
 // oauthConfig is how this program asks a server (RFC 8414 describes the same at /.well-known/oauth-authorization-server).

@@ -34,3 +34,38 @@ func TestDeviceSignInAtWhatIsNoCurfew(t *testing.T) {
 		})
 	}
 }
+
+// A server that goes by another address than the one that was typed says so at once, in the browser and in the terminal.
+func TestAnswerOfAnotherAddress(t *testing.T) {
+	for what, c := range map[string]struct {
+		query      string
+		status     int
+		says, here string
+	}{
+		"the server's own":     {"state=right&iss=https%3A%2F%2Fcurfew.example&code=c", 200, "", "You are signed in"},
+		"another address":      {"state=right&iss=https%3A%2F%2Fcurfew.acme.example&code=c", 200, "curfew login https://curfew.acme.example", "You are not signed in"},
+		"none":                 {"state=right&code=c", 200, "check its address", "You are not signed in"},
+		"another sign-in":      {"state=wrong&iss=https%3A%2F%2Fcurfew.example&code=c", 404, "nothing", "404"},
+		"a text for terminals": {"state=right&iss=%1b%5B2J&code=c", 200, "check its address", "You are not signed in"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			answers := make(chan answer, 1)
+			w := httptest.NewRecorder()
+			waitingPage("https://curfew.example", "right", answers).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?"+c.query, nil))
+			said := "nothing"
+			select {
+			case a := <-answers:
+				if said = ""; a.err != nil {
+					said = a.err.Error()
+				}
+				if a.err != nil && a.code != "" {
+					t.Error("there is a code besides")
+				}
+			default:
+			}
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.here) || !strings.Contains(said, c.says) || c.says == "" && said != "" || strings.Contains(said, "\x1b") {
+				t.Errorf("%d %s\nthe terminal: %q", w.Code, w.Body, said)
+			}
+		})
+	}
+}
