@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strings"
 
 	gokeyring "github.com/zalando/go-keyring"
 )
@@ -20,7 +21,8 @@ const (
 // keepToken keeps the token of a profile: in the system's key store where there is one, and else in a file that nobody else
 // can read.
 func (p *program) keepToken(one profile, token string) (profile, error) {
-	if p.keystore() && gokeyring.Set(keystoreService, one.Name, token) == nil {
+	kept := token + "\n" + one.URL
+	if p.keystore() && gokeyring.Set(keystoreService, one.Name, kept) == nil {
 		one.Keystore = true
 		return one, p.dropTokenFile(one.Name)
 	}
@@ -30,31 +32,42 @@ func (p *program) keepToken(one profile, token string) (profile, error) {
 		return one, err
 	}
 	defer folder.close()
-	return one, folder.write(one.Name, []byte(token))
+	return one, folder.write(one.Name, []byte(kept))
 }
 
-// token is the token of a profile; empty where there is none any more.
+// token is the token of a profile; empty where there is none any more, or it is another server's. That happens: another folder of
+// profiles shares the key store, and a sign-in that broke off has kept a token and no profile.
 func (p *program) token(one profile) (string, error) {
+	kept, err := p.kept(one)
+	token, server, _ := strings.Cut(kept, "\n")
+	if err != nil || server != one.URL {
+		return "", err
+	}
+	return token, nil
+}
+
+// kept is what keepToken has kept: a token, and in a line below the server that gave it.
+func (p *program) kept(one profile) (string, error) {
 	if one.Keystore {
-		token, err := gokeyring.Get(keystoreService, one.Name)
+		kept, err := gokeyring.Get(keystoreService, one.Name)
 		if errors.Is(err, gokeyring.ErrNotFound) {
 			return "", nil
 		}
 		if err != nil {
 			return "", fmt.Errorf("the system's key store does not give the token of %s: %w; unlock it, or run `curfew login` again", one.Name, err)
 		}
-		return token, nil
+		return kept, nil
 	}
 	folder, err := p.openFolder(tokensFolder)
 	if err != nil {
 		return "", err
 	}
 	defer folder.close()
-	token, err := folder.read(one.Name, maxTokenFile)
+	kept, err := folder.read(one.Name, maxTokenFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	return string(token), err
+	return string(kept), err
 }
 
 // dropToken forgets the token of a profile.
