@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +36,9 @@ func (p *program) showRequest(ctx context.Context, typed string) error {
 	}
 	if r.Ticket != "" {
 		rows = append(rows, []string{"Ticket", r.Ticket})
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
+		rows = append(rows, []string{"Parameter", name + " = " + r.Params[name]})
 	}
 	if err := p.table(nil, rows); err != nil {
 		return err

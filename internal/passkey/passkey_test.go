@@ -306,6 +306,47 @@ func TestReviewIsConfirmed(t *testing.T) {
 	}
 }
 
+// TestParametersAreNoWordsOfCurfews: what somebody calls a parameter is not taken for what Curfew says of their request.
+func TestParametersAreNoWordsOfCurfews(t *testing.T) {
+	h := newHouse(t)
+	h.register(enginetest.Bob)
+	r, err := h.Engine.Submit(t.Context(), h.Who(enginetest.Alice), engine.Submission{
+		Entitlements: []access.Entitlement{enginetest.Entitlement(enginetest.Write)}, Duration: time.Hour, Reason: "order 17",
+		Params: map[string]string{"You shorten it to": "5m0s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, err := h.ConfirmReview(t.Context(), h.Who(enginetest.Bob), r.ID, engine.Opinion{Verdict: access.Approve})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, text := h.page(link); strings.Contains(text, "<dt>You shorten it to</dt>") || !strings.Contains(text, "<dd>You shorten it to = 5m0s</dd>") {
+		t.Errorf("the page says %s", text)
+	}
+}
+
+// TestWhoAskedIsShown: a review is of a request by whoever asked for it, which its hash has too.
+func TestWhoAskedIsShown(t *testing.T) {
+	policy := reviewedPolicy(time.Hour)
+	policy.OnBehalfOf = []string{"person:" + enginetest.Dave}
+	h := newHouse(t, enginetest.WithPolicies(policy))
+	h.register(enginetest.Bob)
+	r, err := h.Engine.Submit(t.Context(), h.Who(enginetest.Dave), engine.Submission{
+		Entitlements: []access.Entitlement{enginetest.Entitlement(enginetest.Write)}, Duration: time.Hour, Reason: "order 17", OnBehalfOf: h.Who(enginetest.Alice).ID,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, err := h.ConfirmReview(t.Context(), h.Who(enginetest.Bob), r.ID, engine.Opinion{Verdict: access.Approve})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, text := h.page(link); !strings.Contains(text, "<dt>Asked by</dt><dd>static/dave</dd>") {
+		t.Errorf("the page says %s", text)
+	}
+}
+
 // TestConfirmedWhatIsNoMore: what changed since the page was shown, or took too long on its way into the books, does not count.
 func TestConfirmedWhatIsNoMore(t *testing.T) {
 	c := &clock{}
