@@ -11,8 +11,9 @@ import (
 	"github.com/curfewhq/curfew/internal/api/client"
 )
 
-// digestShown is how much of a digest people see, and the least that they type.
-const digestShown = 12
+// digestShown is how much of a digest people see, and the least that they give: 128 bits. Whoever writes the files can try many texts, and
+// of a few million harmless ones and as many others two have the same 12 digits.
+const digestShown = 32
 
 func (p *program) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -112,7 +113,7 @@ func (p *program) configApproveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "approve DIGEST",
 		Short:             "Agree to the version that waits",
-		Long:              "Agree to the version that waits, named by its digest or at least 8 characters of its beginning: another one than you have looked at is refused.",
+		Long:              "Agree to the version that waits, named by its digest as it is shown, or the whole of it: another one than you have looked at is refused.",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: p.completeWaiting,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -155,8 +156,8 @@ func (p *program) configRejectCommand() *cobra.Command {
 
 // decideConfig says something of the version that waits, which was typed by its digest.
 func (p *program) decideConfig(ctx context.Context, typed string, send func(*client.Client, string) (client.ConfigStatus, error), done func(client.ConfigStatus, string)) error {
-	if len(typed) < 8 {
-		return usagef("give at least 8 characters of the digest that `curfew config` shows")
+	if len(typed) < digestShown {
+		return usagef("give at least %d characters of the digest, as `curfew config` shows it", digestShown)
 	}
 	s, err := p.configStatus(ctx)
 	if err != nil {

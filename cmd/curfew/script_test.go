@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 //	target down       makes the target unreachable for what takes access away or extends it
 //	target implies X… has writing on orders give these rights too
 //	foreign MARK      lets the target have something that bears a mark which is not ours, and compares it with the books
-//	proposes D NAME…  proposes a version of the configuration with the digest DDD…, which gives these people more
+//	proposes D NAME…  proposes a version of the configuration with the digest DDD… of 64 digits, which gives these people more
 //	mode MODE FILE    checks a file's or a folder's permissions
 //	follows TEXT CMD… runs a command that has no end until it prints a line with the text, and interrupts it
 func TestScripts(t *testing.T) {
@@ -192,7 +192,7 @@ func proposes(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args[1:] {
 		text += "\nwidens " + name
 	}
-	ts.Value(versionsKey{}).(*enginetest.Versions).Propose(strings.Repeat(args[0], 64), text)
+	ts.Value(versionsKey{}).(*enginetest.Versions).Propose(strings.Repeat(args[0], 64)[:64], text)
 }
 
 func askedFor(ts *testscript.TestScript) int {
