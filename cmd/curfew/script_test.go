@@ -80,7 +80,7 @@ func setup(env *testscript.Env) error {
 	const url = "https://curfew.acme.example"
 	passkeys, err := passkey.New(passkey.Config{
 		URL: url, Engine: w.Engine, Store: w.Store, Directory: func() passkey.Directory { return w.Directory }, IDs: engine.UUIDs{},
-		Tenant: access.DefaultTenant, Log: slog.New(slog.DiscardHandler),
+		Tenant: access.DefaultTenant, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err

@@ -187,7 +187,7 @@ func (s *board) withPasskeys() {
 	}
 	keeper, err := passkey.New(passkey.Config{
 		URL: "https://curfew.acme.example", Engine: s.Engine, Store: s.Store, Directory: func() passkey.Directory { return s.Directory },
-		IDs: engine.UUIDs{}, Tenant: access.DefaultTenant, Log: slog.New(slog.DiscardHandler),
+		IDs: engine.UUIDs{}, Tenant: access.DefaultTenant, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -44,6 +44,14 @@ func (k *Keeper) routes() {
 	}))
 }
 
+// admit bounds what is posted.
+func (k *Keeper) admit(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	return k.acts.Admit(w, r, k.config.Now())
+}
+
 // ServeHTTP serves the pages. A POST that another site's page sends is refused.
 func (k *Keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxAnswer)
@@ -118,7 +126,10 @@ func (k *Keeper) refuse(w http.ResponseWriter, r *http.Request) error {
 // page shows the errors of what people see in their browser.
 func (k *Keeper) page(serve func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		err := serve(w, r)
+		err := k.admit(w, r)
+		if err == nil {
+			err = serve(w, r)
+		}
 		if err == nil {
 			return
 		}
@@ -143,11 +154,9 @@ type said struct {
 func (k *Keeper) call(do func(r *http.Request, body []byte) (more bool, codes []string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		status, answer := http.StatusOK, said{}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			err = access.Wrap(access.KindInvalid, err, "This is too long, or came broken.")
-		} else {
-			answer.More, answer.Codes, err = do(r, body)
+		err := k.admit(w, r)
+		if err == nil {
+			answer.More, answer.Codes, err = withBody(r, do)
 		}
 		if err != nil {
 			k.log(r, err)
@@ -159,6 +168,15 @@ func (k *Keeper) call(do func(r *http.Request, body []byte) (more bool, codes []
 		// A browser that has gone away is no error of ours.
 		_ = json.NewEncoder(w).Encode(answer)
 	}
+}
+
+// withBody reads what the script sends.
+func withBody(r *http.Request, do func(r *http.Request, body []byte) (more bool, codes []string, err error)) (bool, []string, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false, nil, access.Wrap(access.KindInvalid, err, "This is too long, or came broken.")
+	}
+	return do(r, body)
 }
 
 func (k *Keeper) log(r *http.Request, err error) {

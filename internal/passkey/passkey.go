@@ -20,6 +20,7 @@ import (
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/engine"
+	"github.com/curfewhq/curfew/internal/ratelimit"
 	"github.com/curfewhq/curfew/internal/store"
 )
 
@@ -48,6 +49,7 @@ type Config struct {
 	Directory func() Directory
 	IDs       access.IDs
 	Tenant    access.TenantID
+	Now       func() time.Time
 	Log       *slog.Logger
 }
 
@@ -56,12 +58,14 @@ type Keeper struct {
 	config Config
 	party  *webauthn.WebAuthn
 	mux    *http.ServeMux
+	// acts bound how often a client posts.
+	acts *ratelimit.Limiter
 }
 
 // New makes a Keeper. Without a URL, or under one that browsers have no passkeys for, everything that needs a browser is
 // access.KindMisconfigured.
 func New(c Config) (*Keeper, error) {
-	k := &Keeper{config: c, mux: http.NewServeMux()}
+	k := &Keeper{config: c, mux: http.NewServeMux(), acts: ratelimit.New(60, 60)}
 	k.routes()
 	u, err := url.Parse(c.URL)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -405,7 +406,7 @@ func TestNoName(t *testing.T) {
 	for _, at := range []string{"", "http://127.0.0.1:8420", "https://[::1]:8420"} {
 		k, err := passkey.New(passkey.Config{
 			URL: at, Engine: w.Engine, Store: w.Store, Directory: func() passkey.Directory { return w.Directory }, IDs: engine.UUIDs{},
-			Tenant: access.DefaultTenant, Log: slog.New(slog.DiscardHandler),
+			Tenant: access.DefaultTenant, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		})
 		if err != nil {
 			t.Errorf("at %q: %v", at, err)
@@ -414,5 +415,24 @@ func TestNoName(t *testing.T) {
 		if _, _, err := k.NewCodes(t.Context(), w.Who(enginetest.Alice)); access.KindOf(err) != access.KindMisconfigured {
 			t.Errorf("a ceremony at %q: %v", at, err)
 		}
+	}
+}
+
+// TestLimited: what is posted on the pages is bounded by address, as it is everywhere.
+func TestLimited(t *testing.T) {
+	h := newHouse(t)
+	for i := range 61 {
+		status, said := h.call("nothing", []string{"answer", "recover"}[i%2], `{}`)
+		if want := http.StatusNotFound; i < 60 && status != want || i == 60 && status != http.StatusTooManyRequests {
+			t.Fatalf("call %d is answered with %d: %s", i, status, said.Error)
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, address+passkey.Path+"nothing/refuse", nil))
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+		t.Errorf("a form is answered with %d", w.Code)
+	}
+	if status, _ := h.page("nothing"); status != http.StatusNotFound {
+		t.Errorf("a page is answered with %d", status)
 	}
 }

@@ -57,7 +57,7 @@ func newHouse(t *testing.T, options ...enginetest.Option) *house {
 	w := enginetest.New(t, append([]enginetest.Option{enginetest.WithPolicies(confirmedPolicy(), reviewedPolicy(time.Hour))}, options...)...)
 	keeper, err := passkey.New(passkey.Config{
 		URL: address, Engine: w.Engine, Store: w.Store, Directory: func() passkey.Directory { return w.Directory }, IDs: engine.UUIDs{},
-		Tenant: access.DefaultTenant, Log: slog.New(slog.DiscardHandler),
+		Tenant: access.DefaultTenant, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func (s *Server) serve(sealer *secret.Sealer) error {
 	s.runner.Start()
 	passkeys, err := passkey.New(passkey.Config{
 		URL: s.config.Server.URL, Engine: s.engine, Store: s.store, Directory: func() passkey.Directory { return s.Directory() },
-		IDs: engine.UUIDs{}, Tenant: access.DefaultTenant, Log: s.log,
+		IDs: engine.UUIDs{}, Tenant: access.DefaultTenant, Now: s.clock.Now, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func newHouseWith(t *testing.T, provider signin.Provider) *house {
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	keeper, err := passkey.New(passkey.Config{
 		URL: address, Engine: h.Engine, Store: h.Store, Directory: func() passkey.Directory { return h.Directory }, IDs: engine.UUIDs{},
-		Tenant: access.DefaultTenant, Log: log,
+		Tenant: access.DefaultTenant, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
