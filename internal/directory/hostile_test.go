@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -204,4 +205,55 @@ func TestLinkMeanwhile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Linking two accounts and telling them apart ends sessions, and the log says how many.
+func TestLinkingSaysWhatItEnds(t *testing.T) {
+	house(t, func(t *testing.T, w *World) {
+		_, one := signedIn(t, w, "one")
+		_, other := signedIn(t, w, "other")
+		signedIn(t, w, "other")
+		if _, err := w.Registrar.Link(t.Context(), w.Who(Carol), one.ID, other.ID, "one human"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Registrar.Unlink(t.Context(), w.Who(Carol), other.ID, "two after all"); err != nil {
+			t.Fatal(err)
+		}
+		page, err := w.Engine.Events(t.Context(), w.Who(Carol), engine.LogQuery{Limit: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := map[access.EventKind]string{}
+		for _, e := range page.Items {
+			ended[e.Kind] = e.Detail["sessions"]
+		}
+		if ended[access.EventPersonLinked] != "2" || ended[access.EventPersonUnlinked] != "1" {
+			t.Errorf("entered: %v", ended)
+		}
+	})
+}
+
+// A session that ends because its owner has as many as may be is entered as ended, like every other.
+func TestTheOldestSessionEndsInTheLog(t *testing.T) {
+	house(t, func(t *testing.T, w *World) {
+		token, _ := signedIn(t, w, "erin")
+		for range 49 {
+			signedIn(t, w, "erin")
+		}
+		at := end(t, w)
+		signedIn(t, w, "erin")
+		refusedToken(t, w, "the oldest", token)
+		if kinds, _ := entries(t, w, at); !slices.Equal(kinds, []string{"session.ended", "session.begun"}) {
+			t.Errorf("entered: %v", kinds)
+		}
+		at = end(t, w)
+		a := erin("payments")
+		a.Subject = "erin"
+		if _, _, err := w.Registrar.BeginBrowser(t.Context(), directory.SignIn{Source: "sso", Account: a, Label: "Firefox"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		if kinds, _ := entries(t, w, at); !slices.Equal(kinds, []string{"session.ended", "session.begun"}) {
+			t.Errorf("of a browser: %v", kinds)
+		}
+	})
 }

@@ -92,10 +92,11 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 		if err := errors.Join(r.refuseMoved(tx, one), r.refuseMoved(tx, other)); err != nil {
 			return err
 		}
-		moved, err := r.mayMove(tx, other.Person)
+		moved, ended, err := r.mayMove(tx, other.Person)
 		if err != nil {
 			return err
 		}
+		detail := merged(detail, map[string]string{"sessions": count(ended)})
 		for _, p := range moved {
 			p.Person, p.Formerly = l.Person, append(slices.Clone(p.Formerly), l.Formerly)
 			undecided(&p, tx.Now())
@@ -139,39 +140,39 @@ func (d *Directory) lists(person access.PersonID) bool {
 	return false
 }
 
-// mayMove finds the principals of a person who is to be called otherwise, and ends their sessions. What is under way, or
+// mayMove finds the principals of a person who is to be called otherwise, and ends their sessions, of which it says how many. What is under way, or
 // frozen, is found by the person's name, so there must be nothing.
-func (r *Registrar) mayMove(tx store.Tx, person access.PersonID) ([]access.Profile, error) {
+func (r *Registrar) mayMove(tx store.Tx, person access.PersonID) (profiles []access.Profile, ended int, err error) {
 	profiles, next, err := tx.Profiles().List(r.tenant, store.ProfileFilter{Person: person}, store.Page{Limit: maxLinked})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if next != "" || len(profiles) == 0 {
-		return nil, access.Errorf(access.KindConflict, "Nobody has 0, or more than %d, accounts that are to be linked.", maxLinked)
+		return nil, 0, access.Errorf(access.KindConflict, "Nobody has 0, or more than %d, accounts that are to be linked.", maxLinked)
 	}
 	pending, _, err := tx.Requests().List(r.tenant, store.RequestFilter{Person: person, State: access.RequestPending}, store.Page{Limit: 1})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	live, _, err := tx.Grants().List(r.tenant, store.GrantFilter{Person: person, Unended: true}, store.Page{Limit: 1})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(pending)+len(live) > 0 {
-		return nil, access.Errorf(access.KindConflict, "%s has access or waits for it under the account: give it back, or withdraw the request, and try again.", profiles[0].ID)
+		return nil, 0, access.Errorf(access.KindConflict, "%s has access or waits for it under the account: give it back, or withdraw the request, and try again.", profiles[0].ID)
 	}
 	if err := r.refuseAsking(tx, person, profiles); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	frozen, err := tx.Freezes().Covering(r.tenant, person, "")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if slices.ContainsFunc(frozen, func(f access.Freeze) bool { return f.Scope == access.FreezePerson }) {
-		return nil, access.Errorf(access.KindConflict, "%s is frozen: an administrator must lift that first.", profiles[0].ID)
+		return nil, 0, access.Errorf(access.KindConflict, "%s is frozen: an administrator must lift that first.", profiles[0].ID)
 	}
-	_, err = tx.Sessions().DeleteOf(r.tenant, person)
-	return profiles, err
+	ended, err = tx.Sessions().DeleteOf(r.tenant, person)
+	return profiles, ended, err
 }
 
 // refuseAsking is an error while something waits that one of a person's accounts has asked for in another's name: an account of theirs
@@ -215,7 +216,8 @@ func (r *Registrar) Unlink(ctx context.Context, admin access.Principal, id acces
 		if len(p.Formerly) == 0 {
 			return access.Errorf(access.KindConflict, "%s is linked with no other account.", id)
 		}
-		if _, err := r.mayMove(tx, p.Person); err != nil {
+		_, ended, err := r.mayMove(tx, p.Person)
+		if err != nil {
 			return err
 		}
 		before := p.Person
@@ -228,6 +230,7 @@ func (r *Registrar) Unlink(ctx context.Context, admin access.Principal, id acces
 		}
 		return enter(access.Event{
 			Kind: access.EventPersonUnlinked, Actor: admin.ID, Subject: p.ID, Person: p.Person,
+			Detail:   map[string]string{"sessions": count(ended)},
 			Personal: map[string]string{"person": string(before), "reason": reason},
 		})
 	})

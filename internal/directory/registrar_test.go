@@ -293,16 +293,11 @@ func TestSessionsEnd(t *testing.T) {
 func TestSessionsAreBounded(t *testing.T) {
 	house(t, func(t *testing.T, w *World) {
 		first, s := signIn(t, w)
-		at := end(t, w)
 		for range 50 {
 			time.Sleep(time.Second)
 			signIn(t, w)
 		}
 		refusedToken(t, w, "the oldest token", first)
-		kinds, _ := entries(t, w, at)
-		if ended := slices.DeleteFunc(kinds, func(kind string) bool { return kind != string(access.EventSessionEnded) }); len(ended) != 1 {
-			t.Errorf("entered: %v", ended)
-		}
 		p, err := w.Directory.Principal(t.Context(), s.Principal)
 		if err != nil {
 			t.Fatal(err)
