@@ -132,6 +132,9 @@ func (e *Engine) reconsider(ctx context.Context, g access.Grant) error {
 		return err
 	}
 	if why == "" {
+		why = anotherAccount(g, v)
+	}
+	if why == "" {
 		if v, why, err = e.stillLasting(ctx, r, g, v); err != nil {
 			return err
 		}
@@ -149,6 +152,15 @@ func (e *Engine) reconsider(ctx context.Context, g access.Grant) error {
 		}
 		return c.retire(&now, access.EndIneligible, access.Event{Personal: map[string]string{"why": why}})
 	}))
+}
+
+// anotherAccount says why a grant that has begun is for an account that is not its principal's any more. Whose it is now nobody
+// knows: it may have been given to somebody else, who would have the access with it.
+func anotherAccount(g access.Grant, v ruling) string {
+	if g.ActivatedAt.IsZero() || g.Account == "" || g.Account == accountIn(v.in, g.Entitlement) {
+		return ""
+	}
+	return "The access is for an account that is not theirs any more."
 }
 
 // stillLasting decides a grant that outlasts what its request would be given now, because it was extended, or the longest

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/connector"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/identity"
@@ -296,6 +297,33 @@ func TestWhoAskedLeaves(t *testing.T) {
 			t.Errorf("what waits for a review is %s", r.State)
 		}
 	}, WithPolicies(policies...))
+}
+
+// Whoever is called otherwise at a target from now on loses what they have there: the account that has it may be somebody else's.
+func TestPeopleWithAnotherAccount(t *testing.T) {
+	bubble(t, func(t *testing.T, w *World) {
+		called := func(account string) access.Principal {
+			var p access.Profile
+			err := w.Engine.Change(t.Context(), "test", func(tx store.Tx, enter func(access.Event) error) (err error) {
+				p, err = w.Registrar.Tell(tx, enter, sso, identity.Account{
+					Subject: "00u-erin", Name: "Erin", Groups: []string{"engineering"}, Attributes: map[string]string{"account": account},
+				})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return p.Principal
+		}
+		live := submit(t, w, called(Bob), Read, time.Time{})
+		wantMember(t, w, Bob, readers, true, "while it is hers")
+		called(Bob)
+		wantMember(t, w, Bob, readers, true, "while nothing changes")
+		called(Dave)
+		wantMember(t, w, Bob, readers, false, "when she has another")
+		wantEnded(t, see(t, w, Carol, live.ID).Grants[0], access.EndIneligible)
+	}, WithPolicies(provided()...), WithGroups(connector.MarkedRight))
 }
 
 // Somebody leaves while another reviews in their stead: the review is not given.

@@ -158,7 +158,7 @@ func (w *World) open() {
 func (w *World) connect() *connector.Connector {
 	w.Helper()
 	s := w.settings
-	rule, err := policy.CompileAccountRule(`principal.subject == "mallory" || principal.kind == "agent" ? "" : principal.subject`)
+	rule, err := policy.CompileAccountRule(`principal.subject == "mallory" || principal.kind == "agent" ? "" : principal.attributes[?"account"].orValue(principal.subject)`)
 	w.must(err)
 	labels := map[string]string{"team": "orders"}
 	var typ connector.Type
