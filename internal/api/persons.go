@@ -16,7 +16,7 @@ type Persons interface {
 
 // LinkBody says which accounts are one human's: mine and the one whose token this is, or two, on the word of an administrator.
 type LinkBody struct {
-	Token      string   `json:"token,omitempty" maxLength:"4096" doc:"A token with which I have signed in under my other account; it is good no more afterwards"`
+	Token      string   `json:"token,omitempty" maxLength:"4096" doc:"A token with which I have signed in under my other account; the session that it is of ends with that"`
 	Principals []string `json:"principals,omitempty" maxItems:"2" doc:"Two accounts, for an administrator who is neither"`
 	Reason     string   `json:"reason,omitempty" doc:"Why, from an administrator; 4096 bytes at most"`
 }

@@ -207,6 +207,26 @@ func TestLinkMeanwhile(t *testing.T) {
 	}
 }
 
+// The session that proves an account ends with that, whichever of the two persons stays: nobody holds its token any more.
+func TestTheProofOfALinkEnds(t *testing.T) {
+	house(t, func(t *testing.T, w *World) {
+		first, _ := signedIn(t, w, "erin")
+		if _, err := w.Registrar.LinkByProof(t.Context(), access.Caller{Principal: w.Who(Alice)}, first); err != nil {
+			t.Fatal(err)
+		}
+		proof, _ := signedIn(t, w, "erin") // who is Alice, whom the configuration lists
+		begun, frank := signedIn(t, w, "frank")
+		by, err := w.Directory.Authenticate(t.Context(), begun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := w.Registrar.LinkByProof(t.Context(), by, proof); err != nil || !slices.Equal(l.Moved, []access.PrincipalID{frank.ID}) {
+			t.Fatalf("%+v, %v", l, err)
+		}
+		refusedToken(t, w, "the proof", proof)
+	})
+}
+
 // Linking two accounts and telling them apart ends sessions, and the log says how many.
 func TestLinkingSaysWhatItEnds(t *testing.T) {
 	house(t, func(t *testing.T, w *World) {

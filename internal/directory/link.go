@@ -35,7 +35,15 @@ func (r *Registrar) LinkByProof(ctx context.Context, by access.Caller, token str
 	if by.Session.Kind == access.SessionToken || other.Session.Kind == access.SessionToken || by.Kind != access.Human || other.Kind != access.Human {
 		return Link{}, access.Errorf(access.KindDenied, "Humans are linked, and each account must have signed in: a token that was made for a program proves nothing.")
 	}
-	return r.link(ctx, by.ID, by.Principal, other.Principal, map[string]string{"by": "proof"}, "")
+	l, err := r.link(ctx, by.ID, by.Principal, other.Principal, map[string]string{"by": "proof"}, "")
+	if err != nil || other.Session.ID == "" {
+		return l, err // a token of the configuration is nobody's session
+	}
+	// Where it is the other's person that stays, the session that has proven it has not ended with the rest.
+	if err := r.SignOut(ctx, other.Principal, other.Session.ID); err != nil && access.KindOf(err) != access.KindNotFound {
+		return l, err
+	}
+	return l, nil
 }
 
 // Link makes two humans' principals one person's, on the word of an administrator who is neither of them: together they would

@@ -974,7 +974,7 @@ type LinkBody struct {
 	// Reason Why, from an administrator; 4096 bytes at most
 	Reason string `json:"reason,omitempty,omitzero"`
 
-	// Token A token with which I have signed in under my other account; it is good no more afterwards
+	// Token A token with which I have signed in under my other account; the session that it is of ends with that
 	Token string `json:"token,omitempty,omitzero"`
 }
 
