@@ -177,11 +177,17 @@ func TestQueryPlans(t *testing.T) {
 			}
 			plan := strings.Join(queryPlan(t, db, text), "\n")
 			if !strings.Contains(plan, q.sqlite) || strings.Contains(plan, "SCAN grants") ||
-				strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") && !strings.Contains(text, "event_personal") {
+				strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") && !sortsLittle(text) {
 				t.Errorf("%s:\n%s\nruns as\n%s\nwant a search by %s", q.name, text, plan, q.sqlite)
 			}
 		}
 	}
+}
+
+// sortsLittle tells the queries whose lists are short: the personal data of one page of entries, and the grants of what one person
+// has reviewed or asked for in others' names.
+func sortsLittle(text string) bool {
+	return strings.Contains(text, "event_personal") || strings.Contains(text, "request_id IN (SELECT")
 }
 
 // statements are the texts that the writer has prepared. It is idle when a test asks.
