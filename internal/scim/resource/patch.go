@@ -86,6 +86,12 @@ func (t *Type) applyAll(doc Document, o Operation) error {
 		value := values[name]
 		found, ok := t.resolve(name)
 		switch {
+		case strings.EqualFold(name, t.Schema.ID):
+			// The standard has no such form, but to leave an active: false out that stands there would keep somebody in.
+			if err := t.applyAll(doc, Operation{Op: o.Op, Value: value}); err != nil {
+				return err
+			}
+			continue
 		case !ok:
 			continue
 		case found.attr == nil:

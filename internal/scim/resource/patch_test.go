@@ -49,6 +49,7 @@ func TestPatch(t *testing.T) {
 		"extension in a value":    {`{"op":"add","value":{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":"n"}}}`, `{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","manager":{"value":"n"}}}`},
 		"remove an extension":     {`{"op":"remove","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"}`, `{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":null}`},
 		"what clients send along": {`{"op":"replace","value":{"id":"x","meta":{"version":"x"},"schemas":[],"groups":[],"unknown":1,"title":"x"}}`, `{"title":"x"}`},
+		"under the core schema":   {`{"op":"replace","value":{"URN:ietf:params:scim:schemas:core:2.0:User":{"title":"x","active":false}}}`, `{"title":"x","active":false}`},
 		"a password":              {`{"op":"replace","path":"password","value":"secret"}`, `{}`},
 		"capitals":                {`{"OP":"REPLACE","Path":"TITLE","VALUE":"x"}`, `{"title":"x"}`},
 	} {
