@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/curfewhq/curfew/internal/changecontrol"
 	"github.com/curfewhq/curfew/internal/config"
 )
-
-// maxDiff bounds what is shown of what a version changes, in bytes.
-const maxDiff = 256 << 10
 
 // Configuration says which version of the configuration is in force, and which waits.
 func (s *Server) Configuration(ctx context.Context, actor access.Principal) (changecontrol.View, error) {
@@ -57,7 +53,8 @@ func (s *Server) RejectConfiguration(ctx context.Context, actor access.Principal
 	return s.view(s.control.Read(ctx))
 }
 
-// diffOf says what one text changes in the files of another.
+// diffOf says what one text changes in the files of another: all of it, for what is not shown could not be agreed to. Package config
+// bounds both.
 func diffOf(now, next []byte) (string, error) {
 	before, err := config.ReadKept(now)
 	if err != nil {
@@ -79,9 +76,6 @@ func diffOf(now, next []byte) (string, error) {
 	var all bytes.Buffer
 	for _, name := range slices.Compact(names) {
 		all.Write(diff.Diff("in force/"+name, contents[0][name], "proposed/"+name, contents[1][name]))
-	}
-	if all.Len() > maxDiff {
-		return strings.ToValidUTF8(string(all.Bytes()[:maxDiff]), "") + "\n… and more\n", nil
 	}
 	return all.String(), nil
 }

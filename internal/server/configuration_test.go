@@ -188,6 +188,15 @@ func TestWidenedWaitsForAnother(t *testing.T) {
 	}
 }
 
+// Whoever is to agree is shown all of it, however much stands before what counts.
+func TestTheWholeDifferenceIsShown(t *testing.T) {
+	in := newGuarded(t, "sqlite")
+	in.propose(strings.Repeat("# This line is here to be read by nobody.\n", 12_000)+widerForAda, true)
+	if s := in.status(); !strings.Contains(s.Waiting.Diff, "approve: auto") {
+		t.Errorf("%d bytes are shown, without what counts", len(s.Waiting.Diff))
+	}
+}
+
 // Where a version widens every administrator, two of them together can approve it, and one alone cannot.
 func TestWidenedTogether(t *testing.T) {
 	in := newGuarded(t, "sqlite")
