@@ -37,7 +37,7 @@ type WaitingConfig struct {
 	Widens     []Widening       `json:"widens" nullable:"false" doc:"The administrators to whom it may give more, one account of each"`
 	Approvals  []ConfigApproval `json:"approvals" nullable:"false"`
 	Needs      int              `json:"needs" doc:"How many must approve: 1 whom it does not widen, or 2 where it widens all administrators"`
-	Diff       string           `json:"diff" doc:"What it changes in the files, as a unified diff; cut off where it gets long"`
+	Diff       string           `json:"diff" doc:"What it changes in the files, as a unified diff"`
 }
 
 // Widening says to whom a version may give more, and why.

@@ -1365,7 +1365,7 @@ type Unlinked struct {
 type WaitingConfig struct {
 	Approvals []ConfigApproval `json:"approvals"`
 
-	// Diff What it changes in the files, as a unified diff; cut off where it gets long
+	// Diff What it changes in the files, as a unified diff
 	Diff   string `json:"diff"`
 	Digest string `json:"digest"`
 
