@@ -35,15 +35,7 @@ func (r *Registrar) LinkByProof(ctx context.Context, by access.Caller, token str
 	if by.Session.Kind == access.SessionToken || other.Session.Kind == access.SessionToken || by.Kind != access.Human || other.Kind != access.Human {
 		return Link{}, access.Errorf(access.KindDenied, "Humans are linked, and each account must have signed in: a token that was made for a program proves nothing.")
 	}
-	l, err := r.link(ctx, by.ID, by.Principal, other.Principal, map[string]string{"by": "proof"}, "")
-	if err != nil || other.Session.ID == "" {
-		return l, err // a token of the configuration is nobody's session
-	}
-	// Where it is the other's person that stays, the session that has proven it has not ended with the rest.
-	if err := r.SignOut(ctx, other.Principal, other.Session.ID); err != nil && access.KindOf(err) != access.KindNotFound {
-		return l, err
-	}
-	return l, nil
+	return r.link(ctx, by.ID, by.Principal, other.Principal, map[string]string{"by": "proof"}, "", other.Session)
 }
 
 // Link makes two humans' principals one person's, on the word of an administrator who is neither of them: together they would
@@ -70,7 +62,7 @@ func (r *Registrar) Link(ctx context.Context, admin access.Principal, one, other
 		}
 		principals[i] = p
 	}
-	return r.link(ctx, admin.ID, principals[0], principals[1], map[string]string{"by": "administrator"}, reason)
+	return r.link(ctx, admin.ID, principals[0], principals[1], map[string]string{"by": "administrator"}, reason, access.Session{})
 }
 
 // mayRelate says whether somebody may say who is whom.
@@ -84,8 +76,9 @@ func (r *Registrar) mayRelate(admin access.Principal, reason string) error {
 	return nil
 }
 
-// link moves the principals of one person to another: to the one that the configuration names, if it names one of them.
-func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, other access.Principal, detail map[string]string, reason string) (l Link, err error) {
+// link moves the principals of one person to another: to the one that the configuration names, if it names one of them. The session
+// that has proven it ends, if there is one, whosever person stays.
+func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, other access.Principal, detail map[string]string, reason string, proof access.Session) (l Link, err error) {
 	if one.Person == other.Person {
 		return l, access.Errorf(access.KindConflict, "%s and %s are one person's already.", one.ID, other.ID)
 	}
@@ -120,9 +113,25 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 				return err
 			}
 		}
-		return nil
+		return r.endProof(tx, enter, actor, proof)
 	})
 	return l, err
+}
+
+// endProof ends the session that has proven an account, if it has not ended with those of the person that moved. A token of the
+// configuration is nobody's session.
+func (r *Registrar) endProof(tx store.Tx, enter Enter, actor access.PrincipalID, proof access.Session) error {
+	if proof.ID == "" {
+		return nil
+	}
+	err := tx.Sessions().Delete(r.tenant, proof.ID)
+	if access.KindOf(err) == access.KindNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return enter(sessionEvent(access.EventSessionEnded, proof, actor))
 }
 
 // refuseMoved is an error where somebody has left, or is another person by now: who is linked with who they were is linked with

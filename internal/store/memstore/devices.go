@@ -57,15 +57,7 @@ func (d devices) Update(v store.Device) error {
 }
 
 func (d devices) Delete(tenant access.TenantID, id store.DeviceID) error {
-	k := key{tenant, string(id)}
-	if _, err := find(d.tx, d.tx.books.devices.rows, "device", k); err != nil {
-		return err
-	}
-	if err := d.tx.mayWrite(); err != nil {
-		return err
-	}
-	delete(d.tx.books.devices.mine(d.tx), k)
-	return nil
+	return remove(d.tx, &d.tx.books.devices, "device", key{tenant, string(id)})
 }
 
 func (d devices) DeleteEnded(tenant access.TenantID, now time.Time, limit int) (n int, err error) {

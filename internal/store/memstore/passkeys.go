@@ -54,15 +54,7 @@ func (p passkeys) Use(v access.Passkey) error {
 }
 
 func (p passkeys) Delete(tenant access.TenantID, id access.PasskeyID) error {
-	k := key{tenant, string(id)}
-	if _, err := find(p.tx, p.tx.books.passkeys.rows, "passkey", k); err != nil {
-		return err
-	}
-	if err := p.tx.mayWrite(); err != nil {
-		return err
-	}
-	delete(p.tx.books.passkeys.mine(p.tx), k)
-	return nil
+	return remove(p.tx, &p.tx.books.passkeys, "passkey", key{tenant, string(id)})
 }
 
 func (p passkeys) DeleteOf(tenant access.TenantID, person access.PersonID) (n int, err error) {

@@ -243,15 +243,7 @@ func (s sessions) List(tenant access.TenantID, filter store.SessionFilter, page 
 }
 
 func (s sessions) Delete(tenant access.TenantID, id access.SessionID) error {
-	k := key{tenant, string(id)}
-	if _, err := find(s.tx, s.tx.books.sessions.rows, "session", k); err != nil {
-		return err
-	}
-	if err := s.tx.mayWrite(); err != nil {
-		return err
-	}
-	delete(s.tx.books.sessions.mine(s.tx), k)
-	return nil
+	return remove(s.tx, &s.tx.books.sessions, "session", key{tenant, string(id)})
 }
 
 func (s sessions) DeleteOf(tenant access.TenantID, person access.PersonID) (n int, err error) {

@@ -156,6 +156,18 @@ func find[V any](t *tx, rows map[key]V, noun string, k key) (V, error) {
 	return v, nil
 }
 
+// remove deletes a row that is there.
+func remove[V any](t *tx, rows *table[key, V], noun string, k key) error {
+	if _, err := find(t, rows.rows, noun, k); err != nil {
+		return err
+	}
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
+	delete(rows.mine(t), k)
+	return nil
+}
+
 // eachRequest calls fn with the key of each request that is named, once, in the order of their IDs.
 func (t *tx) eachRequest(tenant access.TenantID, requests []access.RequestID, fn func(key)) error {
 	if len(requests) > store.MaxRequests {
