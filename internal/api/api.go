@@ -71,7 +71,7 @@ func New(c Config) *Handler {
 	description := s.register(v1)
 
 	root := http.NewServeMux()
-	root.Handle(v1Pattern, s.authenticate(limitBody(s.orProblem(v1))))
+	root.Handle(v1Pattern, s.refuseOtherSites(s.authenticate(limitBody(s.orProblem(v1)))))
 	root.HandleFunc("GET /healthz", healthy)
 	root.HandleFunc("GET /readyz", s.ready)
 	root.HandleFunc("GET /openapi.json", serve("application/openapi+json", description.json))

@@ -42,6 +42,16 @@ func (s *surface) authenticate(next http.Handler) http.Handler {
 	})
 }
 
+// refuseOtherSites refuses what a page of another site sends to change something. Such a page has no token to send along; one that
+// has come by a token is refused by this.
+func (s *surface) refuseOtherSites(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeProblem(w, s.problem(r.Context(), access.Errorf(access.KindDenied, "A page of another site has sent this; nothing was done.")))
+	}))
+	return guard.Handler(next)
+}
+
 // identify finds out who calls, as the directory knows them now.
 func (s *surface) identify(r *http.Request) (access.Caller, error) {
 	token, err := bearer(r.Header.Values("Authorization"))

@@ -124,6 +124,23 @@ func TestHostileIDsAreNotFound(t *testing.T) {
 	}
 }
 
+// What changes something is refused of a page of another site, even with a token.
+func TestOtherSitesAreRefused(t *testing.T) {
+	s := serve(t)
+	for _, header := range [][2]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}} {
+		send := func(method, path, body string) answer {
+			return s.send(method, path, body, "Authorization", "Bearer alice-token", "Content-Type", "application/json", header[0], header[1])
+		}
+		refused(t, send("POST", "/v1/requests", asking(enginetest.Read, "1m")), 403)
+		if a := send("GET", "/v1/whoami", ""); a.status != 200 {
+			t.Errorf("reading, with %s: %d %s", header, a.status, a.body)
+		}
+	}
+	if list := s.send("GET", "/v1/requests", "", "Authorization", "Bearer alice-token"); strings.Contains(list.body, "req_") {
+		t.Errorf("something was asked for: %s", list.body)
+	}
+}
+
 func TestContentTypeIsDemanded(t *testing.T) {
 	s := serve(t)
 	body := asking(enginetest.Read, "1m")
