@@ -55,7 +55,7 @@ const maxConns = 8
 // NewClient makes a client of what is at the URL, and of what that says of itself, within the same bounds: it dials what is
 // within reach, follows no redirect, and reads no more of an answer than maxBody.
 func NewClient(raw string) *http.Client {
-	return &http.Client{Timeout: callLimit, Transport: bounded{transport(raw, maxConns)}, CheckRedirect: stay}
+	return &http.Client{Timeout: callLimit, Transport: bounded{freshTransport(raw)}, CheckRedirect: stay}
 }
 
 // NewTrustingClient is NewClient of a server whose certificate is checked against those of a PEM file; an empty name means the
@@ -72,13 +72,21 @@ func NewTrustingClient(raw, caFile string) (*http.Client, error) {
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("there is no certificate in %s: want PEM", caFile)
 	}
-	t := transport(raw, maxConns)
+	t := freshTransport(raw)
 	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return &http.Client{Timeout: callLimit, Transport: bounded{t}, CheckRedirect: stay}, nil
 }
 
 // stay takes the answer that redirects as the answer, which is no success.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// freshTransport makes a connection for each call. One that is kept may be closed by the server at the moment at which it is used
+// again, and a code that somebody signs in with cannot be sent twice.
+func freshTransport(raw string) *http.Transport {
+	t := transport(raw, maxConns)
+	t.DisableKeepAlives = true
+	return t
+}
 
 func transport(raw string, conns int) *http.Transport {
 	reach := Anywhere

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/curfewhq/curfew/internal/outbound"
@@ -110,5 +111,37 @@ func TestPost(t *testing.T) {
 	}
 	if followed {
 		t.Error("a redirect was followed")
+	}
+}
+
+// Each call has a connection of its own, so that none meets one that the server closes at that moment.
+func TestClientsKeepNoConnection(t *testing.T) {
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client := outbound.NewClient(server.URL)
+	const calls = 3
+	for range calls {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("code=once"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			t.Error(err)
+		}
+		_ = answer.Body.Close()
+	}
+	if n := connections.Load(); n != calls {
+		t.Errorf("%d calls took %d connections", calls, n)
 	}
 }
