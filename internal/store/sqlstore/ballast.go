@@ -49,10 +49,11 @@ func openBallast(storePath string, o Options) *ballast {
 	if b.Bytes == 0 {
 		return b
 	}
+	_ = os.Remove(b.draft()) // of a process that was killed, if there is one: it takes room that is for others
 	if info, err := os.Lstat(b.path); err == nil && info.Mode().IsRegular() && info.Size() == b.Bytes {
 		return b
 	}
-	if err := b.fill(b.Bytes); err != nil {
+	if err := b.make(b.Bytes); err != nil {
 		b.log.Error("there is no room for the store's ballast: only what takes access back is written until there is",
 			"file", b.path, "error", err)
 		b.up.Store(true)
@@ -100,28 +101,39 @@ func (b *ballast) takeUp() {
 		return
 	}
 	b.tried = time.Now()
-	err := b.fill(2 * b.Bytes)
-	if err == nil {
-		err = os.Truncate(b.path, b.Bytes)
-	}
-	if err != nil {
+	if b.make(2*b.Bytes) != nil {
 		return
 	}
 	b.up.Store(false)
 	b.log.Info("the store's disk has room again: its ballast is back", "file", b.path)
 }
 
-// fill writes that much of what no file system can make smaller, and makes it durable, or leaves nothing.
-func (b *ballast) fill(size int64) (err error) {
-	file, err := os.OpenFile(b.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// draft is the file's name until it is whole, so that where the ballast has its name it is there.
+func (b *ballast) draft() string { return b.path + ".new" }
+
+// make makes the file if there is room for that much, or leaves nothing.
+func (b *ballast) make(room int64) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(b.draft()))
+		}
+	}()
+	if err := fill(b.draft(), room); err != nil {
+		return err
+	}
+	if err := os.Truncate(b.draft(), b.Bytes); err != nil {
+		return err
+	}
+	return os.Rename(b.draft(), b.path)
+}
+
+// fill writes a file with that much of what no file system can make smaller, and makes it durable.
+func fill(path string, size int64) (err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err = errors.Join(err, file.Close()); err != nil {
-			err = errors.Join(err, os.Remove(b.path))
-		}
-	}()
+	defer func() { err = errors.Join(err, file.Close()) }()
 	noise := rand.NewChaCha8([32]byte{})
 	piece := make([]byte, 1<<20)
 	for left := size; left > 0; left -= int64(len(piece)) {

@@ -81,7 +81,21 @@ func TestBallast(t *testing.T) {
 	}
 
 	onWriter(t, s, pragma(s, "PRAGMA max_page_count = 100000"))
-	onWriter(t, s, func() error { s.writer.ballast.pause = 0; return nil })
+	// What a try leaves unfinished is not taken for the ballast.
+	draft := file + ".new"
+	onWriter(t, s, func() error {
+		s.writer.ballast.pause = 0
+		return os.MkdirAll(filepath.Join(draft, "in the way"), 0o700)
+	})
+	if err := s.Update(t.Context(), "wait", putBig); access.KindOf(err) != access.KindUnavailable {
+		t.Errorf("while the ballast cannot be made: %v", err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a ballast that cannot be made is there: %v", err)
+	}
+	if err := os.RemoveAll(draft); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Update(t.Context(), "wait", putBig); err != nil {
 		t.Errorf("after room was made: %v", err)
 	}
@@ -131,11 +145,17 @@ func TestBallastIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := stamp()
+	if err := os.WriteFile(path+".ballast.new", []byte("of a process that was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := openBallasted(t, path, &log).Close(); err != nil {
 		t.Fatal(err)
 	}
 	if stamp() != made {
 		t.Error("a ballast that is there is made again")
+	}
+	if _, err := os.Stat(path + ".ballast.new"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed process left of a ballast is there: %v", err)
 	}
 	if err := errors.Join(os.Remove(path+".ballast"), os.MkdirAll(filepath.Join(path+".ballast", "in the way"), 0o700)); err != nil {
 		t.Fatal(err)
