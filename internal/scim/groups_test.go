@@ -42,6 +42,26 @@ func TestGroupLife(t *testing.T) {
 	o.wantError(o.call("GET", "/Groups/"+id, nil), http.StatusNotFound, "")
 }
 
+// A change under the core schema's name is one of the group's members too.
+func TestGroupUnderTheCoreSchema(t *testing.T) {
+	o := inMemory(t)
+	ada, bo := o.user("ada"), o.user("bo")
+	id := o.group("Platform", ada)
+	under := func(op, value string) {
+		t.Helper()
+		body := patch(fmt.Sprintf(`{"op":%q,"value":{"URN:ietf:params:scim:schemas:core:2.0:Group":%s}}`, op, value))
+		o.must(http.StatusNoContent, "PATCH", "/Groups/"+id, body)
+	}
+	under("replace", fmt.Sprintf(`{"displayName":"platform","members":[{"value":%q}]}`, bo))
+	o.wantGroups(ada)
+	o.wantGroups(bo, "platform")
+	under("replace", `{"members":[]}`)
+	o.wantGroups(bo)
+	if got := o.must(http.StatusOK, "GET", "/Groups/"+id, nil); got.at("members") != nil {
+		t.Errorf("the group is %s", got.text)
+	}
+}
+
 func TestRefusedGroups(t *testing.T) {
 	o := inMemory(t)
 	ada := o.user("ada")

@@ -3,6 +3,7 @@ package resource
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // MemberChange is what a patch makes of the members of a group, whoever they are before: first all leave or nobody does,
@@ -86,6 +87,13 @@ func (t *Type) applyToGroup(doc Document, change *MemberChange, o Operation) err
 	values, _ := o.Value.(map[string]any)
 	others := maps.Clone(values)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if strings.EqualFold(name, t.Schema.ID) { // see applyAll; members may be in there as well
+			delete(others, name)
+			if err := t.applyToGroup(doc, change, Operation{Op: o.Op, Value: values[name]}); err != nil {
+				return err
+			}
+			continue
+		}
 		found, ok := t.resolve(name)
 		if !ok || found.attr == nil || found.attr.Name != Members {
 			continue
