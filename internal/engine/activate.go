@@ -25,7 +25,7 @@ func (e *Engine) activate(ctx context.Context, conn *connector.Connector, g acce
 	if why != "" {
 		return e.notActivated(ctx, g, e.update(ctx, txActivate, func(c *change) error {
 			g := g
-			if err := c.keepDecision(r.ID, v); err != nil {
+			if err := c.keepRefusal(r.ID, v); err != nil {
 				return err
 			}
 			return c.end(&g, access.EndIneligible, access.Event{Personal: map[string]string{"why": why}})
@@ -95,6 +95,19 @@ func (e *Engine) mayBegin(ctx context.Context, r access.Request) (v ruling, why 
 	}
 	why, err = e.asReviewed(ctx, r, v.d)
 	return v, why, err
+}
+
+// keepRefusal keeps the decision by which a grant may not begin. One that implies more than reviewers were shown is not kept:
+// nobody was shown it, and the other grants of the request are held against the newest.
+func (c *change) keepRefusal(id access.RequestID, v ruling) error {
+	shown, err := newestDecisions(c, c.engine.cfg.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if widened(v.d, shown[id]) != "" {
+		return c.refuseStale(v)
+	}
+	return c.keepDecision(id, v)
 }
 
 // stillEligible decides the request again. why is set when it would not be given any more. begun says that access under it

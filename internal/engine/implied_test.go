@@ -95,6 +95,31 @@ func TestActivationIsOfWhatWasShown(t *testing.T) {
 	})
 }
 
+// Nor does any other grant of the request: that one could not begin shows reviewers nothing.
+func TestActivationOfSeveralIsOfWhatWasShown(t *testing.T) {
+	alone(t, func(t *testing.T, w *World) {
+		nest(t, w, rights("staff"))
+		start := time.Now().Add(30 * time.Minute)
+		r, err := w.Engine.Submit(t.Context(), w.Who(Alice), engine.Submission{
+			Entitlements: []access.Entitlement{Entitlement(Read), Entitlement(Write)}, Duration: time.Hour, Start: start, Reason: "x",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := review(t, w, Bob, r.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		nest(t, w, rights("payroll", "staff"))
+		time.Sleep(time.Until(start) + time.Second)
+		for range 2 {
+			step(t, w)
+		}
+		if got := states(see(t, w, Alice, r.ID)); got["ended ineligible"] != 2 {
+			t.Errorf("the grants are %v", got)
+		}
+	})
+}
+
 // However many entitlements are asked for at once, what they imply is bounded, and says where it was cut.
 func TestImpliedOfManyIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, w *World) {
