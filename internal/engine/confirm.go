@@ -167,6 +167,10 @@ func (c *change) mayBeConfirmed(r access.Request, s SecondFactor, w weighing) er
 	case w.d.Verdict == policy.VerdictDenied:
 		return access.Errorf(access.KindConflict, "The policies no longer allow request %s: %s", r.ID, w.d.Why)
 	}
+	// What is kept with the confirmation is what an activation is held against: reviewers may have agreed to less.
+	if why := widened(w.d, w.before); why != "" && len(w.d.Stages) > 0 {
+		return access.Errorf(access.KindConflict, "Request %s is not what reviewers were shown. %s", r.ID, why)
+	}
 	return c.refuseChanged(w.actor.Principal)
 }
 

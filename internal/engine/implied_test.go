@@ -11,6 +11,8 @@ import (
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/policy"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // nest has writing on orders imply rights from now on, and waits until the catalogue has forgotten what it was.
@@ -118,6 +120,44 @@ func TestActivationOfSeveralIsOfWhatWasShown(t *testing.T) {
 			t.Errorf("the grants are %v", got)
 		}
 	})
+}
+
+// What a reviewer has agreed to becomes nothing else when the requester confirms it later.
+func TestConfirmationIsOfWhatWasShown(t *testing.T) {
+	confirmed := policy.Policy{
+		Name: "confirmed", Effect: policy.EffectAllow, Who: []string{"group:engineering"}, What: []string{Write}, MaxDuration: time.Hour,
+		Require: policy.Requirements{MFA: true}, Stages: []policy.Stage{{From: []string{"group:leads"}, Count: 1, Within: 2 * time.Hour}},
+	}
+	bubble(t, func(t *testing.T, w *World) {
+		nest(t, w, rights("staff"))
+		v := ask(t, w, Alice, Write, time.Hour)
+		if _, err := review(t, w, Bob, v.Request.ID, approve); err != nil {
+			t.Fatal(err)
+		}
+		confirm := func() error {
+			_, err := w.Engine.Confirm(t.Context(), w.Who(Alice), engine.SecondFactor{
+				Confirmation: access.Confirmation{
+					Tenant: access.DefaultTenant, Request: v.Request.ID, Principal: v.Request.Principal, Person: v.Request.Person, Passkey: "pk_1", Hash: v.Request.Hash,
+					Nonce: make([]byte, 32), CredentialID: []byte{1}, PublicKey: []byte{1}, ClientData: []byte{1}, AuthenticatorData: []byte{1}, Signature: []byte{1},
+				},
+				Spend: func(store.Tx, func(access.Event) error) error { return nil },
+			})
+			synctest.Wait()
+			return err
+		}
+		nest(t, w, rights("payroll", "staff"))
+		wantKind(t, confirm(), access.KindConflict)
+		if grants := see(t, w, Alice, v.Request.ID).Grants; len(grants) > 0 {
+			t.Errorf("it came to %+v", grants)
+		}
+		nest(t, w, rights("staff"))
+		if err := confirm(); err != nil {
+			t.Fatal(err)
+		}
+		if g := grantOf(t, w, see(t, w, Alice, v.Request.ID)); g.State != access.GrantActive {
+			t.Errorf("the grant is %s", g.State)
+		}
+	}, WithPolicies(confirmed))
 }
 
 // However many entitlements are asked for at once, what they imply is bounded, and says where it was cut.
