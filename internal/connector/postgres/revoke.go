@@ -57,12 +57,12 @@ func (d *driver) Revoke(ctx context.Context, _ connector.Order, p access.Plan) (
 	if err != nil {
 		return connector.Removal{}, err
 	}
-	if left.stays() && left.Reopened {
-		return connector.Removal{}, access.Errorf(access.KindConflict, "Another call has made the role %q of the connector %s while it was taken back.", v.Role, d.name)
-	}
-	if left.stays() && len(left.Memberships) > 0 {
+	if left.stays() && !left.Reopened && len(left.Memberships) > 0 {
 		// They go with the role, if it can go.
 		left, removal.Housekeeping = d.dispose(ctx, v, left)
+	}
+	if left.stays() && left.Reopened {
+		return connector.Removal{}, access.Errorf(access.KindConflict, "Another call has made the role %q of the connector %s while it was taken back.", v.Role, d.name)
 	}
 	if left.stays() && len(left.Memberships) > 0 {
 		return connector.Removal{}, access.Errorf(access.KindMisconfigured,

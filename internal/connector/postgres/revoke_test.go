@@ -26,6 +26,7 @@ func TestRevoke(t *testing.T) {
 			"a storm of log-ins is over":                  testLoginStorm,
 			"a renamed role is found":                     testRenamed,
 			"a role that was made anew is not closed":     testReopened,
+			"a role that is made anew and closed again":   testReopenedAndClosed,
 			"a dropped role with a session is not absent": testDropped,
 			"members and memberships of others are taken": testForeignMemberships,
 			"a role of another mark is left alone":        testForeignRole,
@@ -275,6 +276,46 @@ func testReopened(t *testing.T, p *peer) {
 		t.Errorf("of a closed role it says %+v", left)
 	}
 	g.tidy(t, d)
+}
+
+// testReopenedAndClosed has a role made anew and closed again all the while: its memberships are never taken for such as others
+// granted, which nobody here may take.
+func testReopenedAndClosed(t *testing.T, p *peer) {
+	d := p.open(t)
+	g := give(t, d)
+	v, err := decodePlan(g.refined)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	done := make(chan struct{})
+	others.Go(func() {
+		defer close(done)
+		var removal connector.Removal
+		for range 150 {
+			_, err := d.Grant(t.Context(), g.order, g.plan)
+			if err == nil {
+				_, err = d.close(t.Context(), v, &removal)
+			}
+			if err != nil && !concurrent(err) && access.KindOf(err) != access.KindConflict {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer others.Wait()
+	for looks := 1; ; looks++ {
+		var left remains
+		err := call(t.Context(), d.pool, callEnd, v.order(), &left)
+		if err == nil && len(left.Memberships) > 0 && !left.Reopened {
+			t.Errorf("at look %d a closed role has %q", looks, left.Memberships)
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
 }
 
 func testRenamed(t *testing.T, p *peer) {

@@ -16,6 +16,7 @@ DECLARE
     running   int[];
     prepared  jsonb;
     members   text[];
+    reopened  boolean;
     databases text[];
     dropped   boolean := false;
     hindrance text;
@@ -63,8 +64,12 @@ BEGIN
 
     SELECT coalesce(jsonb_agg(jsonb_build_object('gid', p.gid, 'database', d.datname, 'owner', who)), '[]') INTO prepared
       FROM pg_prepared_xact() p JOIN pg_database d ON d.oid = p.dbid WHERE p.ownerid = id;
-    SELECT array_agg(format('%s in %s', a.member::regrole, a.roleid::regrole)) INTO members
-      FROM pg_auth_members a WHERE a.member = id OR (a.roleid = id AND a.member <> quote_ident(current_user)::regrole);
+    -- In one statement: a grant and a removal that come in between would leave the memberships of the one beside the end of the
+    -- other, which looks like memberships that nobody here may take.
+    SELECT (SELECT array_agg(format('%s in %s', a.member::regrole, a.roleid::regrole))
+              FROM pg_auth_members a WHERE a.member = id OR (a.roleid = id AND a.member <> quote_ident(current_user)::regrole)),
+           EXISTS (SELECT FROM pg_roles WHERE oid = id AND rolvaliduntil > '-infinity')
+      INTO members, reopened;
     SELECT array_agg(DISTINCT coalesce(d.datname, current_database())) INTO databases
       FROM pg_shdepend h LEFT JOIN pg_database d ON d.oid = h.dbid
      WHERE h.refclassid = 'pg_authid'::regclass AND h.refobjid = id;
@@ -80,7 +85,6 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'found', true, 'role', who, 'sessions_ended', counted, 'sessions_open', to_jsonb(running), 'prepared', prepared,
-        'reopened', EXISTS (SELECT FROM pg_roles WHERE oid = id AND rolvaliduntil > '-infinity'),
-        'memberships', to_jsonb(members), 'databases', to_jsonb(databases), 'dropped', dropped, 'hindrance', hindrance);
+        'reopened', reopened, 'memberships', to_jsonb(members), 'databases', to_jsonb(databases), 'dropped', dropped, 'hindrance', hindrance);
 END
 $curfew$;
