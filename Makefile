@@ -26,7 +26,7 @@ crash: ## Kill curfewd around every commit and every driver call of a grant's li
 canary: ## Plant a secret wherever one can be, lead all through every journey, and search for them everywhere
 	$(GO) test -count=1 -v -run '^(TestCanary|TestLeaksAreFound|TestAccidentsTellNothing)$$' ./internal/canary
 
-planted-bugs: ## Break eighteen rules in turn; the simulation must notice each
+planted-bugs: ## Break nineteen rules in turn; the simulation must notice each
 	$(GO) test -count=1 -v -tags plantedbugs -run '^TestPlantedBugs$$' ./internal/simulation
 
 lessons: ## What has gone wrong elsewhere, and the tests that keep it from going wrong here

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/curfewhq/curfew/internal/access"
+	"github.com/curfewhq/curfew/internal/planted"
 	"github.com/curfewhq/curfew/internal/policy"
 	"github.com/curfewhq/curfew/internal/store"
 )
@@ -100,7 +101,9 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 		detail := merged(detail, map[string]string{"sessions": count(ended)})
 		for _, p := range moved {
 			p.Person, p.Formerly = l.Person, append(slices.Clone(p.Formerly), l.Formerly)
-			undecided(&p, tx.Now())
+			if !planted.Active(planted.LinkUnnoticed) {
+				undecided(&p, tx.Now())
+			}
 			if _, err := r.put(tx, p); err != nil {
 				return err
 			}

@@ -49,6 +49,8 @@ const (
 	WordOutlived Bug = "word-outlived"
 	// LogoutForgotten lets somebody sign in by a session that the identity provider has ended meanwhile.
 	LogoutForgotten Bug = "logout-forgotten"
+	// LinkUnnoticed leaves what lives on the word of somebody who turns out to be who asked.
+	LinkUnnoticed Bug = "link-unnoticed"
 )
 
 // Bugs lists them all.
@@ -56,6 +58,6 @@ func Bugs() []Bug {
 	return []Bug{
 		EffectBeforeCommit, EndedWithoutObserve, AttemptsCapped, DeadlineMovedOnRetry, LeaseNotFenced, ReferenceCountSkipped,
 		PreImageIgnored, AuditOutsideTransaction, AccountsForPersons, OrphanIgnored, LateOrderForgotten, CredentialKept, UndoSkipped,
-		DelegationOutlived, AskerForgotten, LeaverKeeps, WordOutlived, LogoutForgotten,
+		DelegationOutlived, AskerForgotten, LeaverKeeps, WordOutlived, LogoutForgotten, LinkUnnoticed,
 	}
 }

@@ -136,6 +136,8 @@ func peopleComeAndGone(before, now *state) (want []entry) {
 			kind = access.EventPrincipalGone
 		case !was.GoneAt.IsZero() && p.GoneAt.IsZero():
 			kind = access.EventPrincipalReturned
+		case was.Person != p.Person:
+			kind = namedAnew(before, p.Person)
 		case !was.Equal(p.Principal):
 			kind = access.EventPrincipalChanged
 		default:

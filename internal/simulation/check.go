@@ -69,6 +69,7 @@ func (w *World) check() {
 	for _, id := range now.appended {
 		w.entered[id] = true
 	}
+	w.learnPersons(&now)
 	w.tally(&before, &now)
 	w.learnOwner(&before, &now)
 	w.seen = now

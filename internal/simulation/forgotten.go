@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,11 @@ func (w *World) forgetSomebody() {
 	pass(25 * time.Hour) // what has ended is looked at again for a day
 	name := one(w.choose, []string{enginetest.Alice, enginetest.Bob, enginetest.Erin, enginetest.Mallory, frank, grace})
 	by := w.people.who(enginetest.Carol)
-	person := w.people.who(name).Person
+	persons := w.calledAs(w.people.who(name).Person)
 	known := count(w.seen.grants, func(g access.Grant) bool { return g.Account == name }) > 0
 	w.habits.held, w.habits.crash = one(w.choose, []int{0, 20, 50}), one(w.choose, []int{0, 3})
 	w.habits.storeFails, w.habits.answerLost, w.habits.lateCommit = one(w.choose, []int{0, 4}), one(w.choose, []int{0, 6}), one(w.choose, []int{0, 3})
+	ordered := map[access.PersonID]bool{}
 	for turn := 0; turn < forgetTurns && w.broken == nil; turn++ {
 		w.clearUp()
 		n := w.anyNode()
@@ -37,8 +39,12 @@ func (w *World) forgetSomebody() {
 		case 0:
 			w.goOn()
 		case 1:
+			person := one(w.choose, persons)
 			w.call(n, enginetest.Carol, fmt.Sprintf("has %s forgotten", person), func(ctx context.Context, e *engine.Engine) error {
 				_, err := e.Forget(ctx, by, engine.ForgetOrder{Person: person}, "they have asked for it")
+				if err == nil {
+					ordered[person] = true
+				}
 				return err
 			})
 		case 2:
@@ -76,9 +82,22 @@ func (w *World) forgetSomebody() {
 	case w.broken != nil:
 	case w.forgetting():
 		w.breaks("everything ends", "%s is not forgotten", name)
-	case w.reached[string(access.EventPersonForgotten)] > 0:
+	case len(ordered) == len(persons):
 		w.namesNobody(name, known)
 	}
+}
+
+// calledAs are the names that a person goes by, and those that accounts of theirs went by before they were linked.
+func (w *World) calledAs(person access.PersonID) []access.PersonID {
+	names := []access.PersonID{person}
+	for _, id := range sortedKeys(w.seen.profiles) {
+		for _, name := range w.seen.profiles[id].Formerly {
+			if w.seen.profiles[id].Person == person && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // isForgotten tells the grants of which nobody knows any more whose they were.

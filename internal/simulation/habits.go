@@ -29,6 +29,8 @@ type habits struct {
 	source, absence, behalf int
 	// signs is the weight of somebody signing in, of showing what they got for it, and of signing out.
 	signs int
+	// links is the weight of two accounts becoming one person's.
+	links int
 	// owner is the weight of the target's owner giving or taking something there, and strays of something of ours being
 	// there that should not.
 	owner, strays int
@@ -46,6 +48,6 @@ func drawHabits(c *choices) habits {
 		answerLost: level(0, 0, 2, 6), lateCommit: level(0, 0, 0, 3), crash: level(0, 0, 2, 5), weather: level(0, 0, 3, 8), clocks: level(0, 0, 3), leaves: level(0, 1),
 		reloads: level(0, 0, 1), freezes: level(0, 0, 0, 1, 3), rotates: level(0, 0, 1),
 		owner: level(0, 0, 2, 6), strays: level(0, 0, 1, 3),
-		source: level(0, 0, 2, 5), absence: level(0, 0, 2, 5), behalf: level(0, 20, 50), signs: level(0, 0, 2, 5),
+		source: level(0, 0, 2, 5), absence: level(0, 0, 2, 5), behalf: level(0, 20, 50), signs: level(0, 0, 2, 5), links: level(0, 0, 1, 3),
 	}
 }

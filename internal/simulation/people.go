@@ -18,7 +18,7 @@ type people struct {
 	*directory.Directory
 	nodes   *directory.Directory
 	missing map[access.PrincipalID]bool
-	// persons are the accounts of whom the source tells.
+	// persons are whose the accounts are of which the source tells, as the promises were last checked.
 	persons map[access.PrincipalID]access.PersonID
 }
 

@@ -11,16 +11,11 @@ import (
 // reviewedByOthers asks the directory who somebody is, whatever the review says. Neither whose request it is nor who asked for
 // it, by the books or by what the simulation knows, reviews it, in their own stead or another's, and nobody does in the stead of
 // either.
-func reviewedByOthers(w *World, _, now *state) string {
+func reviewedByOthers(w *World, before, now *state) string {
 	for _, id := range sortedKeys(now.requests) {
 		r := now.requests[id]
-		var excluded []access.PersonID
-		for _, party := range []access.PrincipalID{r.Principal, r.AskedBy, r.ActsFor, w.askers[id]} {
-			if !party.IsZero() {
-				excluded = append(excluded, w.people.personOf(party))
-			}
-		}
-		for _, rv := range now.reviews[id] {
+		excluded := w.parties(r)
+		for _, rv := range newReviews(before, now, id) {
 			switch {
 			case slices.Contains(excluded, w.people.personOf(rv.Reviewer)):
 				return fmt.Sprintf("%s of %s, asked for by %q, was reviewed by %s of the same person", id, r.Principal, r.AskedBy, rv.Reviewer)
@@ -32,11 +27,26 @@ func reviewedByOthers(w *World, _, now *state) string {
 	return ""
 }
 
+// parties are the persons whose request it is, who asked for it, and for whom an agent did.
+func (w *World) parties(r access.Request) (persons []access.PersonID) {
+	for _, party := range []access.PrincipalID{r.Principal, r.AskedBy, r.ActsFor, w.askers[r.ID]} {
+		if !party.IsZero() {
+			persons = append(persons, w.people.personOf(party))
+		}
+	}
+	return persons
+}
+
+// newReviews are those of a request since the state before.
+func newReviews(before, now *state, id access.RequestID) []access.Review {
+	return now.reviews[id][min(len(before.reviews[id]), len(now.reviews[id])):]
+}
+
 // standsThere: who agrees is one of those whom the policies name, or reviews in the stead of one by a delegation in force. The
 // fall-back begins when its time has come, and not before.
 func standsThere(w *World, before, now *state) string {
 	for _, id := range sortedKeys(now.requests) {
-		for _, rv := range now.reviews[id][min(len(before.reviews[id]), len(now.reviews[id])):] {
+		for _, rv := range newReviews(before, now, id) {
 			if rv.Verdict != access.Approve {
 				continue
 			}
@@ -90,9 +100,10 @@ func begunOnReviews(w *World, before, now *state) string {
 }
 
 // countApprovals counts the persons whose word is good when access begins; at any later moment, which is the zero time, it
-// does not matter whether a delegation is over. A seat counts once, whoever takes it.
+// does not matter whether a delegation is over. A seat counts once, whoever takes it, and that of whose request it is by now does
+// not count at all, whoever they were when they agreed.
 func (w *World) countApprovals(now *state, r access.Request, at time.Time) int {
-	var taken []access.PersonID
+	taken := w.parties(r)
 	counted := 0
 	for _, rv := range now.reviews[r.ID] {
 		seat := rv.Reviewer

@@ -61,17 +61,15 @@ func breachesOfPeople() map[string][]func(*World, *state, *state) {
 	type breach = func(*World, *state, *state)
 	return map[string][]breach{
 		"nobody reviews what is theirs or what they asked for": {
-			func(_ *World, _, now *state) {
-				now.reviews[theRequest][0].Reviewer, now.reviews[theRequest][0].Person = id(enginetest.AliceAdmin), "somebody"
-			},
-			func(_ *World, _, now *state) {
+			reviewedAnew(func(rv *access.Review, _ *state) { rv.Reviewer, rv.Person = id(enginetest.AliceAdmin), "somebody" }),
+			reviewedAnew(func(_ *access.Review, now *state) {
 				alter(now.requests, theRequest, func(r *access.Request) { r.AskedBy = id(enginetest.Bob) })
-			},
-			func(w *World, _, _ *state) { w.askers[theRequest] = id(enginetest.Bob) },
-			func(_ *World, _, now *state) { now.reviews[theRequest][0].InSteadOf = id(enginetest.AliceAdmin) },
-			func(_ *World, _, now *state) {
+			}),
+			func(w *World, before, _ *state) { before.reviews, w.askers[theRequest] = nil, id(enginetest.Bob) },
+			reviewedAnew(func(rv *access.Review, _ *state) { rv.InSteadOf = id(enginetest.AliceAdmin) }),
+			reviewedAnew(func(_ *access.Review, now *state) {
 				alter(now.requests, theRequest, func(r *access.Request) { r.Principal, r.ActsFor = id(enginetest.Dave), id(enginetest.Bob) })
-			},
+			}),
 		},
 		"who agrees stands in a stage": {
 			reviewedAnew(by(enginetest.Mallory)), reviewedAnew(by(enginetest.AliceAgent)), reviewedAnew(by(enginetest.Carol)),
@@ -111,6 +109,7 @@ func breachesOfPeople() map[string][]func(*World, *state, *state) {
 				now.reviews[theRequest][0].InSteadOf, now.reviews[theRequest][0].Delegation = id(grace), "dl_1"
 			},
 			func(_ *World, _, now *state) { now.reviews = nil },
+			func(w *World, _, _ *state) { w.people.persons[id(enginetest.Bob)] = enginetest.Alice }, // who agreed is who asked
 		},
 		"who has left keeps nothing": {
 			leaves(func(p *access.Profile, _ *state) {

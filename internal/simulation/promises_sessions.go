@@ -34,9 +34,13 @@ func sessionsBegun(before, now *state) (want []entry) {
 }
 
 // sessionsEnded says whether sessions went and nothing was entered, or the other way round. One entry may speak of several; those
-// that were over by themselves go without one, and with those who have left.
+// that were over by themselves go without one, and with those who have left; that accounts were linked, or told apart, says how many
+// sessions it has ended.
 func sessionsEnded(before, now *state) string {
-	entered := slices.ContainsFunc(now.entries, func(e entry) bool { return e.Kind == access.EventSessionEnded })
+	has := func(kinds ...access.EventKind) bool {
+		return slices.ContainsFunc(now.entries, func(e entry) bool { return slices.Contains(kinds, e.Kind) })
+	}
+	entered, moved := has(access.EventSessionEnded), has(access.EventPersonLinked, access.EventPersonUnlinked)
 	gone := false
 	for _, id := range sortedKeys(before.sessions) {
 		s := before.sessions[id]
@@ -45,7 +49,7 @@ func sessionsEnded(before, now *state) string {
 		}
 		gone = true
 		over := !now.now.Before(s.EndsAt) || !now.now.Before(s.UsedAt.Add(limits().Idle))
-		if !entered && !over && isThere(now, s.Principal) {
+		if !entered && !moved && !over && !hasLeft(before, now, s.Person) {
 			return fmt.Sprintf("%s of %s has ended without an entry", id, s.Principal)
 		}
 	}
@@ -55,11 +59,11 @@ func sessionsEnded(before, now *state) string {
 	return ""
 }
 
-// isThere reports whether the source tells of somebody.
-func isThere(now *state, id access.PrincipalID) bool {
-	for _, p := range now.profiles {
-		if p.ID == id {
-			return p.GoneAt.IsZero()
+// hasLeft reports whether the source tells of an account of somebody's no more: all their sessions are over with it.
+func hasLeft(before, now *state, person access.PersonID) bool {
+	for id, p := range now.profiles {
+		if p.Person == person && !p.GoneAt.IsZero() && before.profiles[id].GoneAt.IsZero() {
+			return true
 		}
 	}
 	return false

@@ -113,6 +113,8 @@ func (w *World) turn() {
 		{w.habits.signs, func() { w.signIn(n) }},
 		{w.habits.signs * flag(len(w.held) > 0), func() { w.present(n) }},
 		{w.habits.signs * flag(len(w.held) > 0), func() { w.signOut(n) }},
+		{w.habits.links * (1 + 4*flag(count(w.seen.grants, w.onTheWordOfGrace) > 0)), func() { w.link(n) }},
+		{2 * flag(w.habits.links > 0 && count(w.seen.profiles, isLinked) > 0), func() { w.tellApart(n) }},
 		{w.habits.owner, w.tend},
 		{w.habits.strays, w.putBack},
 		{w.habits.strays * flag(w.shape != connector.BareRight), w.forget},

@@ -46,14 +46,14 @@ func challenge() string {
 }
 
 // signIn has somebody come from the provider, by a session of theirs there that goes on or by a new one, in a browser or to a program.
-func (w *World) signIn(n *node) {
-	subject := one(w.choose, told()).Subject
+func (w *World) signIn(n *node) { w.signInAs(n, one(w.choose, told()).Subject, w.choose.chance(40)) }
+
+func (w *World) signInAs(n *node, subject string, browser bool) {
 	there := w.sessionThere(subject)
 	in := directory.SignIn{
 		Source: provider, Label: "laptop", Challenge: challenge(),
 		Account: identity.Account{Subject: subject, Match: subject, Session: there.name},
 	}
-	browser := w.choose.chance(40)
 	w.call(n, subject, "signs in by "+there.name, func(ctx context.Context, e *engine.Engine) error {
 		h := held{browser: browser}
 		var err error

@@ -121,6 +121,7 @@ func places() []string {
 		"found missing", "announced", "brought forward", "turn of another", "no account",
 		"approved: in another's name", "reviewed: in another's stead", "reviewed: by the fall-back", "not begun: the delegation is over",
 		"taken back: who has it has left", "taken back: who agreed has left",
+		"taken back: who agreed is who asked", "person.linked", "person.unlinked",
 		"signed in", "not signed in: over at the provider", "a session goes on", "session.ended",
 	}
 	for _, name := range engine.Transactions() {

@@ -73,6 +73,11 @@ func (w *World) tallyPeople(before, now *state) {
 		if g.EndReason == access.EndIneligible && was.State.Live() && was.EndReason == "" && slices.ContainsFunc(now.reviews[g.Request], byGrace) {
 			w.reached["taken back: who agreed has left"]++
 		}
+		asked := w.parties(now.requests[g.Request])
+		byThem := func(rv access.Review) bool { return slices.Contains(asked, w.people.personOf(rv.Reviewer)) }
+		if g.EndReason == access.EndIneligible && was.State.Live() && was.EndReason == "" && slices.ContainsFunc(now.reviews[g.Request], byThem) {
+			w.reached["taken back: who agreed is who asked"]++
+		}
 	}
 }
 
