@@ -82,6 +82,9 @@ func (k *Keeper) ConfirmReview(ctx context.Context, by access.Principal, id acce
 // maxLabel bounds a label, in bytes.
 const maxLabel = 64
 
+// errTooMany is the refusal of one passkey more.
+var errTooMany = access.Errorf(access.KindExhausted, "You have %d passkeys already; remove one first.", store.MaxPasskeys)
+
 // Add begins to register a passkey. The first one needs a sign-in of a short while ago, or an invitation; every further one the
 // word of one that is there.
 func (k *Keeper) Add(ctx context.Context, by access.Caller, label, invitation string) (access.Ceremony, string, error) {
@@ -93,7 +96,7 @@ func (k *Keeper) Add(ctx context.Context, by access.Caller, label, invitation st
 	case err != nil:
 		return access.Ceremony{}, "", err
 	case len(list) >= store.MaxPasskeys:
-		return access.Ceremony{}, "", access.Errorf(access.KindExhausted, "You have %d passkeys already; remove one first.", len(list))
+		return access.Ceremony{}, "", errTooMany
 	case len(list) > 0:
 		return k.begin(ctx, by.Principal, state{Purpose: addPasskey, Label: label})
 	}

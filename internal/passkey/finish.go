@@ -202,7 +202,7 @@ func (k *Keeper) register(ctx context.Context, v visit, answer []byte) error {
 	}
 	p := newPasskey(v, access.PasskeyID(k.config.IDs.New(access.PasskeyPrefix)), credential)
 	return k.config.Engine.Change(ctx, txEnded, func(tx store.Tx, enter func(access.Event) error) error {
-		if err := k.stillFirst(tx, v); err != nil {
+		if err := k.mayKeep(tx, v); err != nil {
 			return err
 		}
 		if err := k.end(tx, v); err != nil {
@@ -218,16 +218,18 @@ func (k *Keeper) register(ctx context.Context, v visit, answer []byte) error {
 	})
 }
 
-// stillFirst refuses a passkey that rests on a sign-in alone when there is another by now, or the sign-in has ended: whoever had ended
-// it would keep a passkey that somebody else has made.
-func (k *Keeper) stillFirst(tx store.Tx, v visit) error {
-	if !v.state.First {
-		return nil
-	}
+// mayKeep refuses a passkey beyond those that somebody may have, however many were begun at once: nobody would see it in their list. It
+// refuses one that rests on a sign-in alone when there is another by now, or the sign-in has ended: whoever had ended it would keep a
+// passkey that somebody else has made.
+func (k *Keeper) mayKeep(tx store.Tx, v visit) error {
 	list, err := tx.Passkeys().List(v.Tenant, v.Principal)
 	switch {
 	case err != nil:
 		return err
+	case len(list) >= store.MaxPasskeys:
+		return errTooMany
+	case !v.state.First:
+		return nil
 	case len(list) > 0:
 		return access.Errorf(access.KindConflict, "You have a passkey by now, and this page was for the first. Begin again in the program that brought you here.")
 	case v.state.SignedIn == "":

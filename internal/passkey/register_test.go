@@ -15,6 +15,7 @@ import (
 	"github.com/curfewhq/curfew/internal/engine"
 	"github.com/curfewhq/curfew/internal/enginetest"
 	"github.com/curfewhq/curfew/internal/identity"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 // passkeys are how many somebody has, and how many recovery codes.
@@ -174,6 +175,46 @@ func TestFurtherPasskeys(t *testing.T) {
 	if status, _ := h.call(link, "answer", h.assertion(first, link)); status != http.StatusForbidden {
 		t.Errorf("what was removed confirms: %d", status)
 	}
+}
+
+// proven begins to add a passkey, and has the word of the one that is there.
+func (h *house) proven(who string, d *device) (link string) {
+	h.Helper()
+	_, link, err := h.Add(h.Context(), h.signedIn(who), "another", "")
+	if err != nil {
+		h.Fatal(err)
+	}
+	if status, answer := h.call(link, "answer", h.assertion(d, link)); status != http.StatusOK || !answer.More {
+		h.Fatalf("%d: %+v", status, answer)
+	}
+	return link
+}
+
+// TestPasskeysAreBounded: also those that are begun at the same time. One beyond would be in no list, and nobody could remove it.
+func TestPasskeysAreBounded(t *testing.T) {
+	h := newHouse(t)
+	first := h.register(enginetest.Alice)
+	links := make([]string, store.MaxPasskeys)
+	for i := range links {
+		links[i] = h.proven(enginetest.Alice, first)
+	}
+	for _, link := range links[1:] {
+		if _, status := h.create(link); status != http.StatusOK {
+			t.Fatalf("registering is answered with %d", status)
+		}
+	}
+	if _, status := h.create(links[0]); status != http.StatusTooManyRequests {
+		t.Errorf("one too many is answered with %d", status)
+	}
+	list := h.passkeys(enginetest.Alice, store.MaxPasskeys, 0)
+	_, link, err := h.Remove(t.Context(), h.Who(enginetest.Alice), list[1].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := h.call(link, "answer", h.assertion(first, link)); status != http.StatusOK {
+		t.Fatalf("%d: %s", status, answer.Error)
+	}
+	h.passkeys(enginetest.Alice, store.MaxPasskeys-1, 0)
 }
 
 // challenge is the one of a ceremony.
