@@ -44,6 +44,8 @@ type state struct {
 	// First says that no other passkey and no code has proven who it is, and SignedIn by which session it was begun, if by one.
 	First    bool             `json:"first,omitempty"`
 	SignedIn access.SessionID `json:"signed_in,omitempty"`
+	// Word is the passkey that has agreed to a new one.
+	Word access.PasskeyID `json:"word,omitempty"`
 
 	Nonce []byte `json:"nonce,omitempty"`
 	// Create says that the browser is asked for a new passkey, and no longer for one that is there.

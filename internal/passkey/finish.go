@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -81,6 +82,7 @@ func (k *Keeper) Finish(ctx context.Context, link string, answer []byte) (more b
 	if v.state.confirms() {
 		return false, nil, k.confirm(ctx, v, used, a)
 	}
+	v.state.Word = used.ID
 	return k.proven(ctx, v, func(tx store.Tx, _ func(access.Event) error) error {
 		used.UsedAt = tx.Now()
 		return tx.Passkeys().Use(used)
@@ -219,8 +221,8 @@ func (k *Keeper) register(ctx context.Context, v visit, answer []byte) error {
 }
 
 // mayKeep refuses a passkey beyond those that somebody may have, however many were begun at once: nobody would see it in their list. It
-// refuses one that rests on a sign-in alone when there is another by now, or the sign-in has ended: whoever had ended it would keep a
-// passkey that somebody else has made.
+// refuses one that rests on a sign-in alone when there is another by now, or the sign-in has ended, and one that rests on a passkey which
+// was removed: whoever had ended the one or removed the other would keep a passkey that somebody else has made.
 func (k *Keeper) mayKeep(tx store.Tx, v visit) error {
 	list, err := tx.Passkeys().List(v.Tenant, v.Principal)
 	switch {
@@ -228,6 +230,8 @@ func (k *Keeper) mayKeep(tx store.Tx, v visit) error {
 		return err
 	case len(list) >= store.MaxPasskeys:
 		return errTooMany
+	case v.state.Word != "" && !slices.ContainsFunc(list, func(p access.Passkey) bool { return p.ID == v.state.Word }):
+		return access.Errorf(access.KindDenied, "The passkey with which you agreed to this was removed. Begin again in the program that brought you here.")
 	case !v.state.First:
 		return nil
 	case len(list) > 0:

@@ -217,6 +217,28 @@ func TestPasskeysAreBounded(t *testing.T) {
 	h.passkeys(enginetest.Alice, store.MaxPasskeys-1, 0)
 }
 
+// TestTheWordOfAPasskeyThatIsNoMore: who has somebody's passkey adds no other once that is removed.
+func TestTheWordOfAPasskeyThatIsNoMore(t *testing.T) {
+	h := newHouse(t)
+	stolen := h.register(enginetest.Alice)
+	hers, status := h.create(h.proven(enginetest.Alice, stolen))
+	if status != http.StatusOK {
+		t.Fatalf("registering is answered with %d", status)
+	}
+	thiefs := h.proven(enginetest.Alice, stolen)
+	_, link, err := h.Remove(t.Context(), h.Who(enginetest.Alice), h.passkeys(enginetest.Alice, 2, 0)[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := h.call(link, "answer", h.assertion(hers, link)); status != http.StatusOK {
+		t.Fatalf("%d: %s", status, answer.Error)
+	}
+	if _, status := h.create(thiefs); status != http.StatusForbidden {
+		t.Errorf("on the word of a passkey that was removed it is answered with %d", status)
+	}
+	h.passkeys(enginetest.Alice, 1, 0)
+}
+
 // challenge is the one of a ceremony.
 func (h *house) challenge(link string) []byte {
 	h.Helper()
