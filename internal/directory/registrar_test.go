@@ -368,3 +368,23 @@ func TestMakeToken(t *testing.T) {
 		}
 	})
 }
+
+// Tokens whose time is up count no more, also where nobody signs in: that deletes them as well.
+func TestTokensThatHaveEnded(t *testing.T) {
+	house(t, func(t *testing.T, w *World) {
+		by := access.Caller{Principal: w.Who(Alice)}
+		order := directory.TokenOrder{Principal: by.ID, Scopes: []access.Scope{access.ScopeRead}, For: time.Minute, Label: "nightly"}
+		for range 50 {
+			if _, _, err := w.Registrar.MakeToken(t.Context(), by, order); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := w.Registrar.MakeToken(t.Context(), by, order); access.KindOf(err) != access.KindExhausted {
+			t.Errorf("one too many: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if _, _, err := w.Registrar.MakeToken(t.Context(), by, order); err != nil {
+			t.Errorf("when they have ended: %v", err)
+		}
+	})
+}

@@ -59,6 +59,9 @@ func (r *Registrar) MakeToken(ctx context.Context, by access.Caller, o TokenOrde
 		if err := r.mayMake(tx, by.Session, s.EndsAt); err != nil {
 			return err
 		}
+		if _, err := tx.Sessions().DeleteEnded(r.tenant, now, now.Add(-r.directory().config.Limits.Idle), housekeeping); err != nil {
+			return err
+		}
 		sessions, _, err := tx.Sessions().List(r.tenant, store.SessionFilter{Principal: owner.ID}, store.Page{Limit: maxSessions})
 		if err != nil {
 			return err
