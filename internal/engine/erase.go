@@ -312,14 +312,22 @@ func (e *Engine) eraseProfiles(tx store.Tx, r *redactor, _ string) (list []redac
 	return list, "", nil
 }
 
-// erasePasskeys forgets the passkeys of the person's accounts, with what recovers them and what is under way.
+// erasePasskeys forgets the passkeys of the person's accounts, with what recovers them and what is under way. An account that goes on
+// under another name keeps those that do not bear this one.
 func (e *Engine) erasePasskeys(tx store.Tx, r *redactor, _ string) (list []redaction, next string, err error) {
 	for _, id := range r.Principals {
 		keys, err := tx.Passkeys().List(e.cfg.Tenant, id)
 		if err != nil {
 			return nil, "", err
 		}
+		p, err := tx.Profiles().Get(e.cfg.Tenant, id)
+		if err = ignoreMissing(err); err != nil {
+			return nil, "", err
+		}
 		for _, k := range keys {
+			if k.Person != r.Person && p.Person != r.Person && p.Person != "" {
+				continue
+			}
 			list = append(list, redaction{kind: "passkeys", write: func(tx store.Tx) error {
 				return ignoreMissing(tx.Passkeys().Delete(k.Tenant, k.ID))
 			}})

@@ -60,27 +60,36 @@ func TestFirstPasskey(t *testing.T) {
 	}
 }
 
+// signsIn has somebody of a source sign in.
+func (h *house) signsIn(subject string) access.Caller {
+	h.Helper()
+	sum := sha256.Sum256([]byte("verifier"))
+	code, err := h.Registrar.Begin(h.Context(), directory.SignIn{
+		Source: "sso", Account: identity.Account{Subject: subject}, Label: "laptop", Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+	token, _, err := h.Registrar.Redeem(h.Context(), code, "verifier")
+	if err != nil {
+		h.Fatal(err)
+	}
+	caller, err := h.Directory.Authenticate(h.Context(), token)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return caller
+}
+
 // TestFirstPasskeyIsOneAlone: what rests on a sign-in alone registers the first passkey and no other, and only while the sign-in lasts.
 // Who had a token for a moment would else have a passkey that its owner cannot get rid of.
 func TestFirstPasskeyIsOneAlone(t *testing.T) {
 	h := newHouse(t)
 	begin := func() (owner access.Caller, link string) {
 		t.Helper()
-		sum := sha256.Sum256([]byte("verifier"))
-		code, err := h.Registrar.Begin(t.Context(), directory.SignIn{
-			Source: "sso", Account: identity.Account{Subject: "erin"}, Label: "laptop", Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
-		})
+		owner = h.signsIn("erin")
+		_, link, err := h.Add(t.Context(), owner, "laptop", "")
 		if err != nil {
-			t.Fatal(err)
-		}
-		token, _, err := h.Registrar.Redeem(t.Context(), code, "verifier")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if owner, err = h.Directory.Authenticate(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
-		if _, link, err = h.Add(t.Context(), owner, "laptop", ""); err != nil {
 			t.Fatal(err)
 		}
 		return owner, link
@@ -344,17 +353,55 @@ func TestForgotten(t *testing.T) {
 	h.Settle(h.Engine)
 	c.ahead = 30 * time.Hour
 	h.Settle(h.Engine)
-	h.forget(enginetest.Alice)
+	h.forget(h.Who(enginetest.Alice).Person)
 	h.passkeys(enginetest.Alice, 0, 0)
 	if kept := h.confirmations(r.ID); len(kept) != 0 {
 		t.Errorf("kept is %+v", kept)
 	}
 }
 
+// TestForgottenWhoWasThoughtTheSame: who was taken for somebody else, and told apart, keeps the passkeys that they have made since when
+// that one is forgotten. What they had made under the name of who is forgotten bears it, and goes.
+func TestForgottenWhoWasThoughtTheSame(t *testing.T) {
+	h := newHouse(t)
+	carol, frank, erin := h.Who(enginetest.Carol), h.signsIn("frank"), h.signsIn("erin")
+	add := func() {
+		t.Helper()
+		_, link, err := h.Add(t.Context(), h.signsIn("erin"), "laptop", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, status := h.create(link); status != http.StatusOK {
+			t.Fatalf("registering is answered with %d", status)
+		}
+	}
+	forget := func(person access.PersonID, left int) {
+		t.Helper()
+		h.forget(person)
+		if list, _, err := h.Passkeys(t.Context(), erin.Principal); len(list) != left || err != nil {
+			t.Errorf("she has %d passkeys, %v; want %d", len(list), err, left)
+		}
+	}
+	add()
+	if _, err := h.Registrar.Link(t.Context(), carol, frank.ID, erin.ID, "one human"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Registrar.Unlink(t.Context(), carol, erin.ID, "two humans"); err != nil {
+		t.Fatal(err)
+	}
+	forget(erin.Person, 0)
+	add()
+	forget(frank.Person, 1)
+	forget(h.signsIn("erin").Person, 0)
+}
+
 // forget has somebody forgotten whose access is over.
-func (h *house) forget(who string) {
+func (h *house) forget(person access.PersonID) {
 	h.Helper()
-	carol, person := h.Who(enginetest.Carol), h.Who(who).Person
+	carol := h.Who(enginetest.Carol)
+	if _, err := h.Engine.Sequence(h.Context(), "test"); err != nil {
+		h.Fatal(err)
+	}
 	if _, err := h.Engine.Forget(h.Context(), carol, engine.ForgetOrder{Person: person}, "asked for it in writing"); err != nil {
 		h.Fatal(err)
 	}
