@@ -207,6 +207,40 @@ func TestLinkMeanwhile(t *testing.T) {
 	}
 }
 
+// A sign-in that has ended by the moment of the link proves no account: whoever has it may be why its owner has signed out everywhere.
+func TestLinkByProofThatHasEnded(t *testing.T) {
+	for name, c := range map[string]struct {
+		whose func(one, other access.Principal) access.Principal
+		want  access.Kind
+	}{
+		"the caller's": {func(one, _ access.Principal) access.Principal { return one }, access.KindUnauthenticated},
+		"the proof":    {func(_, other access.Principal) access.Principal { return other }, access.KindInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			house(t, func(t *testing.T, w *World) {
+				begun, one := signedIn(t, w, "one")
+				proof, other := signedIn(t, w, "other")
+				by, err := w.Directory.Authenticate(t.Context(), begun)
+				if err != nil {
+					t.Fatal(err)
+				}
+				signOut := func() {
+					if _, err := w.Registrar.SignOutEverywhere(t.Context(), c.whose(one, other)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r := directory.NewRegistrar(late{w.Engine, signOut}, engine.UUIDs{}, access.DefaultTenant, func() *directory.Directory { return w.Directory })
+				if l, err := r.LinkByProof(t.Context(), by, proof); access.KindOf(err) != c.want {
+					t.Errorf("%+v, %v", l, err)
+				}
+				if personOf(t, w, one.ID) == personOf(t, w, other.ID) {
+					t.Error("they are one person")
+				}
+			})
+		})
+	}
+}
+
 // The session that proves an account ends with that, whichever of the two persons stays: nobody holds its token any more.
 func TestTheProofOfALinkEnds(t *testing.T) {
 	house(t, func(t *testing.T, w *World) {

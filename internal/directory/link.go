@@ -31,12 +31,20 @@ type Link struct {
 func (r *Registrar) LinkByProof(ctx context.Context, by access.Caller, token string) (Link, error) {
 	other, err := r.directory().Authenticate(ctx, token)
 	if err != nil {
-		return Link{}, access.Wrap(access.KindInvalid, err, "The proof of the other account is no token that is good here.")
+		return Link{}, noProof(err)
 	}
 	if by.Session.Kind == access.SessionToken || other.Session.Kind == access.SessionToken || by.Kind != access.Human || other.Kind != access.Human {
 		return Link{}, access.Errorf(access.KindDenied, "Humans are linked, and each account must have signed in: a token that was made for a program proves nothing.")
 	}
-	return r.link(ctx, by.ID, by.Principal, other.Principal, map[string]string{"by": "proof"}, "", other.Session)
+	return r.link(ctx, by, by.Principal, other.Principal, map[string]string{"by": "proof"}, "", other.Session)
+}
+
+// noProof is the error of a token that nobody has, or not any more, where it was to prove something.
+func noProof(err error) error {
+	if access.KindOf(err) != access.KindUnauthenticated {
+		return err
+	}
+	return access.Wrap(access.KindInvalid, err, "The proof of the other account is no token that is good here.")
 }
 
 // Link makes two humans' principals one person's, on the word of an administrator who is neither of them: together they would
@@ -63,7 +71,7 @@ func (r *Registrar) Link(ctx context.Context, admin access.Principal, one, other
 		}
 		principals[i] = p
 	}
-	return r.link(ctx, admin.ID, principals[0], principals[1], map[string]string{"by": "administrator"}, reason, access.Session{})
+	return r.link(ctx, access.Caller{Principal: admin}, principals[0], principals[1], map[string]string{"by": "administrator"}, reason, access.Session{})
 }
 
 // mayRelate says whether somebody may say who is whom.
@@ -78,8 +86,8 @@ func (r *Registrar) mayRelate(admin access.Principal, reason string) error {
 }
 
 // link moves the principals of one person to another: to the one that the configuration names, if it names one of them. The session
-// that has proven it ends, if there is one, whosever person stays.
-func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, other access.Principal, detail map[string]string, reason string, proof access.Session) (l Link, err error) {
+// that has proven it ends, if there is one, whosever person stays. Neither that nor the caller's may have ended before.
+func (r *Registrar) link(ctx context.Context, by access.Caller, one, other access.Principal, detail map[string]string, reason string, proof access.Session) (l Link, err error) {
 	if one.Person == other.Person {
 		return l, access.Errorf(access.KindConflict, "%s and %s are one person's already.", one.ID, other.ID)
 	}
@@ -92,6 +100,12 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 	err = r.books.Change(ctx, txLinked, func(tx store.Tx, enter func(access.Event) error) error {
 		l = Link{Person: one.Person, Formerly: other.Person}
 		if err := errors.Join(r.refuseMoved(tx, one), r.refuseMoved(tx, other)); err != nil {
+			return err
+		}
+		if err := r.refuseEnded(tx, by.Session); err != nil {
+			return err
+		}
+		if err := noProof(r.refuseEnded(tx, proof)); err != nil {
 			return err
 		}
 		moved, ended, err := r.mayMove(tx, other.Person)
@@ -109,14 +123,14 @@ func (r *Registrar) link(ctx context.Context, actor access.PrincipalID, one, oth
 			}
 			l.Moved = append(l.Moved, p.ID)
 			err := enter(access.Event{
-				Kind: access.EventPersonLinked, Actor: actor, Subject: p.ID, Person: l.Person, Detail: detail,
+				Kind: access.EventPersonLinked, Actor: by.ID, Subject: p.ID, Person: l.Person, Detail: detail,
 				Personal: map[string]string{"person": string(l.Formerly), "reason": reason},
 			})
 			if err != nil {
 				return err
 			}
 		}
-		return r.endProof(tx, enter, actor, proof)
+		return r.endProof(tx, enter, by.ID, proof)
 	})
 	return l, err
 }

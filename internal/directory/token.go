@@ -80,18 +80,26 @@ func (r *Registrar) MakeToken(ctx context.Context, by access.Caller, o TokenOrde
 	return token, s, nil
 }
 
-// mayMake refuses a token until ends to who has no session any more: whatever has ended it meanwhile, above all its owner's leaving,
-// was to end all that they have.
+// mayMake refuses a token until ends to who has no session any more, or a token that ends before.
 func (r *Registrar) mayMake(tx store.Tx, by access.Session, ends time.Time) error {
-	if by.ID == "" {
-		return nil // with a token of the configuration
+	if err := r.refuseEnded(tx, by); err != nil {
+		return err
 	}
-	_, err := tx.Sessions().Get(r.tenant, by.ID)
-	switch {
-	case access.KindOf(err) == access.KindNotFound:
-		return errEnded
-	case err == nil && by.Kind == access.SessionToken && ends.After(by.EndsAt):
+	if by.Kind == access.SessionToken && ends.After(by.EndsAt) {
 		return access.Errorf(access.KindDenied, "A token makes none that outlives it: yours ends at %s. Sign in to make one.", by.EndsAt.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// refuseEnded is an error where a session has ended meanwhile: whatever has ended it, above all its owner's leaving, was to end all that
+// they have. A token of the configuration is nobody's session.
+func (r *Registrar) refuseEnded(tx store.Tx, s access.Session) error {
+	if s.ID == "" {
+		return nil
+	}
+	_, err := tx.Sessions().Get(r.tenant, s.ID)
+	if access.KindOf(err) == access.KindNotFound {
+		return errEnded
 	}
 	return err
 }
