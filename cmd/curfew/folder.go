@@ -79,7 +79,7 @@ func (f *folder) read(file string, most int64) ([]byte, error) {
 
 // write keeps a file durably, in place of an earlier one of that name.
 func (f *folder) write(file string, content []byte) error {
-	temporary := file + ".new"
+	temporary := "." + file + ".new" // no name of ours begins with a dot
 	opened, err := f.root.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", f.path(file), err)

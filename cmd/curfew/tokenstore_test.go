@@ -43,3 +43,21 @@ func TestTokensAreOfTheirServer(t *testing.T) {
 		})
 	}
 }
+
+// What is kept under one name is not lost when another is written, whatever they are: hosts have names that end like files do.
+func TestTokensOfNamesThatBeginAlike(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	p := &program{getenv: func(name string) string {
+		return map[string]string{"CURFEW_STATE": state, "CURFEW_NO_KEYSTORE": "1"}[name]
+	}}
+	for _, name := range []string{"curfew.new", "curfew"} {
+		if _, err := p.keepToken(profile{Name: name, URL: "https://" + name}, "cft_"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"curfew.new", "curfew"} {
+		if got, err := p.token(profile{Name: name, URL: "https://" + name}); got != "cft_"+name || err != nil {
+			t.Errorf("of %s there is %q, %v", name, got, err)
+		}
+	}
+}
