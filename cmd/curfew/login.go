@@ -26,8 +26,9 @@ import (
 const (
 	// loginWait is how long a sign-in in the browser is waited for.
 	loginWait = 10 * time.Minute
-	// mostPause is how long a server may have a device wait before it asks again, in seconds.
-	mostPause = 60
+	// mostPause is how long a server may have a device wait before it asks again, and usualPause how long it waits where the server
+	// says nothing (RFC 8628, section 3.2), in seconds.
+	mostPause, usualPause = 60, 5
 )
 
 // clientID is the name of this program at a server (docs/signin.md).
@@ -174,10 +175,25 @@ func (p *program) signInDevice(ctx context.Context, server string) (string, erro
 		display(begun.VerificationURI), display(begun.UserCode), begun.Expiry.Local().Format(time.TimeOnly))
 	begun.Interval = min(max(begun.Interval, 0), mostPause) // a timer takes no others
 	token, err := config.DeviceAccessToken(ctx, begun)
+	for err != nil && mayPass(err) {
+		begun.Interval = min(2*cmp.Or(begun.Interval, usualPause), mostPause)
+		token, err = config.DeviceAccessToken(ctx, begun)
+	}
 	if err != nil {
 		return "", signInError(err)
 	}
 	return token.AccessToken, nil
+}
+
+// mayPass tells a server that is away or busy from one that has refused. Whoever has typed the code need not begin again: it is asked
+// further, half as often each time (RFC 8628, section 3.5), until the code has ended.
+func mayPass(err error) bool {
+	var refusal *oauth2.RetrieveError
+	if errors.As(err, &refusal) {
+		return refusal.Response.StatusCode == http.StatusTooManyRequests || refusal.Response.StatusCode >= http.StatusInternalServerError
+	}
+	var network *url.Error
+	return errors.As(err, &network) && !errors.Is(err, errNoCurfew)
 }
 
 // answer is what the browser brings back.

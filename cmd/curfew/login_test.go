@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -32,6 +33,38 @@ func TestDeviceSignInAtWhatIsNoCurfew(t *testing.T) {
 				t.Errorf("after %s the exit code is %d: %s", time.Since(began), code, said.String())
 			}
 		})
+	}
+}
+
+// A server that is busy, or away, while somebody types the code keeps nobody from being signed in.
+func TestDeviceSignInOutlastsTrouble(t *testing.T) {
+	t.Parallel() // it waits for seconds
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/oauth/device" {
+			_, _ = w.Write([]byte(`{"device_code":"d","user_code":"u","verification_uri":"https://x.example","expires_in":60,"interval":1}`))
+			return
+		}
+		switch asked.Add(1) {
+		case 1:
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(`{"error":"slow","error_description":"Too many."}`))
+		case 2:
+			panic(http.ErrAbortHandler) // the connection breaks
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"error":"access_denied","error_description":"Somebody has said no."}`))
+		}
+	}))
+	defer server.Close()
+	folder := t.TempDir()
+	var said strings.Builder
+	run(t.Context(), []string{"login", "--device", server.URL}, strings.NewReader(""), &said, &said, func(name string) string {
+		return map[string]string{"CURFEW_STATE": filepath.Join(folder, "state"), "HOME": folder}[name]
+	})
+	if asked.Load() != 3 || !strings.Contains(said.String(), "Somebody has said no.") {
+		t.Errorf("asked %d times; said is: %s", asked.Load(), said.String())
 	}
 }
 
