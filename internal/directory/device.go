@@ -130,9 +130,11 @@ const (
 	DeviceTooLate
 )
 
-// AskDevice is the device asking whether somebody has signed in.
+// AskDevice is the device asking whether somebody has signed in. What they have approved is used up by the transaction that makes the
+// token, or not at all.
 func (r *Registrar) AskDevice(ctx context.Context, code string) (answer DeviceAnswer, token string, s access.Session, err error) {
-	err = r.books.Change(ctx, txDeviceAsked, func(tx store.Tx, _ func(access.Event) error) error {
+	made := store.NewSecret(TokenPrefix)
+	err = r.books.Change(ctx, txDeviceAsked, func(tx store.Tx, enter func(access.Event) error) error {
 		d, err := tx.Devices().ByCode(r.tenant, store.HashSecret(code))
 		switch {
 		case access.KindOf(err) == access.KindNotFound:
@@ -154,16 +156,25 @@ func (r *Registrar) AskDevice(ctx context.Context, code string) (answer DeviceAn
 		default:
 			answer = DevicePending
 		}
-		if answer != DevicePending && answer != DeviceTooFast {
-			return tx.Devices().Delete(r.tenant, d.ID)
+		if answer == DevicePending || answer == DeviceTooFast {
+			d.AskedAt = now
+			return tx.Devices().Update(d)
 		}
-		d.AskedAt = now
-		return tx.Devices().Update(d)
+		if answer == DeviceHasToken {
+			var refused bool
+			if s, refused, err = r.redeem(tx, enter, code, code, made); err != nil {
+				return err
+			}
+			if refused {
+				answer = DeviceTooLate
+			}
+		}
+		return tx.Devices().Delete(r.tenant, d.ID)
 	})
-	if err == nil && answer == DeviceHasToken {
-		token, s, err = r.Redeem(ctx, code, code)
+	if err != nil || answer != DeviceHasToken {
+		return answer, "", access.Session{}, err
 	}
-	return answer, token, s, err
+	return answer, made, s, nil
 }
 
 // newUserCode is a code that people can type: 34 bits, good for minutes.

@@ -1,13 +1,16 @@
 package directory_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/directory"
+	"github.com/curfewhq/curfew/internal/engine"
 	. "github.com/curfewhq/curfew/internal/enginetest"
+	"github.com/curfewhq/curfew/internal/store"
 )
 
 func beginDevice(t *testing.T, w *World) directory.DeviceCodes {
@@ -62,6 +65,44 @@ func TestDevice(t *testing.T) {
 		ask("once more", codes.Device, directory.DeviceTooLate)
 		ask("nothing", "", directory.DeviceTooLate)
 	})
+}
+
+// A store that fails while the device fetches its token loses nothing of what somebody has approved.
+func TestDeviceAsksWhileTheStoreFails(t *testing.T) {
+	house(t, func(t *testing.T, w *World) {
+		codes := beginDevice(t, w)
+		if err := w.Registrar.SettleDevice(t.Context(), codes.User, begin(t, w), true); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 { // the next transaction fails, or the one after it
+			r := directory.NewRegistrar(&failing{w.Engine, n}, engine.UUIDs{}, access.DefaultTenant, func() *directory.Directory { return w.Directory })
+			answer, token, _, err := r.AskDevice(t.Context(), codes.Device)
+			if err != nil {
+				continue
+			}
+			if answer != directory.DeviceHasToken {
+				t.Fatalf("it is answered %d", answer)
+			}
+			if _, err := w.Directory.Authenticate(t.Context(), token); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		t.Error("it has no token")
+	})
+}
+
+// failing are books of which so many transactions are left before they fail.
+type failing struct {
+	directory.Books
+	left int
+}
+
+func (f *failing) Change(ctx context.Context, name store.TxName, fn func(tx store.Tx, enter func(access.Event) error) error) error {
+	if f.left--; f.left < 0 {
+		return access.Errorf(access.KindUnavailable, "the store is away")
+	}
+	return f.Books.Change(ctx, name, fn)
 }
 
 // A device is refused, or its time is up, before and after somebody signed in for it.

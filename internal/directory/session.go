@@ -84,25 +84,9 @@ var errCode = access.Errorf(access.KindUnauthenticated, "This sign-in is not kno
 func (r *Registrar) Redeem(ctx context.Context, code, verifier string) (token string, s access.Session, err error) {
 	token = store.NewSecret(TokenPrefix)
 	var refused bool
-	err = r.books.Change(ctx, txRedeemed, func(tx store.Tx, enter func(access.Event) error) error {
-		p, err := tx.Sessions().ByCode(r.tenant, store.HashSecret(code))
-		if access.KindOf(err) == access.KindNotFound {
-			return errCode
-		}
-		if err != nil {
-			return err
-		}
-		s = p.Session
-		if refused = !tx.Now().Before(p.Until) || !answers(p.Challenge, verifier); refused {
-			return tx.Sessions().Delete(r.tenant, p.ID)
-		}
-		if err := r.makeRoom(tx, enter, p.Principal); err != nil {
-			return err
-		}
-		if err := tx.Sessions().Issue(r.tenant, p.ID, store.HashSecret(token)); err != nil {
-			return err
-		}
-		return enter(sessionEvent(access.EventSessionBegun, p.Session, p.Principal))
+	err = r.books.Change(ctx, txRedeemed, func(tx store.Tx, enter func(access.Event) error) (err error) {
+		s, refused, err = r.redeem(tx, enter, code, verifier, token)
+		return err
 	})
 	if err == nil && refused {
 		err = errCode
@@ -111,6 +95,28 @@ func (r *Registrar) Redeem(ctx context.Context, code, verifier string) (token st
 		return "", access.Session{}, err
 	}
 	return token, s, nil
+}
+
+// redeem begins the session that a code leads to, with this token. A code that comes too late, or without its proof, is used up; that is no
+// error of the transaction, which deletes it.
+func (r *Registrar) redeem(tx store.Tx, enter Enter, code, verifier, token string) (s access.Session, refused bool, err error) {
+	p, err := tx.Sessions().ByCode(r.tenant, store.HashSecret(code))
+	if access.KindOf(err) == access.KindNotFound {
+		return s, false, errCode
+	}
+	if err != nil {
+		return s, false, err
+	}
+	if !tx.Now().Before(p.Until) || !answers(p.Challenge, verifier) {
+		return s, true, tx.Sessions().Delete(r.tenant, p.ID)
+	}
+	if err := r.makeRoom(tx, enter, p.Principal); err != nil {
+		return s, false, err
+	}
+	if err := tx.Sessions().Issue(r.tenant, p.ID, store.HashSecret(token)); err != nil {
+		return s, false, err
+	}
+	return p.Session, false, enter(sessionEvent(access.EventSessionBegun, p.Session, p.Principal))
 }
 
 // makeRoom ends the oldest session of a principal who has as many as may be.
