@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,19 +152,9 @@ func (p *program) undelegate(ctx context.Context, typed string) error {
 	if err != nil {
 		return err
 	}
-	id := typed
-	if !strings.HasPrefix(typed, access.DelegationPrefix) {
-		list, err := listDelegations(ctx, c, client.ListDelegationsParamsScopeMade, client.ListDelegationsParamsScopeReceived)
-		if err != nil {
-			return err
-		}
-		d, err := one(list.Items, "delegation", typed, func(d client.Delegation) bool {
-			return access.MatchesShort(access.DelegationID(d.ID), typed)
-		})
-		if err != nil {
-			return err
-		}
-		id = d.ID
+	id, err := findDelegation(ctx, c, typed)
+	if err != nil {
+		return err
 	}
 	d, err := decode[client.Delegation](c.EndDelegation(ctx, id))
 	switch {
@@ -174,4 +165,26 @@ func (p *program) undelegate(ctx context.Context, typed string) error {
 	}
 	p.say("%s reviews in the stead of %s no more.", d.Delegate, d.Absent)
 	return nil
+}
+
+// findDelegation finds the ID of the delegation that is meant, by its ID or the last six characters of it. Others' delegations are
+// looked through for those who may see them, of whom administrators end them.
+func findDelegation(ctx context.Context, c *client.Client, typed string) (string, error) {
+	if strings.HasPrefix(typed, access.DelegationPrefix) {
+		return typed, nil
+	}
+	list, err := listDelegations(ctx, c, client.ListDelegationsParamsScopeMade, client.ListDelegationsParamsScopeReceived)
+	if err != nil {
+		return "", err
+	}
+	byID := func(d client.Delegation) bool { return access.MatchesShort(access.DelegationID(d.ID), typed) }
+	if !slices.ContainsFunc(list.Items, byID) {
+		all, err := listDelegations(ctx, c, client.ListDelegationsParamsScopeAll)
+		if err != nil && access.KindOf(err) != access.KindDenied {
+			return "", err
+		}
+		list = all
+	}
+	d, err := one(list.Items, "delegation", typed, byID)
+	return d.ID, err
 }
