@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -79,6 +80,9 @@ func (p *program) server() (address, token string, err error) {
 
 // clientFor makes the client of a server.
 func (p *program) clientFor(address, token string, timeout time.Duration) (*client.Client, error) {
+	if strings.ContainsFunc(token, unicode.IsControl) { // of which no header has any: nothing would be sent
+		return nil, usagef("the token has a control character in it, such as a line break: check CURFEW_TOKEN")
+	}
 	return client.NewClient(address,
 		client.WithHTTPClient(&http.Client{
 			Timeout:   timeout,
