@@ -26,11 +26,11 @@ then shows the page at which you sign out at your identity provider too; without
 			if noBrowser && !provider {
 				return usagef("--no-browser says how to go on with --provider")
 			}
-			server, err := p.signOut(cmd.Context(), everywhere)
+			server, said, err := p.signOut(cmd.Context(), everywhere)
 			if err != nil {
 				return err
 			}
-			p.say("Signed out.")
+			p.say("%s", said)
 			if provider {
 				p.signOutAtProvider(cmd.Context(), server, noBrowser)
 			}
@@ -43,42 +43,53 @@ then shows the page at which you sign out at your identity provider too; without
 	return cmd
 }
 
-// signOut ends the session, or all of them, and forgets its token. It returns the server that it was at.
-func (p *program) signOut(ctx context.Context, everywhere bool) (server string, err error) {
+// signedOut is what people read when their token is good for nothing any more.
+const signedOut = "Signed out."
+
+// signOut ends the session, or all of them, and forgets its token. It returns the server that it was at, and what to say.
+func (p *program) signOut(ctx context.Context, everywhere bool) (server, said string, err error) {
 	list, err := p.readProfiles()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	one, found, err := p.chosen(list)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if p.getenv("CURFEW_TOKEN") == "" && !found {
-		return "", access.Errorf(access.KindNotFound, "you are not signed in; `curfew profiles` shows where you are")
+		return "", "", access.Errorf(access.KindNotFound, "you are not signed in; `curfew profiles` shows where you are")
 	}
 	server, token, err := p.server()
 	if err == nil {
-		err = p.endSessions(ctx, server, token, everywhere)
+		said, err = p.endSessions(ctx, server, token, everywhere)
 	}
 	// A session that has ended already, or of which the token is gone, is what was wanted.
 	if access.KindOf(err) == access.KindUnauthenticated {
-		server, err = cmp.Or(server, one.URL), nil
+		server, said, err = cmp.Or(server, one.URL), signedOut, nil
 	}
 	if found && (err == nil || access.KindOf(err) == access.KindUnavailable) && p.getenv("CURFEW_TOKEN") == "" {
 		err = errors.Join(err, p.dropToken(one))
 	}
-	return server, err
+	return server, said, err
 }
 
-// endSessions ends the session of the token, or all that its owner has.
-func (p *program) endSessions(ctx context.Context, server, token string, everywhere bool) error {
+// endSessions ends the session of the token, or all that its owner has, and returns what to say.
+func (p *program) endSessions(ctx context.Context, server, token string, everywhere bool) (said string, err error) {
 	c, err := p.clientFor(server, token, callTimeout)
-	if err == nil && everywhere {
-		_, err = decode[client.EndedSessions](c.EndSessions(ctx))
-	} else if err == nil {
-		err = discard(c.EndSession(ctx, "current"))
+	if err != nil {
+		return "", err
 	}
-	return err
+	if !everywhere {
+		return signedOut, discard(c.EndSession(ctx, "current"))
+	}
+	if _, err := decode[client.EndedSessions](c.EndSessions(ctx)); err != nil {
+		return "", err
+	}
+	// Only a token of the configuration outlives all sessions.
+	if discard(c.Whoami(ctx)) == nil {
+		return "All your sessions and tokens have ended but this one, which is of the configuration: it ends when it is taken out there.", nil
+	}
+	return signedOut, nil
 }
 
 // signOutAtProvider shows the page from which the server sends people on to their identity provider.
