@@ -296,22 +296,9 @@ func signInError(err error) error {
 
 // signedIn keeps a token, and says whose it is.
 func (p *program) signedIn(ctx context.Context, one profile, token string) error {
-	c, err := p.clientFor(one.URL, token, callTimeout)
+	me, err := p.keepSignIn(ctx, one, token)
 	if err != nil {
-		return err
-	}
-	me, err := decode[client.Principal](c.Whoami(ctx))
-	if err != nil {
-		return err
-	}
-	if one, err = p.keepToken(one, token); err != nil {
-		return err
-	}
-	list, err := p.readProfiles()
-	if err != nil {
-		return err
-	}
-	if err := p.writeProfiles(list.with(one)); err != nil {
+		p.abandon(ctx, one.URL, token)
 		return err
 	}
 	if p.wantsJSON() {
@@ -323,6 +310,31 @@ func (p *program) signedIn(ctx context.Context, one profile, token string) error
 	}
 	p.say("Signed in at %s as %s%s.", one.URL, nameText(me), until)
 	return nil
+}
+
+// keepSignIn keeps a token and the profile that it is of, and returns whose it is.
+func (p *program) keepSignIn(ctx context.Context, one profile, token string) (me client.Principal, err error) {
+	c, err := p.clientFor(one.URL, token, callTimeout)
+	if err != nil {
+		return me, err
+	}
+	if me, err = decode[client.Principal](c.Whoami(ctx)); err != nil {
+		return me, err
+	}
+	if one, err = p.keepToken(one, token); err != nil {
+		return me, err
+	}
+	list, err := p.readProfiles()
+	if err != nil {
+		return me, err
+	}
+	return me, p.writeProfiles(list.with(one))
+}
+
+// abandon ends the session of a token that is kept nowhere, with which nobody could end it later. Why it is not kept is the news: that
+// this fails too is none, and the session then ends for not being used.
+func (p *program) abandon(ctx context.Context, server, token string) {
+	_, _ = p.endSessions(context.WithoutCancel(ctx), server, token, false)
 }
 
 // nameText is who somebody is, by name and by key.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -98,6 +100,60 @@ func TestAnswerOfAnotherAddress(t *testing.T) {
 			}
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.here) || !strings.Contains(said, c.says) || c.says == "" && said != "" || strings.Contains(said, "\x1b") {
 				t.Errorf("%d %s\nthe terminal: %q", w.Code, w.Body, said)
+			}
+		})
+	}
+}
+
+// signInServer gives a device, and a workload, a token at once, and refuses to link accounts. It counts the sessions that were ended.
+func signInServer(t *testing.T) (address string, ended *atomic.Int32) {
+	t.Helper()
+	ended = new(atomic.Int32)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch r.Method + " " + r.URL.Path {
+		case "POST /oauth/device":
+			_, _ = w.Write([]byte(`{"device_code":"d","user_code":"u","verification_uri":"https://x.example","expires_in":60,"interval":1}`))
+		case "POST /oauth/token":
+			_, _ = w.Write([]byte(`{"access_token":"cft_new","token_type":"Bearer"}`))
+		case "GET /v1/whoami":
+			_, _ = w.Write([]byte(`{"principal":"oidc/alice","kind":"human","person":"alice","groups":[]}`))
+		case "POST /v1/sessions/current/end":
+			if r.Header.Get("Authorization") == "Bearer cft_new" {
+				ended.Add(1)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		default:
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"status":403,"detail":"No."}`))
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, ended
+}
+
+// What a sign-in began ends with it where its token is kept nowhere.
+func TestNoSessionStaysWithoutItsToken(t *testing.T) {
+	for name, args := range map[string][]string{
+		"a token that cannot be kept": {"login", "--device"},
+		"a proof that was refused":    {"persons", "link", "--device"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, ended := signInServer(t)
+			state := filepath.Join(t.TempDir(), "state")
+			env := map[string]string{"CURFEW_STATE": state, "CURFEW_NO_KEYSTORE": "1", "CURFEW_URL": address}
+			if args[0] == "persons" {
+				env["CURFEW_TOKEN"] = "cft_mine"
+			}
+			// A file stands where the folder of tokens would.
+			if err := errors.Join(os.Mkdir(state, 0o700), os.WriteFile(filepath.Join(state, tokensFolder), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			code := run(t.Context(), args, strings.NewReader(""), &said, &said, func(name string) string { return env[name] })
+			if code == 0 || ended.Load() != 1 {
+				t.Errorf("the exit code is %d, and %d sessions have ended: %s", code, ended.Load(), said.String())
 			}
 		})
 	}

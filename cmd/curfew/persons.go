@@ -46,7 +46,7 @@ neither of the two names them, with a reason; whom the configuration lists can o
 					return err
 				}
 			}
-			l, err := decode[client.Link](c.LinkPersons(cmd.Context(), body))
+			l, err := p.link(cmd.Context(), c, body)
 			switch {
 			case err != nil:
 				return err
@@ -60,6 +60,18 @@ neither of the two names them, with a reason; whom the configuration lists can o
 	cmd.Flags().StringVar(&body.Reason, "reason", "", "why, from an administrator")
 	cmd.Flags().BoolVar(&device, "device", false, "sign in with a browser on another machine")
 	return cmd
+}
+
+// link links two accounts. The session by which somebody proves the other one ends when it has, at the server, and here when it was not to be.
+func (p *program) link(ctx context.Context, c *client.Client, body client.LinkBody) (client.Link, error) {
+	l, err := decode[client.Link](c.LinkPersons(ctx, body))
+	if err == nil || body.Token == "" {
+		return l, err
+	}
+	if server, _, where := p.server(); where == nil {
+		p.abandon(ctx, server, body.Token)
+	}
+	return l, err
 }
 
 // proof has somebody sign in with their other account, and returns that account's token.
