@@ -51,11 +51,11 @@ trusts by a rule (docs/workloads.md).`,
   curfew login --workload https://curfew.example.com`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			server, name, err := p.loginAt(args)
-			if err != nil {
+			if err := workload.check(); err != nil {
 				return err
 			}
-			if err := workload.check(); err != nil {
+			server, name, err := p.loginAt(args, !workload.print)
+			if err != nil {
 				return err
 			}
 			if workload.wanted {
@@ -82,18 +82,22 @@ trusts by a rule (docs/workloads.md).`,
 	return cmd
 }
 
-// loginAt is the server to sign in at, and the name of its profile.
-func (p *program) loginAt(args []string) (server, name string, err error) {
+// loginAt is the server to sign in at, and the name of its profile. Where nothing is to be kept of a server that is named, no
+// profile is looked at, nor a place for any needed.
+func (p *program) loginAt(args []string, keep bool) (server, name string, err error) {
+	server = cmp.Or(p.url, p.getenv("CURFEW_URL"))
+	if len(args) > 0 {
+		server = args[0]
+	}
+	if server != "" && !keep {
+		server, err = serverURL(server)
+		return server, "", err
+	}
 	list, err := p.readProfiles()
 	if err != nil {
 		return "", "", err
 	}
 	name = cmp.Or(p.profile, p.getenv("CURFEW_PROFILE"))
-	if len(args) > 0 {
-		server = args[0]
-	} else {
-		server = cmp.Or(p.url, p.getenv("CURFEW_URL"))
-	}
 	if known, ok := list.find(cmp.Or(name, list.Current)); ok && server == "" {
 		server, name = known.URL, known.Name
 	}

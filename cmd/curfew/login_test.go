@@ -158,3 +158,24 @@ func TestNoSessionStaysWithoutItsToken(t *testing.T) {
 		})
 	}
 }
+
+// A workload that has its token printed keeps nothing, and needs no place for it.
+func TestPrintKeepsNothing(t *testing.T) {
+	address, _ := signInServer(t)
+	platform := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(platform, []byte("a.b.c"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	for _, env := range []map[string]string{{}, {"HOME": home}} {
+		var out, said strings.Builder
+		args := []string{"login", "--workload", "--print", "--token-file", platform, address}
+		code := run(t.Context(), args, strings.NewReader(""), &out, &said, func(name string) string { return env[name] })
+		if code != 0 || out.String() != "cft_new\n" {
+			t.Errorf("with %v the exit code is %d: %s%s", env, code, out.String(), said.String())
+		}
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) > 0 {
+		t.Errorf("there is %v, %v", left, err)
+	}
+}
