@@ -115,7 +115,7 @@ func (p *program) loginAt(args []string, keep bool) (server, name string, err er
 		return "", "", usagef("%q cannot be the name of a profile: give one with --profile, of letters, digits, dots and dashes", name)
 	}
 	if _, known := list.find(name); !known && len(list.Profiles) >= maxProfiles {
-		return "", "", usagef("you have %d profiles; sign out somewhere first", maxProfiles)
+		return "", "", usagef("you have %d profiles, and no more are kept: give one of them with --profile, which is this server's then", maxProfiles)
 	}
 	return server, name, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -177,5 +178,30 @@ func TestPrintKeepsNothing(t *testing.T) {
 	}
 	if left, err := os.ReadDir(home); err != nil || len(left) > 0 {
 		t.Errorf("there is %v, %v", left, err)
+	}
+}
+
+// Who has all the profiles that there may be is told what to do, and that helps.
+func TestProfileInPlaceOfAnother(t *testing.T) {
+	address, _ := signInServer(t)
+	env := map[string]string{"CURFEW_STATE": filepath.Join(t.TempDir(), "state"), "CURFEW_NO_KEYSTORE": "1"}
+	p := &program{getenv: func(name string) string { return env[name] }}
+	var list profiles
+	for i := range maxProfiles {
+		list = list.with(profile{Name: "server-" + strconv.Itoa(i), URL: "https://curfew.example.com"})
+	}
+	if err := p.writeProfiles(list); err != nil {
+		t.Fatal(err)
+	}
+	login := func(more ...string) (code int, said string) {
+		var b strings.Builder
+		code = run(t.Context(), append([]string{"login", "--device", address}, more...), strings.NewReader(""), &b, &b, p.getenv)
+		return code, b.String()
+	}
+	if code, said := login(); code != 2 || !strings.Contains(said, "give one of them with --profile") {
+		t.Errorf("with %d profiles the exit code is %d: %s", maxProfiles, code, said)
+	}
+	if code, said := login("--profile", "server-7"); code != 0 {
+		t.Errorf("in place of another the exit code is %d: %s", code, said)
 	}
 }
