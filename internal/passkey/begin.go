@@ -90,6 +90,9 @@ var errTooMany = access.Errorf(access.KindExhausted, "You have %d passkeys alrea
 // Add begins to register a passkey. The first one needs a sign-in of a short while ago, or an invitation; every further one the
 // word of one that is there.
 func (k *Keeper) Add(ctx context.Context, by access.Caller, label, invitation string) (access.Ceremony, string, error) {
+	if err := k.named(); err != nil {
+		return access.Ceremony{}, "", err
+	}
 	if !printable(label) || label == "" || len(label) > maxLabel {
 		return access.Ceremony{}, "", access.Errorf(access.KindInvalid, "The name of a passkey is one line of 1 to %d bytes, as in --label \"blue key\".", maxLabel)
 	}
@@ -165,10 +168,18 @@ func (k *Keeper) NewCodes(ctx context.Context, by access.Principal) (access.Cere
 // with is something that is done in the transaction which begins a ceremony.
 type with func(tx store.Tx, enter func(access.Event) error) error
 
+// named says whether there can be passkeys at all. Whoever could have none is told so before anything that would help if there were.
+func (k *Keeper) named() error {
+	if k.party == nil {
+		return access.Errorf(access.KindMisconfigured, "Passkeys need server.url in the configuration: browsers have them for the name of a host.")
+	}
+	return nil
+}
+
 // begin keeps a ceremony, and returns the secret that leads to it.
 func (k *Keeper) begin(ctx context.Context, by access.Principal, s state, also ...with) (access.Ceremony, string, error) {
-	if k.party == nil {
-		return access.Ceremony{}, "", access.Errorf(access.KindMisconfigured, "Passkeys need server.url in the configuration: browsers have them for the name of a host.")
+	if err := k.named(); err != nil {
+		return access.Ceremony{}, "", err
 	}
 	if by.Kind != access.Human {
 		return access.Ceremony{}, "", access.Errorf(access.KindDenied, "Only humans have passkeys.")

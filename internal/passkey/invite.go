@@ -16,6 +16,9 @@ func (k *Keeper) Invite(ctx context.Context, by access.Principal, whom access.Pr
 	if !d.HasRole(by, access.RoleAdmin) {
 		return "", until, access.Errorf(access.KindDenied, "Only an administrator invites somebody to register a passkey.")
 	}
+	if err := k.named(); err != nil {
+		return "", until, err
+	}
 	p, err := d.Principal(ctx, whom)
 	switch {
 	case err != nil:

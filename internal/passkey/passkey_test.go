@@ -415,6 +415,12 @@ func TestNoName(t *testing.T) {
 		if _, _, err := k.NewCodes(t.Context(), w.Who(enginetest.Alice)); access.KindOf(err) != access.KindMisconfigured {
 			t.Errorf("a ceremony at %q: %v", at, err)
 		}
+		if _, _, err := k.Add(t.Context(), access.Caller{Principal: w.Who(enginetest.Alice)}, "laptop", ""); access.KindOf(err) != access.KindMisconfigured {
+			t.Errorf("a first passkey at %q: %v", at, err)
+		}
+		if _, _, err := k.Invite(t.Context(), w.Who(enginetest.Carol), w.Who(enginetest.Alice).ID); access.KindOf(err) != access.KindMisconfigured {
+			t.Errorf("an invitation at %q: %v", at, err)
+		}
 	}
 }
 
