@@ -37,6 +37,9 @@ func (p *program) auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := wholeIDs(cmd.Context(), c, &q.Grant, &q.Request); err != nil {
+				return err
+			}
 			from := q
 			from.Limit, from.Last = eventPage, last
 			if cmd.Flags().Changed("after") {

@@ -111,6 +111,9 @@ func (p *program) export(cmd *cobra.Command, q client.ExportAuditParams, to, for
 	if err != nil {
 		return err
 	}
+	if err := wholeIDs(cmd.Context(), c, &q.Grant, &q.Request); err != nil {
+		return err
+	}
 	answer, err := c.ExportAudit(cmd.Context(), &q)
 	if err != nil {
 		return unreachable(err)

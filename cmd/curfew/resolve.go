@@ -94,6 +94,22 @@ func findRequest(ctx context.Context, c *client.Client, typed string) (string, e
 	return r.ID, err
 }
 
+// wholeIDs puts their IDs in the place of the grant and the request that are meant, where they are named: the log goes by no others. A
+// whole ID is not looked up, since the log may know what the books have no more.
+func wholeIDs(ctx context.Context, c *client.Client, grant, request *string) (err error) {
+	if *grant != "" && !strings.HasPrefix(*grant, access.GrantPrefix) {
+		g, err := findGrant(ctx, c, *grant)
+		if err != nil {
+			return err
+		}
+		*grant = g.ID
+	}
+	if *request != "" {
+		*request, err = findRequest(ctx, c, *request)
+	}
+	return err
+}
+
 // one returns the only item that matches.
 func one[T any](items []T, noun, typed string, matches func(T) bool) (found T, err error) {
 	n := 0
