@@ -182,7 +182,7 @@ func checkCommand() *cobra.Command {
 			for _, warning := range server.CheckAudit(c) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "curfewd: WARNING:", warning)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good (connectors: %d, policies: %d, digest: %s)\n", path, len(c.Connectors), len(c.Policies), c.PolicySet.Digest())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good (connectors: %d, policies: %d, digest: %s)\n", path, len(c.Connectors), len(c.Policies), c.Digest)
 			return err
 		},
 	}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/curfewhq/curfew/internal/all"
+	"github.com/curfewhq/curfew/internal/config"
 )
 
 // curfewd runs the program, and stops it as soon as it serves.
@@ -129,6 +132,21 @@ func TestCheckWarnsWithoutAWitness(t *testing.T) {
 		if code, _, errs := curfewd(t, "check", "-c", path); code != 0 || strings.Count(errs, "WARNING") != 1 || !strings.Contains(errs, c.says) {
 			t.Errorf("with %q: exit %d, not a warning with %q:\n%s", c.audit, code, c.says, errs)
 		}
+	}
+}
+
+// What check calls the digest is that of the version which the files would be: administrators hold it against what waits.
+func TestCheckShowsTheDigestOfTheVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "curfew.yaml")
+	if err := os.WriteFile(path, []byte(smallConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, config.Options{Types: all.ConnectorTypes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := curfewd(t, "check", "-c", path); code != 0 || !strings.Contains(out, "digest: "+c.Digest+")") {
+		t.Errorf("exit %d, and not the digest %s:\n%s%s", code, c.Digest, out, errs)
 	}
 }
 
