@@ -60,7 +60,8 @@ Without FILE, or with -, the export goes to the standard output.
 
 With --format csv or ocsf (events of the Open Cybersecurity Schema Framework, one a line) it
 is for other programs: it was verified when it was written, and proves nothing any more.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeFiles,
 		PreRunE: func(*cobra.Command, []string) error {
 			if !slices.Contains(exportFormats(), format) {
 				return usagef("--format is one of %s, not %q", strings.Join(exportFormats(), ", "), format)
@@ -181,7 +182,8 @@ curfew audit checkpoint -o json print; without it the key in the export is belie
 forged export may have brought its own.
 
 Exit code 1 means that the export is not what was logged.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kept, err := readKept(checkpoints)
 			if err != nil {

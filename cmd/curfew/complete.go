@@ -21,6 +21,11 @@ func complete(cmd *cobra.Command, flag string, candidates ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(candidates, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// completeFiles leaves the words to the shell, which knows the names of files.
+func completeFiles(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
 // candidates asks the server for the words that can come next, leaving out those that are there already.
 func (p *program) candidates(cmd *cobra.Command, typed []string, one bool, ask func(context.Context, *client.Client) ([]cobra.Completion, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if one && len(typed) > 0 {

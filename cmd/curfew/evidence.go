@@ -113,7 +113,8 @@ again out of it, and compare every file.
 
 A pack has the log as it was when the pack was made, or as somebody says it was: that nothing
 is missing at its end is proven by a checkpoint of after the period alone.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			kept, err := readKept(checkpoints)
 			if err != nil {

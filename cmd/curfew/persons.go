@@ -37,6 +37,12 @@ neither of the two names them, with a reason; whom the configuration lists can o
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0 && body.Reason != "":
+				return usagef("--reason is why an administrator names two principals; who proves that both are theirs gives none")
+			case len(args) != 0 && device:
+				return usagef("--device says how you sign in with your other account; nobody signs in where two principals are named")
+			}
 			c, err := p.connect()
 			if err != nil {
 				return err

@@ -78,9 +78,11 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 not found, 5 timed out waitin
 		p.tokensCommand(), p.passkeysCommand(), p.personsCommand(), p.profilesCommand(), p.whoamiCommand(), p.versionCommand(),
 	)
 	for _, cmd := range root.Commands() {
-		cmd.RunE = p.beginning(cmd.RunE)
-		for _, sub := range cmd.Commands() {
-			sub.RunE = p.beginning(sub.RunE)
+		for _, cmd := range append(cmd.Commands(), cmd) {
+			cmd.RunE = p.beginning(cmd.RunE)
+			if cmd.ValidArgsFunction == nil {
+				cmd.ValidArgsFunction = cobra.NoFileCompletions
+			}
 		}
 	}
 	return root
