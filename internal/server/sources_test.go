@@ -13,7 +13,7 @@ import (
 func TestSourceTakenOut(t *testing.T) {
 	in := peopled(t)
 	in.write("scim", "a-token-of-more-than-thirty-two-bytes")
-	in.people(`  scim: {name: okta, token: "file:scim"}`)
+	in.people("localhost", `  scim: {name: okta, token: "file:scim"}`)
 	in.start()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+in.server.Addr().String()+"/scim/v2/Users", strings.NewReader(`{"userName":"erin"}`))
 	if err != nil {
@@ -37,12 +37,12 @@ func TestSourceTakenOut(t *testing.T) {
 		}
 	}
 	there("told of", http.StatusCreated)
-	in.people(`  oidc: {name: sso, issuer: "http://127.0.0.1:1", client_id: curfew}`)
+	in.people("localhost", `  oidc: {name: sso, issuer: "http://127.0.0.1:1", client_id: curfew}`)
 	if waits, err := in.server.Propose(t.Context(), in.config()); waits || err != nil {
 		t.Fatal(waits, err)
 	}
 	there("of a source that was taken out", http.StatusNotFound)
-	in.people(`  scim: {name: okta, token: "file:scim"}`)
+	in.people("localhost", `  scim: {name: okta, token: "file:scim"}`)
 	if waits, err := in.server.Propose(t.Context(), in.config()); waits || err != nil {
 		t.Fatal(waits, err)
 	}
