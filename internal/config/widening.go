@@ -38,11 +38,14 @@ func Widened(now, next *Config, told []access.Principal) []Widening {
 }
 
 // Administrators are the humans who have that role and can use it: of those whom the configuration lists, who has a token, and
-// of those whom sources tell of, all.
+// of those whom sources tell of, all whose source it has.
 func (c *Config) Administrators(told []access.Principal) []access.Principal {
+	sources := c.Sources()
 	return slices.DeleteFunc(c.Administering(told), func(p access.Principal) bool {
-		entry, listed := c.entry(p.ID)
-		return listed && entry.Token == ""
+		if entry, listed := c.entry(p.ID); listed {
+			return entry.Token == ""
+		}
+		return !slices.Contains(sources, p.ID.Issuer)
 	})
 }
 

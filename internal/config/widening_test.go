@@ -156,6 +156,23 @@ func TestWidenedInTwoSteps(t *testing.T) {
 	}
 }
 
+// Nobody of a source that is no more is there to disagree, whatever the books remember of them.
+func TestLastOtherOfASourceThatIsNoMore(t *testing.T) {
+	lee := access.Principal{ID: access.PrincipalID{Issuer: "okta", Subject: "lee"}, Kind: access.Human, Person: "lee"}
+	without := strings.NewReplacer("['group:admins']", "['person:bo', 'person:cy', 'person:lee']").Replace(settledText)
+	with := strings.Replace(without, "  sessions:", "  scim: {name: okta, token: env:SCIM}\n  sessions:", 1)
+	const gone = "roles: no other administrator would be left"
+	for name, c := range map[string]struct{ now, want string }{
+		"with the source":    {with, ""},
+		"without the source": {without, "bo: " + gone + "; cy: " + gone + "; lee: " + gone},
+	} {
+		next := strings.Replace(c.now, "groups: [eng], token: env:CY", "groups: [eng]", 1)
+		if got := whose(config.Widened(load(t, write(t, c.now)), load(t, write(t, next)), []access.Principal{lee})); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // A secret that is in use is shown nowhere else without another's word: whoever answers there would have it.
 func TestSecretsGoNowhereElse(t *testing.T) {
 	const all = "ada: %s; bo: %[1]s"
