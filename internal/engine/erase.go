@@ -279,11 +279,21 @@ func (e *Engine) eraseApprovals(tx store.Tx, r *redactor, _ string) (list []reda
 	return list, "", err
 }
 
-// eraseProfiles forgets what sources of identities have told and written of the person, and ends their sessions.
+// eraseProfiles forgets what sources of identities have told and written of the person, and ends their sessions. Who has begun
+// something since this was ordered, or was frozen or linked, is left: nobody else would know whose it is, and it would not end when they
+// leave.
 func (e *Engine) eraseProfiles(tx store.Tx, r *redactor, _ string) (list []redaction, next string, err error) {
 	profiles, _, err := tx.Profiles().List(e.cfg.Tenant, store.ProfileFilter{Person: r.Person}, store.Page{Limit: maxProfiles})
+	if err == nil {
+		if err = e.refuseInUse(tx, r.Person); is(err, access.KindConflict) {
+			profiles, err = nil, nil
+		}
+	}
 	for _, p := range profiles {
 		list = append(list, redaction{kind: "profiles", write: func(tx store.Tx) error {
+			if err := e.refuseInUse(tx, r.Person); err != nil {
+				return err
+			}
 			if _, err := tx.Sessions().DeleteOf(p.Tenant, p.Person); err != nil {
 				return err
 			}

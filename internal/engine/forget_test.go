@@ -344,6 +344,60 @@ func TestForgettingAReviewerEndsNobodysAccess(t *testing.T) {
 	}, WithCrowd(1))
 }
 
+// Who begins something, or is frozen or linked, while they are being forgotten stays known as who has it: it ends when they leave.
+func TestForgottenWhileTheyBegin(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile func(t *testing.T, w *World, erin access.Principal)
+		left      bool
+	}{
+		"nothing": {func(*testing.T, *World, access.Principal) {}, false},
+		"access":  {func(t *testing.T, w *World, erin access.Principal) { submit(t, w, erin, Read, time.Time{}) }, true},
+		"frozen": {func(t *testing.T, w *World, erin access.Principal) {
+			freeze(t, w, engine.FreezeOrder{Principal: erin.ID})
+		}, true},
+		"linked": {func(t *testing.T, w *World, erin access.Principal) {
+			if _, err := w.Registrar.Link(t.Context(), w.Who(Carol), erin.ID, tellOf(t, w, "00u-frank").ID, "one human"); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone(t, func(t *testing.T, w *World) {
+				erin := tell(t, w, "engineering")
+				v, err := w.Engine.Forget(t.Context(), w.Who(Carol), engine.ForgetOrder{Person: erin.Person}, "asked for it in writing")
+				for err == nil && v.DoneAt.IsZero() {
+					if v.Stage == "passkeys" {
+						c.meanwhile(t, w, erin)
+					}
+					settle(t, w)
+					if _, err = w.Engine.Erase(t.Context()); err == nil {
+						v, err = w.Engine.Erasure(t.Context(), w.Who(Carol), v.ID)
+					}
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.Directory.Principal(t.Context(), erin.ID); (err == nil) != c.left {
+					t.Errorf("she is in the directory: %v", err)
+				}
+				leave(t, w, erin.ID)
+				if _, err := w.Engine.ReconsiderPeople(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				settle(t, w)
+				var live []access.Grant
+				err = w.Store.View(t.Context(), func(tx store.Tx) (err error) {
+					live, _, err = tx.Grants().List(access.DefaultTenant, store.GrantFilter{Principal: erin.ID, Unended: true}, store.Page{Limit: 10})
+					return err
+				})
+				if err != nil || len(live) > 0 {
+					t.Errorf("she has left, and has %+v, %v", live, err)
+				}
+			}, WithPolicies(provided()...), WithEventsNumbered())
+		})
+	}
+}
+
 func TestPlanForgetChangesNothing(t *testing.T) {
 	company(t, func(t *testing.T, w *World) {
 		others := story(t, w)
