@@ -149,6 +149,21 @@ func TestRefusedUsers(t *testing.T) {
 	o.must(http.StatusCreated, "POST", "/Users", `{"userName":"x"}`, "Content-Type", "application/json; charset=utf-8")
 }
 
+// What somebody is called is shown to who reviews their requests: a name that would change how what follows it is shown is no name.
+func TestNamesThatCannotBeShown(t *testing.T) {
+	o := inMemory(t)
+	for body, want := range map[string]string{
+		`{"userName":"a","displayName":"Ada","name":{"formatted":"Ada L."}}`:                           "Ada",
+		`{"userName":"b","displayName":"Ada\u202e","name":{"formatted":"Ada L."}}`:                     "Ada L.",
+		`{"userName":"c","displayName":"Ada\nBo","name":{"givenName":"Ada","familyName":"\u001b[2J"}}`: "c",
+		`{"userName":"d\u2066"}`: "",
+	} {
+		if p := o.profile(o.must(http.StatusCreated, "POST", "/Users", body).id()); p.Name != want {
+			t.Errorf("%s is called %q, want %q", body, p.Name, want)
+		}
+	}
+}
+
 // A manager is a user by id or by user name, and nobody else.
 func TestManager(t *testing.T) {
 	o := inMemory(t)
