@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/curfewhq/curfew/internal/access"
 	"github.com/curfewhq/curfew/internal/identity"
@@ -91,23 +89,17 @@ func (s *Source) checkAccount(doc resource.Document) error {
 	return nil
 }
 
-// nameOf is the name for people to read, as far as one is given that can be shown: at many a provider people choose it themselves, and
-// it stands beside whose request it is.
+// nameOf is the name for people to read, as far as one is given that can be shown.
 func nameOf(doc resource.Document) string {
 	name := doc.Sub("name")
 	for _, s := range []string{
 		doc.Text("displayName"), name.Text("formatted"), strings.TrimSpace(name.Text("givenName") + " " + name.Text("familyName")), doc.Text("userName"),
 	} {
-		if s != "" && len(s) <= identity.MaxText && !strings.ContainsFunc(s, unshowable) {
+		if s != "" && len(s) <= identity.MaxText && identity.Showable(s) {
 			return s
 		}
 	}
 	return ""
-}
-
-// unshowable reports whether a character is none, or changes how those around it are shown.
-func unshowable(c rune) bool {
-	return c == utf8.RuneError || unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)
 }
 
 // manager is the id of the user whom somebody reports to; empty when no user is named. RFC 7643 names managers by id; what

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	protocol "github.com/go-ldap/ldap/v3"
 
@@ -246,10 +244,8 @@ func checkText(value string) error {
 	if len(value) > identity.MaxText {
 		return fmt.Errorf("it has more than %d bytes", identity.MaxText)
 	}
-	for _, c := range value {
-		if c == utf8.RuneError || unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
-			return fmt.Errorf("it has characters that cannot be shown")
-		}
+	if !identity.Showable(value) {
+		return fmt.Errorf("it has characters that cannot be shown")
 	}
 	return nil
 }

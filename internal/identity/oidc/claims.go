@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
@@ -147,10 +145,8 @@ func checkText(claim, value string, most int) error {
 	if len(value) > most {
 		return fmt.Errorf("the claim %.64q has more than %d bytes", claim, most)
 	}
-	for _, r := range value {
-		if r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return fmt.Errorf("the claim %.64q has characters that cannot be shown", claim)
-		}
+	if !identity.Showable(value) {
+		return fmt.Errorf("the claim %.64q has characters that cannot be shown", claim)
 	}
 	return nil
 }
