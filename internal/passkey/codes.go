@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,9 @@ func (k *Keeper) makeCodes(ctx context.Context, v visit, spend with) ([]string, 
 	return codes, nil
 }
 
+// errWrongCode is the answer to a code that is none.
+var errWrongCode = access.Errorf(access.KindDenied, "This is none of your recovery codes, or was used.")
+
 // Recover takes a recovery code in the place of a passkey, for what is about passkeys. It confirms no request and no review: that
 // needs a signature, which a code cannot give.
 func (k *Keeper) Recover(ctx context.Context, link, code string) (more bool, codes []string, err error) {
@@ -75,7 +79,11 @@ func (k *Keeper) Recover(ctx context.Context, link, code string) (more bool, cod
 		return false, nil, access.Errorf(access.KindDenied, "A recovery code is good for registering and removing passkeys, and for nothing else.")
 	}
 	more, codes, err = k.proven(ctx, v, func(tx store.Tx, enter func(access.Event) error) error {
-		if err := tx.RecoveryCodes().Use(v.Tenant, v.Principal, hashCode(code)); err != nil {
+		err := tx.RecoveryCodes().Use(v.Tenant, v.Principal, hashCode(code))
+		if access.KindOf(err) == access.KindNotFound {
+			return errWrongCode
+		}
+		if err != nil {
 			return err
 		}
 		left, err := tx.RecoveryCodes().Left(v.Tenant, v.Principal)
@@ -84,7 +92,7 @@ func (k *Keeper) Recover(ctx context.Context, link, code string) (more bool, cod
 		}
 		return enter(k.event(access.EventRecoveryCodeUsed, v, map[string]string{"for": string(v.state.Purpose), "left": strconv.Itoa(left)}))
 	})
-	if access.KindOf(err) == access.KindNotFound {
+	if errors.Is(err, errWrongCode) {
 		return false, nil, k.wrongCode(ctx, v)
 	}
 	return more, codes, err
@@ -111,5 +119,5 @@ func (k *Keeper) wrongCode(ctx context.Context, v visit) error {
 	if err != nil {
 		return err
 	}
-	return access.Errorf(access.KindDenied, "This is none of your recovery codes, or was used.")
+	return errWrongCode
 }

@@ -331,6 +331,29 @@ func TestRecoveryCodes(t *testing.T) {
 	h.passkeys(enginetest.Alice, 2, 9)
 }
 
+// TestARightCodeForWhatIsNoMore: a code is called wrong only if it is, and is not used up for nothing.
+func TestARightCodeForWhatIsNoMore(t *testing.T) {
+	h := newHouse(t)
+	d := h.register(enginetest.Alice)
+	_, link, err := h.NewCodes(t.Context(), h.Who(enginetest.Alice))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer := h.call(link, "answer", h.assertion(d, link))
+	var links [2]string
+	for i := range links {
+		if _, links[i], err = h.Remove(t.Context(), h.Who(enginetest.Alice), h.passkeys(enginetest.Alice, 1, 10)[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []int{http.StatusOK, http.StatusNotFound} {
+		if status, _ := h.recover(links[i], answer.Codes[i]); status != want {
+			t.Errorf("a right code is answered with %d, want %d", status, want)
+		}
+	}
+	h.passkeys(enginetest.Alice, 0, 9)
+}
+
 // TestForgotten: nothing of what somebody confirmed with stays when they are forgotten.
 func TestForgotten(t *testing.T) {
 	c := &clock{}
