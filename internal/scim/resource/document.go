@@ -175,8 +175,8 @@ func normal(a *Attribute, value any) (any, error) {
 	if !several {
 		list = []any{value}
 	}
-	if most := a.mostValues(); len(list) > most {
-		return nil, errorf(TooMany, "%s has more than %d values.", a.Name, most)
+	if err := a.checkMost(list); err != nil {
+		return nil, err
 	}
 	kept := make([]any, 0, len(list))
 	for _, v := range list {
@@ -194,11 +194,16 @@ func normal(a *Attribute, value any) (any, error) {
 	return kept, nil
 }
 
-func (a *Attribute) mostValues() int {
+// checkMost refuses more values than the attribute may have.
+func (a *Attribute) checkMost(list []any) error {
+	most := maxValues
 	if a.Name == Members {
-		return MaxMembers
+		most = MaxMembers
 	}
-	return maxValues
+	if len(list) > most {
+		return errorf(TooMany, "%s has more than %d values.", a.Name, most)
+	}
+	return nil
 }
 
 func normalOne(a *Attribute, value any) (any, error) {
@@ -287,8 +292,8 @@ func (t *Type) check(doc Document) error {
 		if len(primaries(list)) > 1 {
 			return errorf(InvalidValue, "%s has more than one primary value.", a.Name)
 		}
-		if len(list) > a.mostValues() {
-			return errorf(TooMany, "%s has more than %d values.", a.Name, a.mostValues())
+		if err := a.checkMost(list); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -58,11 +58,15 @@ func memberIDs(normalised any) ([]string, error) {
 	return ids, nil
 }
 
+// maxSelections is how often a patch may have all members of a group looked through.
+const maxSelections = 10
+
 // PatchGroup is Patch for a group, whose members are not in its document. members lists those that there are; it is asked
 // only for what cannot be answered without.
 func (t *Type) PatchGroup(doc Document, operations []Operation, members func() ([]string, error)) (Document, MemberChange, error) {
 	doc = doc.Clone()
 	change := MemberChange{Add: map[string]bool{}, Remove: map[string]bool{}}
+	selections := 0
 	for _, o := range operations {
 		var err error
 		switch path, parseErr := t.ParsePath(o.Path); {
@@ -71,6 +75,12 @@ func (t *Type) PatchGroup(doc Document, operations []Operation, members func() (
 		case parseErr != nil:
 			err = parseErr
 		case path.attr != nil && path.attr.Name == Members:
+			if path.looksThrough() {
+				selections++
+			}
+			if selections > maxSelections {
+				return nil, MemberChange{}, errorf(TooMany, "A patch selects members otherwise than by their id at most %d times.", maxSelections)
+			}
 			err = path.changeMembers(&change, o, members)
 		default:
 			err = t.apply(doc, o)
@@ -138,6 +148,15 @@ func (p Path) changeMembers(change *MemberChange, o Operation, members func() ([
 		change.remove(ids)
 	}
 	return nil
+}
+
+// looksThrough reports whether the path selects members, and not one by its id.
+func (p Path) looksThrough() bool {
+	if p.values == nil {
+		return false
+	}
+	_, byID := demands(p.values, "value")
+	return !byID
 }
 
 // removeSelected takes out the members that a filter selects. The one with an id need not be looked for.

@@ -249,10 +249,14 @@ func merge(before, after any) any {
 	return old
 }
 
-// changeList changes an attribute of several values.
+// changeList changes an attribute of several values. It is held to its bound at once, and not with the whole document in the end: each
+// value is compared with those that are there.
 func (p Path) changeList(before []any, op string, value any) (any, error) {
 	after, err := p.changeValues(slices.Clone(before), op, value)
 	if err != nil || len(after) == 0 {
+		return nil, err
+	}
+	if err := p.attr.checkMost(after); err != nil {
 		return nil, err
 	}
 	return onePrimary(before, after), nil

@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -109,6 +110,39 @@ func TestRefusedPatches(t *testing.T) {
 		var bad *Error
 		if !errors.As(err, &bad) || bad.Type != want {
 			t.Errorf("%.100s: %v, want %s", operations, err, want)
+		}
+	}
+}
+
+// Values are bounded at each operation, not only when all are done: each is compared with those that are there.
+func TestPatchesAreBoundedOnTheWay(t *testing.T) {
+	var one, other []any
+	for i := range maxValues {
+		one, other = append(one, fmt.Sprintf("one-%d", i)), append(other, fmt.Sprintf("other-%d", i))
+	}
+	_, err := NewUser().Patch(Document{"userName": "u"}, []Operation{
+		{Op: "add", Path: "emails", Value: one}, {Op: "add", Path: "emails", Value: other}, {Op: "remove", Path: "emails"},
+	})
+	var bad *Error
+	if !errors.As(err, &bad) || bad.Type != TooMany {
+		t.Errorf("it is answered: %v", err)
+	}
+}
+
+// A patch has a group looked through a few times, and takes out as many members by their ids as there may be operations.
+func TestSelectionsAreBounded(t *testing.T) {
+	looks := 0
+	members := func() ([]string, error) {
+		looks++
+		return []string{"us_1"}, nil
+	}
+	for path, most := range map[string]int{`members[type eq "Group"]`: maxSelections, `members[not (value eq "us_1")]`: maxSelections, `members[value eq "us_2"]`: maxOperations} {
+		for n, want := range map[int]bool{most: true, most + 1: most == maxOperations} {
+			looks = 0
+			_, _, err := NewGroup().PatchGroup(Document{"displayName": "g"}, slices.Repeat([]Operation{{Op: "remove", Path: path}}, n), members)
+			if (err == nil) != want || looks > maxSelections {
+				t.Errorf("%d times %s, looked through %d times: %v", n, path, looks, err)
+			}
 		}
 	}
 }
