@@ -1,6 +1,7 @@
 package changecontrol_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -55,6 +56,32 @@ func TestPlansAreOvertaken(t *testing.T) {
 	kindOf(t, "what was rejected", v.Carry(t.Context(), agreed), access.KindConflict)
 	if now, err := v.InForce(t.Context()); err != nil || now.Digest != "four" {
 		t.Errorf("in force is %s, %v", now.Digest, err)
+	}
+}
+
+// blind judges nothing, as a node does that cannot read a version.
+type blind struct{}
+
+func (blind) Judge(context.Context, changecontrol.Version, changecontrol.Version) (changecontrol.Judgement, error) {
+	return changecontrol.Judgement{}, access.Errorf(access.KindMisconfigured, "this version cannot be read")
+}
+
+// Who cannot see what a version changes cannot agree to it, and can well have it withdrawn; that one, and no other.
+func TestRejectingUnseen(t *testing.T) {
+	w := enginetest.New(t)
+	v := w.Versions()
+	carol := w.Who(enginetest.Carol)
+	v.Propose("one", "one")
+	kindOf(t, "rejecting when nothing waits", v.Reject(t.Context(), carol, "", "not this"), access.KindConflict)
+	v.Propose("two", widening)
+	v.Control.Judge = blind{}
+	kindOf(t, "approving unseen", v.Approve(t.Context(), carol, "two"), access.KindMisconfigured)
+	kindOf(t, "rejecting another", v.Reject(t.Context(), carol, "three", "not this"), access.KindConflict)
+	if err := v.Reject(t.Context(), carol, "two", "nobody can read it"); err != nil {
+		t.Error(err)
+	}
+	if s, err := v.Read(t.Context()); err != nil || s.Waiting != nil {
+		t.Errorf("%+v, %v", s.Waiting, err)
 	}
 }
 

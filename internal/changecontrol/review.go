@@ -90,15 +90,25 @@ func (c *Control) Read(ctx context.Context) (s Status, err error) {
 // waiting reads the version that waits, which the caller knows by its digest.
 func (c *Control) waiting(ctx context.Context, digest string) (Status, error) {
 	s, err := c.Read(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return s, err
-	case s.Waiting == nil:
-		return s, access.Errorf(access.KindConflict, "No version of the configuration waits; one came into force, or was withdrawn.")
-	case s.Waiting.Digest != digest:
-		return s, access.Errorf(access.KindConflict, "Another version waits than the one that you have seen: look at it with `curfew config diff`.")
 	}
-	return s, nil
+	waits := ""
+	if s.Waiting != nil {
+		waits = s.Waiting.Digest
+	}
+	return s, isIt(waits, digest)
+}
+
+// isIt refuses a word on another version than the one that waits.
+func isIt(waits, digest string) error {
+	switch waits {
+	case "":
+		return access.Errorf(access.KindConflict, "No version of the configuration waits; one came into force, or was withdrawn.")
+	case digest:
+		return nil
+	}
+	return access.Errorf(access.KindConflict, "Another version waits than the one that you have seen: look at it with `curfew config diff`.")
 }
 
 // Approve says that an administrator by the version in force agrees to the one that waits. It is in force once somebody
@@ -143,7 +153,7 @@ func (c *Control) Approve(ctx context.Context, actor access.Principal, digest st
 	})
 }
 
-// Reject withdraws the version that waits, on the word of an administrator. While the files say the same, it is proposed again
+// Reject withdraws the version that waits, on the word of an administrator, even one that nobody can read here. While the files say the same, it is proposed again
 // when they are read again.
 func (c *Control) Reject(ctx context.Context, actor access.Principal, digest, reason string) error {
 	if err := c.mayDecide(actor); err != nil {
@@ -152,16 +162,13 @@ func (c *Control) Reject(ctx context.Context, actor access.Principal, digest, re
 	if reason == "" || len(reason) > access.MaxReason {
 		return access.Errorf(access.KindInvalid, "Say why, in at most %d bytes.", access.MaxReason)
 	}
-	if _, err := c.waiting(ctx, digest); err != nil {
-		return err
-	}
 	return c.Books.Change(ctx, txRejected, func(tx store.Tx, enter func(access.Event) error) error {
 		now, err := c.digests(tx)
 		if err != nil {
 			return err
 		}
-		if now.Waiting != digest {
-			return errMoved
+		if err := isIt(now.Waiting, digest); err != nil {
+			return err
 		}
 		if err := tx.Configurations().Withdraw(c.Tenant); err != nil {
 			return err
