@@ -198,7 +198,7 @@ func TestForgedTokensAtAPace(t *testing.T) {
 	p.key = newKey(t, "new")
 	p.keys = []jose.JSONWebKey{p.key.Public()}
 	now = now.Add(10 * time.Second)
-	if err := ended(p.key); err != nil {
+	if err := soon(func() error { return ended(p.key) }); err != nil {
 		t.Errorf("a token under a new key, a moment later: %v", err)
 	}
 }
